@@ -1,0 +1,48 @@
+"""Graph attention for JAX: pure functions on jraph `GraphsTuple`s and explicit parameter pytrees.
+
+The sub-packages load on first use: `ga.graphs`, `ga.attention`, `ga.ops`, `ga.nn`, `ga.models`,
+`ga.diagnostics`, `ga.data`, `ga.training`, `ga.testing`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+_SUBPACKAGES = (
+    "attention",
+    "data",
+    "diagnostics",
+    "graphs",
+    "models",
+    "nn",
+    "ops",
+    "testing",
+    "training",
+)
+__all__ = ["__version__", *_SUBPACKAGES]
+
+if TYPE_CHECKING:
+    from graphattn_jax import (  # noqa: F401
+        attention,
+        data,
+        diagnostics,
+        graphs,
+        models,
+        nn,
+        ops,
+        testing,
+        training,
+    )
+
+
+def __getattr__(name: str):
+    if name in _SUBPACKAGES:
+        return importlib.import_module(f"graphattn_jax.{name}")
+    raise AttributeError(f"module 'graphattn_jax' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

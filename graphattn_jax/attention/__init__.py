@@ -1,0 +1,44 @@
+"""Attention layers on graphs: the pipeline's seams, and the named layers composed from them.
+
+    sender j ──message──▶ receiver i        softmax runs over the incoming edges of each receiver
+
+Every layer is `layer(params, graph, *, layout=None, score=, normalizer=, bias=, ...) -> graph`;
+`init_layer` makes its parameters.
+"""
+
+from graphattn_jax.attention._gat import GATParams, gat, init_gat
+from graphattn_jax.attention._gatv2 import GATv2Params, gatv2, init_gatv2
+from graphattn_jax.attention._graph_transformer import (
+    GraphTransformerParams,
+    graph_transformer,
+    init_graph_transformer,
+)
+from graphattn_jax.attention._pipeline import Attention, attend, combine_heads, project
+from graphattn_jax.attention._relative import (
+    init_relative_bias,
+    relative_bias,
+    relative_buckets,
+    shaw_features,
+)
+from graphattn_jax.attention._scores import SCORES
+
+__all__ = [
+    "SCORES",
+    "Attention",
+    "GATParams",
+    "GATv2Params",
+    "GraphTransformerParams",
+    "attend",
+    "combine_heads",
+    "gat",
+    "gatv2",
+    "graph_transformer",
+    "init_gat",
+    "init_gatv2",
+    "init_graph_transformer",
+    "init_relative_bias",
+    "project",
+    "relative_bias",
+    "relative_buckets",
+    "shaw_features",
+]

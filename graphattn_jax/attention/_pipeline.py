@@ -1,0 +1,178 @@
+"""The pipeline that every layer is written on: pattern, score, normalizer, update."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+
+from graphattn_jax import _checks, ops
+from graphattn_jax.typing import Array, ArrayLike
+
+__all__ = ["Attention", "attend", "combine_heads", "project"]
+
+
+class Attention(NamedTuple):
+    """How a layer attended, one row per edge of the graph, in its order.
+
+    weights `[E, H]` float32: after the normalizer, before dropout.
+    logits `[E, H]` float32: before the normalizer, bias included.
+    residual `[N, H]`: error of the row sums for the Sinkhorn normalizer, else None.
+    """
+
+    weights: Array
+    logits: Array
+    residual: Array | None
+
+
+def attend(
+    query: ArrayLike,
+    key: ArrayLike,
+    value: ArrayLike,
+    graph: Any,
+    *,
+    score: ops.Score | None = None,
+    bias: ArrayLike | None = None,
+    normalizer: str | ops.Normalizer = "softmax",
+    layout: Any = None,
+    dropout_rate: float = 0.0,
+    dropout_key: Array | None = None,
+    implementation: str | None = None,
+) -> ops.EdgeAttention:
+    """Attention over the edges of a graph: the four seams in one call.
+
+        a_ij = normalize_j( s(q_i, k_j) + b_ij ),    out_i = Σ_j dropout(a_ij) v_j
+
+    The pattern is the graph's edge list: use `ga.graphs.all_pairs`, `add_self_loops` and the like to change it. Named
+    layers are this function between two projections; write your own the same way.
+
+    Args:
+      query: `[N, H, C]` (`[N, H]` for `ops.AdditiveScore`).
+      key: as `query`.
+      value: `[N, H, C_v]`.
+      graph: a `GraphsTuple`; only senders and receivers are read.
+      score: a score of `ga.ops`; None = scaled dot product.
+      bias: `[E, H]` added to the logits.
+      normalizer: "softmax", "sigmoid", "post_hoc", "symmetric", "sinkhorn", or an options tuple of `ga.ops`.
+      layout: from `ga.graphs.layout`.
+      dropout_rate: probability in [0, 1), applied to the weights.
+      dropout_key: typed key.
+      implementation: see `ga.ops.edge_attention`.
+
+    Returns:
+      `ops.EdgeAttention`.
+
+    Raises:
+      ValueError: see `ga.ops.edge_attention`.
+
+    Cost: see `ga.ops.edge_attention`.
+    Padding: exact on real nodes, with or without a layout: padding edges join padding nodes only.
+
+    Example:
+      >>> import jax.numpy as jnp, graphattn_jax as ga
+      >>> graph = ga.graphs.from_edge_list([0, 1], [1, 0])
+      >>> x = jnp.arange(4.).reshape(2, 1, 2)
+      >>> ga.attention.attend(x, x, x, graph).out[:, 0].tolist()
+      [[2.0, 3.0], [0.0, 1.0]]
+    """
+    return ops.edge_attention(
+        query,
+        key,
+        value,
+        graph.senders,
+        graph.receivers,
+        score=score,
+        bias=bias,
+        where=None if layout is None else layout.edge_mask,
+        normalizer=normalizer,
+        dropout_rate=dropout_rate,
+        dropout_key=dropout_key,
+        layout=None if layout is None else layout.edges,
+        implementation=implementation,
+    )
+
+
+def read_nodes(graph: Any, width: int) -> Array:
+    """The `[N, D]` features that a layer with D = `width` inputs works on."""
+    nodes = graph.nodes
+    if not hasattr(nodes, "shape") or len(nodes.shape) != 2 or nodes.shape[1] != width:
+        raise ValueError(
+            f"graph.nodes must be an array of shape [N, {width}] for these parameters, got {_checks.describe(nodes)}."
+        )
+    _checks.floating("graph.nodes", nodes)
+    return jnp.asarray(nodes)
+
+
+def read_edges(graph: Any, width: int) -> Array:
+    """The `[E, D_e]` features that a layer with `width` edge inputs works on."""
+    edges = graph.edges
+    if not hasattr(edges, "shape") or len(edges.shape) != 2 or edges.shape[1] != width:
+        raise ValueError(
+            f"graph.edges must be an array of shape [E, {width}] for these parameters (made with "
+            f"edge_features={width}), got {_checks.describe(edges)}."
+        )
+    _checks.floating("graph.edges", edges)
+    return jnp.asarray(edges)
+
+
+def project(x: Array, weight: ArrayLike, bias: ArrayLike | None = None) -> Array:
+    """Per-head linear map x W (+ b): `[N, D]` and `[D, H, C]` to `[N, H, C]`, in the dtype of `x`.
+
+    Args:
+      x: `[N, D]`.
+      weight: `[D, H, C]`.
+      bias: `[H, C]` or None.
+
+    Returns:
+      `[N, H, C]`, accumulated in float32.
+
+    Example:
+      >>> import jax.numpy as jnp, graphattn_jax as ga
+      >>> ga.attention.project(jnp.ones((2, 3)), jnp.ones((3, 4, 5))).shape
+      (2, 4, 5)
+    """
+    wide = jnp.promote_types(x.dtype, jnp.float32)
+    weight = jnp.asarray(weight)
+    depth, heads, channels = weight.shape
+    flat = jnp.matmul(
+        x, weight.reshape(depth, heads * channels).astype(x.dtype), preferred_element_type=wide
+    )
+    out = flat.reshape(x.shape[0], heads, channels)
+    if bias is not None:
+        out = out + jnp.asarray(bias).astype(wide)[None]
+    return out.astype(x.dtype)
+
+
+def combine_heads(x: Array, concat: bool) -> Array:
+    """`[N, H, C]` to `[N, H·C]`, or to the mean over heads `[N, C]`.
+
+    Args:
+      x: `[N, H, C]`.
+      concat: True = side by side, False = mean.
+
+    Returns:
+      `[N, H·C]` or `[N, C]` in the dtype of `x`.
+
+    Example:
+      >>> import jax.numpy as jnp, graphattn_jax as ga
+      >>> ga.attention.combine_heads(jnp.ones((2, 4, 5)), True).shape
+      (2, 20)
+    """
+    if concat:
+        return x.reshape(x.shape[0], -1)
+    return x.mean(axis=1, dtype=jnp.promote_types(x.dtype, jnp.float32)).astype(x.dtype)
+
+
+def add_bias(bias: ArrayLike | None, term: Array | None) -> ArrayLike | None:
+    """The sum of two logit biases, either of which may be absent."""
+    if bias is None or term is None:
+        return term if bias is None else bias
+    return jnp.asarray(bias).astype(term.dtype) + term
+
+
+def finish(graph: Any, out: Array, attention: ops.EdgeAttention, return_attention: bool):
+    """The graph with new node features, and how it attended if asked."""
+    graph = graph._replace(nodes=out)
+    if not return_attention:
+        return graph
+    return graph, Attention(attention.weights, attention.logits, attention.residual)

@@ -1,0 +1,29 @@
+"""Measures of attention: how symmetric it is, and how doubly stochastic."""
+
+from graphattn_jax.diagnostics._parameters import (
+    parameter_symmetry_error,
+    symmetry_log,
+    symmetry_score,
+)
+from graphattn_jax.diagnostics._symmetry import (
+    Symmetry,
+    diagonal_mass,
+    off_diagonal_symmetry_error,
+    row_column_sums,
+    symmetry,
+    symmetry_error,
+    unordered_pairs,
+)
+
+__all__ = [
+    "Symmetry",
+    "diagonal_mass",
+    "off_diagonal_symmetry_error",
+    "parameter_symmetry_error",
+    "row_column_sums",
+    "symmetry",
+    "symmetry_error",
+    "symmetry_log",
+    "symmetry_score",
+    "unordered_pairs",
+]

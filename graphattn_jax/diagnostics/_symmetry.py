@@ -1,0 +1,379 @@
+"""How far attention weights are from symmetric and from doubly stochastic.
+
+No publication defines the asymmetry of graph attention; the definitions are this library's. The
+three numbers belong together: attention that has collapsed onto self-loops has a small `error`
+whatever the rest does, which `off_diagonal_error` and `diagonal_mass` show.
+
+Every function takes edge weights with `senders` and `receivers`, or a dense matrix without them.
+Edges are read as the matrix `A[receiver, sender]` in which parallel edges add up, so that both
+forms agree.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+
+from graphattn_jax import _checks
+from graphattn_jax.diagnostics._weights import (
+    dense_nodes,
+    dense_weights,
+    edge_nodes,
+    edge_weights,
+    endpoints,
+    is_dense,
+    like,
+)
+from graphattn_jax.ops import segment_sum
+from graphattn_jax.typing import Array, ArrayLike
+
+
+class Symmetry(NamedTuple):
+    """What `symmetry` reports; each entry is per head.
+
+    Attributes:
+      error: `||A - A^T||_F / ||A||_F`; 0 for symmetric, sqrt(2) for one-directional weights.
+      off_diagonal_error: the same without the diagonal.
+      diagonal_mass: mean of `A_ii` over the nodes, the attention that stays at home.
+      row_sum_error: largest `|sum_j A_ij - 1|` over nodes that receive.
+      column_sum_error: largest `|sum_i A_ij - 1|` over nodes that send.
+    """
+
+    error: Array
+    off_diagonal_error: Array
+    diagonal_mass: Array
+    row_sum_error: Array
+    column_sum_error: Array
+
+
+def symmetry(
+    weights: ArrayLike,
+    senders: ArrayLike | None = None,
+    receivers: ArrayLike | None = None,
+    *,
+    num_nodes: int | None = None,
+    where: ArrayLike | None = None,
+    node_mask: ArrayLike | None = None,
+    pairs: ArrayLike | None = None,
+) -> Symmetry:
+    """Asymmetry, self-attention and row and column sums of attention weights, in one report.
+
+    The numbers to log for a layer that claims symmetric or doubly stochastic attention. Nodes
+    without an incoming edge have no row sum, nodes without an outgoing edge no column sum; in a
+    dense matrix such a node shows as a row or column of zeros.
+
+    Args:
+      weights: edge weights `[E]` or `[E, H]` with the ids below, or `[..., N, N]` alone, indexed
+        `[receiver, sender]`.
+      senders, receivers: `[E]` integer, any order; parallel edges add up. None for dense weights.
+      num_nodes: static number of nodes; needed for edge weights without `node_mask`.
+      where: `[E]` bool, True = real edge. For edge weights only.
+      node_mask: `[N]` bool (dense: `[..., N]`), True = real; pairs with another node count as 0.
+      pairs: `[E]` from `unordered_pairs`, to save its sort. For edge weights only.
+
+    Returns:
+      A `Symmetry` of float32 arrays: scalars for `[E]`, `[H]` for `[E, H]`, `[...]` for dense.
+
+    Raises:
+      ValueError: shapes disagree, the number of nodes is unknown, or arguments for edge weights
+        are given with dense ones.
+
+    Cost: O(E log E), O(E) with `pairs`; dense O(N^2).
+    Padding: exact under `node_mask`; with `where` alone, padding nodes enter the diagonal's mean.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> import graphattn_jax as ga
+      >>> report = ga.diagnostics.symmetry(jnp.array([[0.5, 0.5], [0.0, 1.0]]))
+      >>> [round(float(x), 3) for x in report]
+      [0.577, 1.414, 0.75, 0.0, 0.5]
+    """
+    mask = {"where": where, "node_mask": node_mask}
+    rows, columns, has_row, has_column = _sums(weights, senders, receivers, num_nodes, **mask)
+    node_axis = -1 if is_dense(senders, receivers) else 0
+    norms = _norms(weights, senders, receivers, pairs=pairs, **mask)
+    return Symmetry(
+        error=_root_ratio(norms.antisymmetric, norms.off_diagonal + norms.diagonal),
+        off_diagonal_error=_root_ratio(norms.antisymmetric, norms.off_diagonal),
+        diagonal_mass=diagonal_mass(weights, senders, receivers, num_nodes=num_nodes, **mask),
+        row_sum_error=_largest_deviation(rows, has_row, node_axis),
+        column_sum_error=_largest_deviation(columns, has_column, node_axis),
+    )
+
+
+def symmetry_error(
+    weights: ArrayLike,
+    senders: ArrayLike | None = None,
+    receivers: ArrayLike | None = None,
+    *,
+    where: ArrayLike | None = None,
+    node_mask: ArrayLike | None = None,
+    pairs: ArrayLike | None = None,
+) -> Array:
+    """The relative asymmetry of attention weights, per head.
+
+        e(A) = ||A - A^T||_F / ||A||_F
+
+    0 for symmetric weights, sqrt(2) for non-negative weights of which no edge has a reverse, 2
+    for antisymmetric ones. A missing reverse edge counts as a weight of 0. Differentiable, so
+    that it can serve as a penalty. Report it together with the other entries of `symmetry`.
+
+    Args:
+      weights: edge weights `[E]` or `[E, H]`, or `[..., N, N]` indexed `[receiver, sender]`.
+      senders, receivers: `[E]` integer, any order; parallel edges add up. None for dense weights.
+      where: `[E]` bool, True = real edge. For edge weights only.
+      node_mask: `[N]` bool (dense: `[..., N]`), True = real; pairs with another node count as 0.
+      pairs: `[E]` from `unordered_pairs`, to save its sort. For edge weights only.
+
+    Returns:
+      float32: scalar for `[E]`, `[H]` for `[E, H]`, `[...]` for dense. 0 for weights that are all
+      zero, or without edges.
+
+    Raises:
+      ValueError: shapes disagree, or arguments for edge weights are given with dense ones.
+
+    Cost: O(E log E), O(E) with `pairs`; dense O(N^2).
+    Padding: exact under `where` or `node_mask`. Gradient: finite, zero where `A` is symmetric.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> import graphattn_jax as ga
+      >>> star = jnp.array([0.25, 0.75]), jnp.array([1, 2]), jnp.array([0, 0])
+      >>> round(float(ga.diagnostics.symmetry_error(*star)), 3)
+      1.414
+    """
+    norms = _norms(weights, senders, receivers, where, node_mask, pairs)
+    return _root_ratio(norms.antisymmetric, norms.off_diagonal + norms.diagonal)
+
+
+def off_diagonal_symmetry_error(
+    weights: ArrayLike,
+    senders: ArrayLike | None = None,
+    receivers: ArrayLike | None = None,
+    *,
+    where: ArrayLike | None = None,
+    node_mask: ArrayLike | None = None,
+    pairs: ArrayLike | None = None,
+) -> Array:
+    """`symmetry_error` with the diagonal left out: the asymmetry of attention between nodes.
+
+    Where nodes attend mostly to themselves, the diagonal dominates `||A||` and `symmetry_error`
+    is small; this one is not.
+
+    Args:
+      weights: edge weights `[E]` or `[E, H]`, or `[..., N, N]` indexed `[receiver, sender]`.
+      senders, receivers: `[E]` integer, any order; parallel edges add up. None for dense weights.
+      where: `[E]` bool, True = real edge. For edge weights only.
+      node_mask: `[N]` bool (dense: `[..., N]`), True = real; pairs with another node count as 0.
+      pairs: `[E]` from `unordered_pairs`, to save its sort. For edge weights only.
+
+    Returns:
+      float32, shaped as from `symmetry_error`. 0 where all weights off the diagonal are zero.
+
+    Raises:
+      ValueError: shapes disagree, or arguments for edge weights are given with dense ones.
+
+    Cost: O(E log E), O(E) with `pairs`; dense O(N^2).
+    Padding: exact under `where` or `node_mask`. Gradient: finite, zero where `A` is symmetric.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> import graphattn_jax as ga
+      >>> collapsed = jnp.array([[0.99, 0.01], [0.0, 1.0]])
+      >>> round(float(ga.diagnostics.symmetry_error(collapsed)), 3)
+      0.01
+      >>> round(float(ga.diagnostics.off_diagonal_symmetry_error(collapsed)), 3)
+      1.414
+    """
+    norms = _norms(weights, senders, receivers, where, node_mask, pairs)
+    return _root_ratio(norms.antisymmetric, norms.off_diagonal)
+
+
+def diagonal_mass(
+    weights: ArrayLike,
+    senders: ArrayLike | None = None,
+    receivers: ArrayLike | None = None,
+    *,
+    num_nodes: int | None = None,
+    where: ArrayLike | None = None,
+    node_mask: ArrayLike | None = None,
+) -> Array:
+    """The mean attention of a node to itself, per head: `mean_i A_ii` over the real nodes.
+
+    1 for attention that never leaves its node, 0 without self-loops.
+
+    Args:
+      weights: edge weights `[E]` or `[E, H]`, or `[..., N, N]` indexed `[receiver, sender]`.
+      senders, receivers: `[E]` integer, any order; parallel edges add up. None for dense weights.
+      num_nodes: static number of nodes; needed for edge weights without `node_mask`.
+      where: `[E]` bool, True = real edge. For edge weights only.
+      node_mask: `[N]` bool (dense: `[..., N]`), True = real.
+
+    Returns:
+      float32, shaped as from `symmetry_error`. 0 without real nodes.
+
+    Raises:
+      ValueError: shapes disagree, or the number of nodes is unknown.
+
+    Cost: O(E); dense O(N^2).
+    Padding: exact under `node_mask`.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> import graphattn_jax as ga
+      >>> round(float(ga.diagnostics.diagonal_mass(jnp.array([[0.9, 0.1], [0.5, 0.5]]))), 3)
+      0.7
+    """
+    if is_dense(senders, receivers):
+        matrix = dense_weights(weights, node_mask, where=where)
+        diagonal = jnp.diagonal(matrix, axis1=-2, axis2=-1).sum(axis=-1)
+        count = dense_nodes(node_mask, matrix.shape).sum(axis=-1, dtype=diagonal.dtype)
+    else:
+        senders, receivers = endpoints(senders, receivers)
+        edges, _ = edge_weights(weights, senders, receivers, where, node_mask)
+        diagonal = jnp.where(like(senders == receivers, edges), edges, 0).sum(axis=0)
+        count = edge_nodes(node_mask, num_nodes).sum(dtype=diagonal.dtype)
+    return diagonal / jnp.maximum(count, 1)
+
+
+def row_column_sums(
+    weights: ArrayLike,
+    senders: ArrayLike | None = None,
+    receivers: ArrayLike | None = None,
+    *,
+    num_nodes: int | None = None,
+    where: ArrayLike | None = None,
+    node_mask: ArrayLike | None = None,
+) -> tuple[Array, Array]:
+    """How much attention each node gives (its row) and gets (its column).
+
+        row_i = sum_j A_ij,   column_j = sum_i A_ij
+
+    Softmax makes every row of a receiver 1; the column sums tell which nodes attention favours.
+    Both are 1 for doubly stochastic weights.
+
+    Args:
+      weights: edge weights `[E]` or `[E, H]`, or `[..., N, N]` indexed `[receiver, sender]`.
+      senders, receivers: `[E]` integer, any order. None for dense weights.
+      num_nodes: static number of nodes; needed for edge weights without `node_mask`.
+      where: `[E]` bool, True = real edge. For edge weights only.
+      node_mask: `[N]` bool (dense: `[..., N]`), True = real.
+
+    Returns:
+      `(rows, columns)` float32, each `[N]`, `[N, H]` or dense `[..., N]`; 0 for nodes without
+        edges.
+
+    Raises:
+      ValueError: shapes disagree, or the number of nodes is unknown.
+
+    Cost: O(E); dense O(N^2).
+    Padding: exact; the sums of padding nodes are 0 under a mask.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> import graphattn_jax as ga
+      >>> star = jnp.array([0.25, 0.75]), jnp.array([1, 2]), jnp.array([0, 0])
+      >>> rows, columns = ga.diagnostics.row_column_sums(*star, num_nodes=3)
+      >>> rows.tolist(), columns.tolist()
+      ([1.0, 0.0, 0.0], [0.0, 0.25, 0.75])
+    """
+    return _sums(weights, senders, receivers, num_nodes, where, node_mask)[:2]
+
+
+def unordered_pairs(senders: ArrayLike, receivers: ArrayLike) -> Array:
+    """An id for each edge that it shares with its reverse and its parallel edges, and no others.
+
+    The costly part of `symmetry_error` on edges: compute it once for a graph that is measured in
+    every step.
+
+    Args:
+      senders, receivers: `[E]` integer, any order.
+
+    Returns:
+      `[E]` int32 in `[0, E)`.
+
+    Raises:
+      ValueError: ids are not integers or differ in number.
+
+    Cost: O(E log E), one sort of the edges.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> import graphattn_jax as ga
+      >>> senders, receivers = jnp.array([0, 1, 2, 1]), jnp.array([1, 0, 2, 2])
+      >>> ga.diagnostics.unordered_pairs(senders, receivers).tolist()
+      [0, 0, 2, 1]
+    """
+    senders, receivers = endpoints(senders, receivers)
+    low, high = jnp.minimum(senders, receivers), jnp.maximum(senders, receivers)
+    order = jnp.lexsort((high, low))
+    starts = (jnp.diff(low[order]) != 0) | (jnp.diff(high[order]) != 0)
+    sorted_ids = jnp.zeros(order.shape, jnp.int32).at[1:].set(jnp.cumsum(starts, dtype=jnp.int32))
+    return jnp.zeros_like(sorted_ids).at[order].set(sorted_ids, unique_indices=True)
+
+
+class _Norms(NamedTuple):
+    """Squared Frobenius norms of `A - A^T`, of `A` off its diagonal and on it."""
+
+    antisymmetric: Array
+    off_diagonal: Array
+    diagonal: Array
+
+
+def _norms(weights, senders, receivers, where, node_mask, pairs) -> _Norms:
+    if is_dense(senders, receivers):
+        matrix = dense_weights(weights, node_mask, where=where, pairs=pairs)
+        eye = jnp.broadcast_to(jnp.eye(matrix.shape[-1], dtype=bool), matrix.shape)
+        square = jnp.square(matrix)
+        return _Norms(
+            antisymmetric=jnp.square(matrix - matrix.mT).sum(axis=(-2, -1)),
+            off_diagonal=jnp.where(eye, 0, square).sum(axis=(-2, -1)),
+            diagonal=jnp.where(eye, square, 0).sum(axis=(-2, -1)),
+        )
+    senders, receivers = endpoints(senders, receivers)
+    edges, _ = edge_weights(weights, senders, receivers, where, node_mask)
+    if pairs is None:
+        pairs = unordered_pairs(senders, receivers)
+    _checks.ids("pairs", pairs, senders.shape[0])
+    # Each pair {i, j} as the entries A_ij, A_ji and, for i = j, A_ii: parallel edges add up here,
+    # and a missing reverse is the 0 that no edge adds to.
+    kinds = (senders < receivers, senders > receivers, senders == receivers)
+    entries = jnp.stack([jnp.where(like(kind, edges), edges, 0) for kind in kinds], axis=1)
+    forward, backward, diagonal = jnp.unstack(segment_sum(entries, pairs, len(pairs)), axis=1)
+    return _Norms(
+        antisymmetric=2 * jnp.square(forward - backward).sum(axis=0),
+        off_diagonal=(jnp.square(forward) + jnp.square(backward)).sum(axis=0),
+        diagonal=jnp.square(diagonal).sum(axis=0),
+    )
+
+
+def _sums(weights, senders, receivers, num_nodes, where, node_mask):
+    """Row sums, column sums, and which nodes have a row and a column at all."""
+    if is_dense(senders, receivers):
+        matrix = dense_weights(weights, node_mask, where=where)
+        nonzero = matrix != 0
+        return matrix.sum(-1), matrix.sum(-2), nonzero.any(-1), nonzero.any(-2)
+    senders, receivers = endpoints(senders, receivers)
+    edges, real = edge_weights(weights, senders, receivers, where, node_mask)
+    num_nodes = edge_nodes(node_mask, num_nodes).shape[0]
+    _checks.ids_in_range("senders", senders, num_nodes)
+    _checks.ids_in_range("receivers", receivers, num_nodes)
+    rows, columns = (segment_sum(edges, ids, num_nodes) for ids in (receivers, senders))
+    receives, sends = (
+        like(segment_sum(real.astype(jnp.int32), ids, num_nodes) > 0, rows)
+        for ids in (receivers, senders)
+    )
+    return rows, columns, receives, sends
+
+
+def _largest_deviation(sums: Array, exists: Array, node_axis: int) -> Array:
+    deviation = jnp.where(exists, jnp.abs(sums - 1), 0)
+    return deviation.max(axis=node_axis, initial=0)
+
+
+def _root_ratio(numerator: Array, denominator: Array) -> Array:
+    """`sqrt(numerator / denominator)`; 0 with gradient 0 where either is 0."""
+    positive = (numerator > 0) & (denominator > 0)
+    ratio = jnp.where(positive, numerator, 1) / jnp.where(positive, denominator, 1)
+    return jnp.where(positive, jnp.sqrt(ratio), 0)

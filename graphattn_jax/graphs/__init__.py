@@ -1,0 +1,92 @@
+"""Graphs and batches of graphs: building, checking, padding, patterns, and exchange with others.
+
+    sender j ──message──▶ receiver i        A[i, j]: row = receiver, column = sender
+
+A graph is a `GraphsTuple` (jraph's): features `nodes`, `edges`, `globals` as pytrees of arrays or
+None, `senders` and `receivers` as node ids over the whole batch, and the sizes `n_node`, `n_edge`
+of each graph. Everything here runs on the host in numpy, except the masks, ids, sizes and degrees,
+which also run under `jax.jit`.
+"""
+
+from graphattn_jax.graphs._all_pairs import all_pairs
+from graphattn_jax.graphs._batch import batch, unbatch
+from graphattn_jax.graphs._budget import Budget, bucket, estimate_budget
+from graphattn_jax.graphs._build import (
+    from_dense,
+    from_edge_list,
+    from_scipy_sparse,
+    to_dense,
+    to_scipy_sparse,
+)
+from graphattn_jax.graphs._coalesce import coalesce
+from graphattn_jax.graphs._degree import in_degree, out_degree
+from graphattn_jax.graphs._direction import add_reverse_edges, is_undirected
+from graphattn_jax.graphs._layout import Layout, layout
+from graphattn_jax.graphs._masks import (
+    edge_graph_ids,
+    edge_mask,
+    graph_mask,
+    node_graph_ids,
+    node_mask,
+)
+from graphattn_jax.graphs._networkx import from_networkx, to_networkx
+from graphattn_jax.graphs._packing import batches_to_budget
+from graphattn_jax.graphs._pad import FillRatio, fill_ratio, pad, unpad
+from graphattn_jax.graphs._pyg import from_pyg_data, to_pyg_data
+from graphattn_jax.graphs._self_loops import add_self_loops, has_self_loops, remove_self_loops
+from graphattn_jax.graphs._subgraph import subgraph
+from graphattn_jax.graphs._types import (
+    GraphsTuple,
+    PaddedGraphsTuple,
+    num_edges,
+    num_graphs,
+    num_nodes,
+)
+from graphattn_jax.graphs._validate import validate
+from graphattn_jax.graphs._virtual_node import add_virtual_node
+
+__all__ = [
+    "Budget",
+    "FillRatio",
+    "GraphsTuple",
+    "Layout",
+    "PaddedGraphsTuple",
+    "add_reverse_edges",
+    "add_self_loops",
+    "add_virtual_node",
+    "all_pairs",
+    "batch",
+    "batches_to_budget",
+    "bucket",
+    "coalesce",
+    "edge_graph_ids",
+    "edge_mask",
+    "estimate_budget",
+    "fill_ratio",
+    "from_dense",
+    "from_edge_list",
+    "from_networkx",
+    "from_pyg_data",
+    "from_scipy_sparse",
+    "graph_mask",
+    "has_self_loops",
+    "in_degree",
+    "is_undirected",
+    "layout",
+    "node_graph_ids",
+    "node_mask",
+    "num_edges",
+    "num_graphs",
+    "num_nodes",
+    "out_degree",
+    "pad",
+    "remove_self_loops",
+    "subgraph",
+    "to_dense",
+    "to_networkx",
+    "to_pyg_data",
+    "to_scipy_sparse",
+    "unbatch",
+    "unpad",
+    "validate",
+]

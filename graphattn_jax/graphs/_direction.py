@@ -1,0 +1,71 @@
+"""Directed and undirected edge sets."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+
+from graphattn_jax.graphs._edges import append_edges, unpaired
+from graphattn_jax.graphs._pad import unpad
+from graphattn_jax.graphs._types import GraphsTuple, to_host
+
+
+def add_reverse_edges(graph: GraphsTuple) -> GraphsTuple:
+    """Add the reverse of every edge that has none, with a copy of its features.
+
+    Duplicates count: for three edges u → v and one v → u, two reverses are added, copies of the
+    second and third. Self-loops are their own reverse. New edges stand behind the old ones of their
+    graph, in the order of the edges they reverse.
+
+    Args:
+      graph: a graph or batch without padding.
+
+    Returns:
+      An undirected graph in the sense of `is_undirected`; numpy leaves.
+
+    Raises:
+      ValueError: the graph is padded or traced.
+
+    Cost: O(E log E).
+
+    Padding: apply before `pad`.
+
+    Example:
+      >>> import graphattn_jax as ga
+      >>> graph = ga.graphs.add_reverse_edges(ga.graphs.from_edge_list([0, 1, 1], [1, 0, 2]))
+      >>> graph.senders, graph.receivers
+      (array([0, 1, 1, 2], dtype=int32), array([1, 0, 2, 1], dtype=int32))
+    """
+    graph = to_host(graph, "add_reverse_edges")
+    lone = np.flatnonzero(unpaired(graph))
+    return append_edges(
+        graph,
+        graph.receivers[lone],
+        graph.senders[lone],
+        jax.tree.map(lambda x: x[lone], graph.edges),
+    )
+
+
+def is_undirected(graph: GraphsTuple) -> bool:
+    """Whether every real edge has a reverse: as many edges v → u as u → v. Features do not matter.
+
+    Args:
+      graph: a graph or batch on the host.
+
+    Returns:
+      A Python bool; True without edges.
+
+    Raises:
+      ValueError: traced.
+
+    Cost: O(E log E).
+
+    Padding: padding edges do not count.
+
+    Example:
+      >>> import graphattn_jax as ga
+      >>> ga.graphs.is_undirected(ga.graphs.from_edge_list([0, 1, 1], [1, 0, 2]))
+      False
+    """
+    graph = unpad(to_host(graph, "is_undirected", allow_padded=True))
+    return not unpaired(graph).any()

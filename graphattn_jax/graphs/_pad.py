@@ -1,0 +1,162 @@
+"""Batches of static size: padding and its inverse."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from graphattn_jax.graphs._budget import Budget, size
+from graphattn_jax.graphs._masks import graph_mask
+from graphattn_jax.graphs._types import (
+    GraphsTuple,
+    PaddedGraphsTuple,
+    is_padded,
+    to_host,
+)
+
+
+def pad(graph: GraphsTuple, budget: Budget) -> PaddedGraphsTuple:
+    """Fill a graph or batch up to static sizes, so that batches of one budget share a compilation.
+
+    Real rows stay as they are, in their order. Behind them stands one graph that owns all padding
+    nodes and edges, then graphs of size zero. Padding features are zeros. Padding edges are
+    self-loops of padding nodes, sorted by receiver and spread evenly: all of them on one node
+    would be the worst case for a scatter.
+
+    Args:
+      graph: a graph or batch without padding; it may have no graphs at all, for an empty batch.
+      budget: the sizes to reach, from `estimate_budget` or `Budget.for_graph`. At least one node
+        and one graph of it are padding.
+
+    Returns:
+      A `PaddedGraphsTuple` with numpy leaves, whose masks jraph reads too.
+
+    Raises:
+      ValueError: the graph exceeds the budget (the message says by how much, and which budget
+        fits), is padded already, or is traced.
+
+    Padding: `unpad(pad(graph, budget))` is `graph`.
+
+    Example:
+      >>> import graphattn_jax as ga
+      >>> graph = ga.graphs.from_edge_list([0, 1], [1, 0])
+      >>> padded = ga.graphs.pad(graph, ga.graphs.Budget(n_node=4, n_edge=5, n_graph=2))
+      >>> padded.receivers, padded.n_node
+      (array([1, 0, 2, 2, 3], dtype=int32), array([2, 2], dtype=int32))
+    """
+    graph = to_host(graph, "pad")
+    n_node, n_edge, n_graph = size(graph)
+    if not budget.fits(n_node, n_edge, n_graph):
+        raise ValueError(does_not_fit("graph", (n_node, n_edge, n_graph), budget))
+    new_nodes, new_edges = budget.n_node - n_node, budget.n_edge - n_edge
+    new_graphs = budget.n_graph - n_graph
+    spread = n_node + np.arange(new_edges) * new_nodes // max(new_edges, 1)
+    return PaddedGraphsTuple(
+        nodes=_append_zeros(graph.nodes, new_nodes),
+        edges=_append_zeros(graph.edges, new_edges),
+        senders=np.concatenate([graph.senders, spread.astype(np.int32)]),
+        receivers=np.concatenate([graph.receivers, spread.astype(np.int32)]),
+        globals=_append_zeros(graph.globals, new_graphs),
+        n_node=_append_graphs(graph.n_node, new_nodes, new_graphs),
+        n_edge=_append_graphs(graph.n_edge, new_edges, new_graphs),
+    )
+
+
+def _append_zeros(features, rows: int):
+    return jax.tree.map(
+        lambda x: np.concatenate([x, np.zeros((rows, *x.shape[1:]), x.dtype)]), features
+    )
+
+
+def _append_graphs(sizes: np.ndarray, first: int, count: int) -> np.ndarray:
+    return np.concatenate([sizes, np.array([first] + [0] * (count - 1), np.int32)])
+
+
+def does_not_fit(what: str, sizes: tuple[int, int, int], budget: Budget) -> str:
+    """The message for sizes beyond a budget: by how much, and what would fit."""
+    n_node, n_edge, n_graph = sizes
+    lacks = [
+        f"{over} {kind} too many ({got}, room for {room})"
+        for kind, got, room in (
+            ("nodes", n_node, budget.n_node - 1),
+            ("edges", n_edge, budget.n_edge),
+            ("graphs", n_graph, budget.n_graph - 1),
+        )
+        if (over := got - room) > 0
+    ]
+    wanted = Budget(
+        n_node=max(budget.n_node, n_node + 1),
+        n_edge=max(budget.n_edge, n_edge),
+        n_graph=max(budget.n_graph, n_graph + 1),
+    )
+    return (
+        f"{what} does not fit the budget: {', '.join(lacks)}; one node and one graph stay padding. "
+        f"Fix: {wanted} would fit."
+    )
+
+
+def unpad(graph: GraphsTuple, *, padded: bool | None = None) -> GraphsTuple:
+    """Drop the padding nodes, edges and graphs; the inverse of `pad`.
+
+    Args:
+      graph: a graph or batch on the host; its features may be results of a model.
+      padded: None = padded if it is a `PaddedGraphsTuple`; True for a graph that jraph padded.
+
+    Returns:
+      A `GraphsTuple` with numpy leaves (views of the padded ones). An unpadded graph comes back
+      with its own type and values.
+
+    Raises:
+      ValueError: traced.
+
+    Example:
+      >>> import graphattn_jax as ga
+      >>> graph = ga.graphs.from_edge_list([0, 1], [1, 0])
+      >>> padded = ga.graphs.pad(graph, ga.graphs.Budget(n_node=4, n_edge=5, n_graph=3))
+      >>> ga.graphs.unpad(padded).n_node
+      array([2], dtype=int32)
+    """
+    graph = to_host(graph, "unpad", allow_padded=True)
+    if not is_padded(graph, padded):
+        return graph
+    n_graph = int(graph_mask(graph, padded=True).sum())
+    n_node, n_edge = int(graph.n_node[:n_graph].sum()), int(graph.n_edge[:n_graph].sum())
+    return GraphsTuple(
+        nodes=jax.tree.map(lambda x: x[:n_node], graph.nodes),
+        edges=jax.tree.map(lambda x: x[:n_edge], graph.edges),
+        senders=graph.senders[:n_edge],
+        receivers=graph.receivers[:n_edge],
+        globals=jax.tree.map(lambda x: x[:n_graph], graph.globals),
+        n_node=graph.n_node[:n_graph],
+        n_edge=graph.n_edge[:n_graph],
+    )
+
+
+class FillRatio(NamedTuple):
+    """Shares of the rows that are real, each in [0, 1]; 1 where there are no rows."""
+
+    nodes: float
+    edges: float
+    graphs: float
+
+
+def fill_ratio(graph: GraphsTuple, *, padded: bool | None = None) -> FillRatio:
+    """How much of a padded batch is real: what the budget costs.
+
+    Args:
+      graph: a batch on the host.
+      padded: None = padded if it is a `PaddedGraphsTuple`; True for a graph that jraph padded.
+
+    Returns:
+      A `FillRatio` of floats; all 1.0 for a batch without padding.
+
+    Example:
+      >>> import graphattn_jax as ga
+      >>> graph = ga.graphs.from_edge_list([0, 1], [1, 0])
+      >>> ga.graphs.fill_ratio(ga.graphs.pad(graph, ga.graphs.Budget(4, 8, 2)))
+      FillRatio(nodes=0.5, edges=0.25, graphs=0.5)
+    """
+    real, total = size(unpad(graph, padded=padded)), size(graph)
+    return FillRatio(*(r / t if t else 1.0 for r, t in zip(real, total, strict=True)))

@@ -1,0 +1,132 @@
+"""Data objects of PyTorch Geometric, in and out, without importing torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from graphattn_jax import _checks
+from graphattn_jax.graphs._features import as_array, as_ids, by_names, named
+from graphattn_jax.graphs._masks import node_graph_ids
+from graphattn_jax.graphs._types import GraphsTuple, num_nodes, to_host
+from graphattn_jax.graphs._validate import validate
+
+_OPTIONAL = ("x", "edge_attr", "y")  # PyG itself answers None for these when they are not set
+
+
+def from_pyg_data(
+    data: Any,
+    *,
+    node_attrs: str | Sequence[str] = "x",
+    edge_attrs: str | Sequence[str] = "edge_attr",
+    graph_attrs: str | Sequence[str] = "y",
+) -> GraphsTuple:
+    """A graph or batch from a PyTorch Geometric `Data` or `Batch`, or a dict with its names.
+
+    `edge_index[0]` are the senders and `edge_index[1]` the receivers (PyG's default flow). Edges
+    are kept exactly as given: order, duplicates, self-loops and direction; PyG stores undirected
+    graphs with both directions already. A `Batch` is recognised by its `ptr`.
+
+    Args:
+      data: an object or dict with `edge_index` `[2, E]` and, as wanted, `x`, `edge_attr`, `y`,
+        `num_nodes`, `ptr`; arrays or torch tensors.
+      node_attrs, edge_attrs, graph_attrs: attributes that become `nodes`, `edges` and `globals`:
+        one name gives its array, several a dict by name, `()` none. An absent `x`, `edge_attr` or
+        `y` is None. Targets of nodes go with the nodes: `node_attrs=("x", "y"), graph_attrs=()`.
+
+    Returns:
+      A `GraphsTuple` with numpy leaves: features in their dtype, ids int32.
+
+    Raises:
+      ValueError: no `edge_index` (as in heterogeneous data), an attribute that does not exist,
+        ids out of range, or features with a wrong number of rows.
+
+    Example:
+      >>> import graphattn_jax as ga
+      >>> data = {"x": [[1.0], [2.0]], "edge_index": [[0, 1], [1, 0]], "y": [1]}
+      >>> graph = ga.graphs.from_pyg_data(data)
+      >>> graph.nodes.shape, graph.globals
+      ((2, 1), array([1], dtype=int32))
+    """
+
+    def get(name: str) -> Any:
+        return data.get(name) if isinstance(data, Mapping) else getattr(data, name, None)
+
+    def read(name: str) -> np.ndarray | None:
+        value = get(name)
+        if value is None:
+            if name in _OPTIONAL:
+                return None
+            raise ValueError(f"data has no attribute {name!r}.")
+        return as_array(name, value)
+
+    if get("edge_index") is None:
+        raise ValueError("data has no edge_index. Fix: convert each relation of typed data alone.")
+    edge_index = as_ids("edge_index", get("edge_index"))
+    _checks.shape("edge_index", edge_index, (2, "E"))
+    ptr = get("ptr")
+    ptr = np.array([0, _count_nodes(get, edge_index)]) if ptr is None else as_ids("ptr", ptr)
+    for row, name in enumerate(("senders", "receivers")):
+        _checks.ids_in_range(f"{name}, edge_index[{row}],", edge_index[row], int(ptr[-1]))
+    senders, receivers = edge_index.astype(np.int32)
+    n_node = np.diff(ptr).astype(np.int32)
+    owner = np.repeat(np.arange(len(n_node)), n_node)[receivers]
+    return validate(
+        GraphsTuple(
+            nodes=by_names(node_attrs, read),
+            edges=by_names(edge_attrs, read),
+            senders=senders,
+            receivers=receivers,
+            globals=by_names(graph_attrs, read),
+            n_node=n_node,
+            n_edge=np.bincount(owner, minlength=len(n_node)).astype(np.int32),
+        )
+    )
+
+
+def _count_nodes(get: Any, edge_index: np.ndarray) -> int:
+    if get("num_nodes") is not None:
+        return int(get("num_nodes"))
+    if get("x") is not None:
+        return len(get("x"))
+    return int(edge_index.max(initial=-1)) + 1
+
+
+def to_pyg_data(graph: GraphsTuple) -> dict[str, Any]:
+    """The attributes of a PyTorch Geometric `Data`, as a dict of numpy arrays.
+
+    With torch at hand, `Data(**{k: torch.as_tensor(v) for k, v in d.items()})` makes the object.
+    Edges keep their order. The inverse of `from_pyg_data`.
+
+    Args:
+      graph: a graph or batch without padding. Its `nodes`, `edges` and `globals` are None, one
+        array (named `x`, `edge_attr`, `y`), or a flat dict of arrays (under its own names).
+
+    Returns:
+      A dict with `edge_index` `[2, E]` int64, `num_nodes`, the features, and for a batch of
+      several graphs `batch` `[N]` and `ptr` `[G + 1]`, both int64.
+
+    Raises:
+      ValueError: nested features, a name that occurs twice, or a padded graph.
+
+    Example:
+      >>> import graphattn_jax as ga
+      >>> sorted(ga.graphs.to_pyg_data(ga.graphs.from_edge_list([0], [1], nodes=[[1.0], [2.0]])))
+      ['edge_index', 'num_nodes', 'x']
+    """
+    graph = to_host(graph, "to_pyg_data")
+    data: dict[str, Any] = {
+        "edge_index": np.stack([graph.senders, graph.receivers]).astype(np.int64),
+        "num_nodes": num_nodes(graph),
+    }
+    if graph.n_node.shape[0] != 1:
+        data["batch"] = node_graph_ids(graph).astype(np.int64)
+        data["ptr"] = np.concatenate([[0], np.cumsum(graph.n_node, dtype=np.int64)])
+    for field, default in (("nodes", "x"), ("edges", "edge_attr"), ("globals", "y")):
+        for name, x in named(field, getattr(graph, field), default).items():
+            if name in data:
+                raise ValueError(f"{field}[{name!r}] clashes with another {name!r}: rename it.")
+            data[name] = x
+    return data

@@ -1,0 +1,75 @@
+"""Arrays in, arrays out: segment reductions, attention, normalizers. No graphs, no parameters."""
+
+from graphattn_jax.ops._dense import dense_attention
+from graphattn_jax.ops._dropout import dropout
+from graphattn_jax.ops._edges import reverse_edges
+from graphattn_jax.ops._layout import EdgeLayout, Tiles, edge_layout
+from graphattn_jax.ops._normalizers import (
+    Normalized,
+    Normalizer,
+    PostHoc,
+    Sigmoid,
+    Sinkhorn,
+    Softmax,
+    Symmetric,
+    normalize,
+)
+from graphattn_jax.ops._segment import (
+    segment_logsumexp,
+    segment_max,
+    segment_mean,
+    segment_min,
+    segment_softmax,
+    segment_std,
+    segment_sum,
+)
+from graphattn_jax.ops._sinkhorn import Scaling, dense_sinkhorn, sinkhorn
+from graphattn_jax.ops.edge_attention import (
+    IMPLEMENTATIONS,
+    AdditiveScore,
+    DotScore,
+    EdgeAttention,
+    GATv2Score,
+    Score,
+    SymmetrizedScore,
+    edge_aggregate,
+    edge_attention,
+    edge_scores,
+)
+
+__all__ = [
+    "IMPLEMENTATIONS",
+    "AdditiveScore",
+    "DotScore",
+    "EdgeAttention",
+    "EdgeLayout",
+    "GATv2Score",
+    "Normalized",
+    "Normalizer",
+    "PostHoc",
+    "Scaling",
+    "Score",
+    "Sigmoid",
+    "Sinkhorn",
+    "Softmax",
+    "Symmetric",
+    "SymmetrizedScore",
+    "Tiles",
+    "dense_attention",
+    "dense_sinkhorn",
+    "dropout",
+    "edge_aggregate",
+    "edge_attention",
+    "edge_layout",
+    "edge_scores",
+    "normalize",
+    "reverse_edges",
+    "segment_logsumexp",
+    "segment_max",
+    "segment_mean",
+    "segment_min",
+    "segment_softmax",
+    "segment_std",
+    "segment_sum",
+    "sinkhorn",
+]

@@ -1,0 +1,80 @@
+"""Dense attention over padded graphs: every node attends to every node of its graph."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from graphattn_jax import _checks
+from graphattn_jax.typing import Array, ArrayLike
+
+__all__ = ["dense_attention"]
+
+
+def dense_attention(
+    query: ArrayLike,
+    key: ArrayLike,
+    value: ArrayLike,
+    *,
+    bias: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    scale: float | None = None,
+    implementation: str | None = None,
+) -> Array:
+    """Scaled dot-product attention on a batch of padded graphs, with an additive bias.
+
+        out_i = Σ_j softmax_j( scale · q_i · k_j + b_ij ) v_j
+
+    `jax.nn.dot_product_attention` with graph conventions: the mask may name real nodes instead of pairs, and
+    rows without any real pair give 0, not the mean of the values.
+
+    Args:
+      query: `[B, N, H, C]` floating point, B graphs of at most N nodes.
+      key: `[B, M, H, C]`.
+      value: `[B, M, H, C]`.
+      bias: broadcastable to `[B, H, N, M]`, added to the logits.
+      mask: bool, True = may attend: `[B, M]` real senders, or broadcastable to `[B, H, N, M]` with four axes.
+      scale: None = 1/√C.
+      implementation: as in `jax.nn.dot_product_attention`: None, "xla" or "cudnn".
+
+    Returns:
+      `[B, N, H, C]` in the dtype of `query`. Rows of padding queries are meaningless unless the mask excludes
+      them; rows without a real pair are 0, with finite gradients.
+
+    Raises:
+      ValueError: shapes or dtypes disagree.
+
+    Cost: O(B N M H C); logits are float32.
+    Padding: exact with `mask`.
+
+    Example:
+      >>> import jax.numpy as jnp, graphattn_jax as ga
+      >>> q, v = jnp.ones((1, 3, 1, 2)), jnp.arange(6.).reshape(1, 3, 1, 2)
+      >>> ga.ops.dense_attention(q, q, v, mask=jnp.array([[True, True, False]]))[0, 0, 0].tolist()
+      [1.0, 2.0]
+
+    Source: Vaswani et al. 2017, equation 1.
+    """
+    _checks.shape("query", query, ("B", "N", "H", "C"))
+    batch, _, heads, channels = query.shape
+    _checks.shape("key", key, (batch, "M", heads, channels))
+    _checks.shape("value", value, key.shape)
+    for name, x in (("query", query), ("key", key), ("value", value)):
+        _checks.floating(name, x)
+    if mask is not None:
+        if not hasattr(mask, "dtype") or mask.dtype != bool or mask.ndim not in (2, 4):
+            raise ValueError(
+                f"mask must be boolean of shape [{batch}, {key.shape[1]}] (real senders) or with four axes "
+                f"[B, H, N, M], got {_checks.describe(mask)}."
+            )
+        if mask.ndim == 2:
+            _checks.shape("mask", mask, (batch, key.shape[1]))
+            mask = mask[:, None, None, :]
+    out = jax.nn.dot_product_attention(
+        query, key, value, bias, mask, scale=scale, implementation=implementation
+    )
+    if mask is None:
+        return out
+    attends = jnp.any(jnp.asarray(mask), axis=-1)  # [B, H, N] up to broadcasting
+    attends = jnp.broadcast_to(attends, (batch, heads, query.shape[1]))
+    return jnp.where(attends.swapaxes(1, 2)[..., None], out, jnp.zeros((), out.dtype))

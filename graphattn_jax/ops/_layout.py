@@ -1,0 +1,142 @@
+"""Neighbour tiles: the edge list regrouped so that sparse attention needs no scatter of rows."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from graphattn_jax import _checks
+from graphattn_jax.ops._edges import reverse_edges
+from graphattn_jax.typing import ArrayLike
+
+__all__ = ["EdgeLayout", "Tiles", "edge_layout"]
+
+
+class Tiles(NamedTuple):
+    """The edges of each row, cut into tiles of fixed width.
+
+        row       [T]     int32, ascending: the node that the tile belongs to
+        neighbor  [T, W]  int32: the node at the other end of each slot; 0 for an empty slot
+        edge      [T, W]  int32: the edge id of each slot; E for an empty slot
+
+    A node of degree d owns ceil(d / W) tiles. Tiles that only fill up a static size T are empty ones.
+    """
+
+    row: ArrayLike
+    neighbor: ArrayLike
+    edge: ArrayLike
+
+
+class EdgeLayout(NamedTuple):
+    """What the fast implementations know about one edge list; a pytree of int32 arrays with static shapes.
+
+    by_receiver: tiles of the incoming edges of every receiver (CSR order).
+    by_sender: tiles of the outgoing edges of every sender (CSC order), for the backward pass.
+    reverse: `[E]` id of the reverse edge or -1 (`reverse_edges`); None for bipartite edges.
+    """
+
+    by_receiver: Tiles
+    by_sender: Tiles
+    reverse: ArrayLike | None
+
+    @property
+    def T(self) -> EdgeLayout:
+        """The layout of the same edges in the other direction."""
+        return EdgeLayout(self.by_sender, self.by_receiver, self.reverse)
+
+
+def edge_layout(
+    senders: ArrayLike,
+    receivers: ArrayLike,
+    *,
+    num_senders: int,
+    num_receivers: int | None = None,
+    where: ArrayLike | None = None,
+    static: bool = False,
+) -> EdgeLayout:
+    """Compute the layout of an edge list on the host, once per batch.
+
+    Args:
+      senders: `[E]` integers in `[0, num_senders)`.
+      receivers: `[E]` integers in `[0, num_receivers)`.
+      num_senders: number of sender nodes.
+      num_receivers: number of receiver nodes; None = the same nodes as the senders.
+      where: `[E]` bool; edges with False (padding) enter no tile, and have no reverse.
+      static: size the tiles by their upper bound, E // W + N, so that batches with the same N and E compile
+        once; otherwise by what this edge list needs.
+
+    Returns:
+      An `EdgeLayout` of numpy arrays.
+
+    Raises:
+      ValueError: ids are not integers or out of range, lengths disagree.
+
+    Cost: O(E log E) on the host; about 10 ms per 100,000 edges.
+
+    Example:
+      >>> import numpy as np, graphattn_jax as ga
+      >>> layout = ga.ops.edge_layout(np.array([0, 1, 2]), np.array([1, 1, 0]), num_senders=3)
+      >>> layout.by_receiver.row.tolist(), layout.reverse.tolist()
+      ([0, 1], [-1, 1, -1])
+    """
+    senders, receivers = np.asarray(senders), np.asarray(receivers)
+    _checks.ids("senders", senders)
+    _checks.ids("receivers", receivers, senders.shape[0])
+    bipartite = num_receivers is not None
+    num_receivers = num_receivers if bipartite else num_senders
+    _checks.ids_in_range("senders", senders, num_senders)
+    _checks.ids_in_range("receivers", receivers, num_receivers)
+    real = np.arange(len(senders))
+    if where is not None:
+        _checks.mask("where", where, len(senders))
+        real = np.flatnonzero(np.asarray(where))
+    reverse = None
+    if not bipartite:
+        reverse = np.full(len(senders), -1, np.int32)
+        among_real = reverse_edges(senders[real], receivers[real])
+        reverse[real] = np.where(among_real >= 0, real[among_real], -1) if len(real) else -1
+    return EdgeLayout(
+        by_receiver=_tiles(receivers, senders, real, num_receivers, static),
+        by_sender=_tiles(senders, receivers, real, num_senders, static),
+        reverse=reverse,
+    )
+
+
+def _tiles(rows, neighbors, real, num_rows: int, static: bool) -> Tiles:
+    """Group the edges `real` by `rows`."""
+    num_edges = len(rows)
+    width = tile_width(num_edges, num_rows)
+    order = real[np.lexsort((neighbors[real], rows[real]))]
+    degree = np.bincount(rows[real], minlength=num_rows)
+    start = np.concatenate([[0], np.cumsum(degree)])
+    tiles_of_row = -(-degree // width)
+    num_tiles = int(tiles_of_row.sum())
+    row = np.repeat(np.arange(num_rows), tiles_of_row)
+    first_tile = np.cumsum(tiles_of_row) - tiles_of_row
+    index_in_row = np.arange(num_tiles) - first_tile[row]
+    slot = (start[row] + index_in_row * width)[:, None] + np.arange(width)
+    filled = slot < start[row + 1][:, None]
+    edge = order[np.where(filled, slot, 0)] if len(order) else np.zeros(slot.shape, int)
+    if static:
+        fill = num_edges // width + num_rows - num_tiles
+        row = np.concatenate([row, np.full(fill, num_rows - 1)])
+        edge, filled = (
+            np.concatenate([a, np.zeros((fill, width), a.dtype)]) for a in (edge, filled)
+        )
+    neighbor = np.where(filled, neighbors[edge], 0) if num_edges else np.zeros(edge.shape, int)
+    return Tiles(
+        row=row.astype(np.int32),
+        neighbor=neighbor.astype(np.int32),
+        edge=np.where(filled, edge, num_edges).astype(np.int32),
+    )
+
+
+def tile_width(num_edges: int, num_rows: int) -> int:
+    """The power of two nearest below the mean degree, between 2 and 16.
+
+    Wider tiles waste slots on small rows, narrower ones leave more partial sums: on power-law graphs of mean
+    degree 15 the widths 8 and 16 are within 20 % of each other, 4 and 32 up to twice slower.
+    """
+    mean_degree = num_edges / max(num_rows, 1)
+    return int(np.clip(2 ** np.floor(np.log2(max(mean_degree, 1.0))), 2, 16))

@@ -1,0 +1,294 @@
+"""The public ops; they check, widen to float32, and dispatch."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+
+from graphattn_jax import _checks
+from graphattn_jax.ops._dropout import dropout
+from graphattn_jax.ops._layout import EdgeLayout
+from graphattn_jax.ops._normalizers import Normalizer, Sigmoid, Softmax, normalize, resolve
+from graphattn_jax.ops.edge_attention import _reference, _xla
+from graphattn_jax.ops.edge_attention._scores import (
+    AdditiveScore,
+    DotScore,
+    GATv2Score,
+    Score,
+    SymmetrizedScore,
+)
+from graphattn_jax.typing import Array, ArrayLike
+
+__all__ = ["IMPLEMENTATIONS", "EdgeAttention", "edge_aggregate", "edge_attention", "edge_scores"]
+
+_MODULES = {"xla": _xla, "reference": _reference}
+
+IMPLEMENTATIONS = tuple(_MODULES)
+"""In order of preference: `implementation=None` takes the first that supports the arguments."""
+
+
+class EdgeAttention(NamedTuple):
+    """What `edge_attention` returns: the aggregated values, and what led to them.
+
+    out `[N_r, H, C]`; weights `[E, H]`; applied `[E, H]`, the weights after dropout; logits `[E, H]`; residual
+    `[N, H]` for Sinkhorn, else None. Under `jit` what is not used is not computed.
+    """
+
+    out: Array
+    weights: Array
+    applied: Array
+    logits: Array
+    residual: Array | None
+
+
+def edge_scores(
+    query: ArrayLike,
+    key: ArrayLike,
+    senders: ArrayLike,
+    receivers: ArrayLike,
+    *,
+    score: Score | None = None,
+    layout: EdgeLayout | None = None,
+    implementation: str | None = None,
+) -> Array:
+    """A logit per edge and head: s_ij of the score, with i the receiver and j the sender.
+
+    Args:
+      query: of the receivers, `[N_r, H, C]` (`[N_r, H]` for `AdditiveScore`), floating point.
+      key: of the senders, `[N_s, H, C]` (`[N_s, H]`).
+      senders: `[E]` integers in `[0, N_s)`.
+      receivers: `[E]` integers in `[0, N_r)`.
+      score: `DotScore`, `AdditiveScore`, `GATv2Score`, or a `SymmetrizedScore` of one; None = `DotScore()`.
+      layout: from `edge_layout`, for the fast implementations.
+      implementation: None (choose), "xla" or "reference".
+
+    Returns:
+      `[E, H]` float32 (float64 for float64).
+
+    Raises:
+      ValueError: shapes, ids, unknown score or implementation.
+      NotImplementedError: the named implementation does not support the arguments.
+
+    Cost: O(E H C). "reference" keeps two [E, H, C] arrays, "xla" none.
+    Padding: edges are independent of each other.
+
+    Example:
+      >>> import jax.numpy as jnp, graphattn_jax as ga
+      >>> q = jnp.arange(4.).reshape(2, 1, 2)
+      >>> ga.ops.edge_scores(q, q, jnp.array([0, 1]), jnp.array([1, 1]), score=ga.ops.DotScore(1.0)).tolist()
+      [[3.0], [13.0]]
+    """
+    score = DotScore() if score is None else score
+    _checks.ids("senders", senders)
+    _checks.ids("receivers", receivers, senders.shape[0])
+    if isinstance(score, SymmetrizedScore):
+        options = {"score": score.score, "implementation": implementation}
+        transposed = None if layout is None else layout.T
+        there = edge_scores(query, key, senders, receivers, layout=layout, **options)
+        back = edge_scores(query, key, receivers, senders, layout=transposed, **options)
+        return 0.5 * (there + back)
+    _check_score(query, key, score)
+    _checks.ids_in_range("senders", senders, key.shape[0])
+    _checks.ids_in_range("receivers", receivers, query.shape[0])
+    query, key = _wide(query), _wide(key)
+    if isinstance(score, DotScore) and score.scale is None:
+        score = DotScore(query.shape[-1] ** -0.5)
+    elif not isinstance(score, DotScore) and score.edge is not None:
+        _checks.shape("score.edge", score.edge, (senders.shape[0], *query.shape[1:]))
+        score = score._replace(edge=_wide(score.edge))
+    if isinstance(score, GATv2Score):
+        score = score._replace(vector=_wide(score.vector))
+    return _dispatch(
+        implementation, "scores", query, key, _ids(senders), _ids(receivers), score, layout
+    )
+
+
+def edge_aggregate(
+    weights: ArrayLike,
+    value: ArrayLike,
+    senders: ArrayLike,
+    receivers: ArrayLike,
+    *,
+    num_nodes: int,
+    layout: EdgeLayout | None = None,
+    implementation: str | None = None,
+) -> Array:
+    """The weighted sum of each receiver's incoming values: out_i = Σ_j w_ij v_j.
+
+    Args:
+      weights: `[E, H]`.
+      value: of the senders, `[N_s, H, C]`.
+      senders: `[E]` integers in `[0, N_s)`.
+      receivers: `[E]` integers in `[0, num_nodes)`.
+      num_nodes: static number of receivers.
+      layout: from `edge_layout`. Edges that it leaves out (`where`) contribute nothing.
+      implementation: None (choose), "xla" or "reference".
+
+    Returns:
+      `[num_nodes, H, C]` in the dtype of `value`, accumulated in float32. Receivers without edges get 0.
+
+    Raises:
+      ValueError: shapes, ids, unknown implementation.
+      NotImplementedError: the named implementation does not support the arguments.
+
+    Cost: O(E H C). "reference" keeps an [E, H, C] array, "xla" one of [T, H, C] with T tiles, about E / 8 + N.
+    Padding: give padding edges weight 0.
+
+    Example:
+      >>> import jax.numpy as jnp, graphattn_jax as ga
+      >>> value = jnp.arange(4.).reshape(2, 1, 2)
+      >>> w = jnp.array([[1.0], [0.5]])
+      >>> ga.ops.edge_aggregate(w, value, jnp.array([0, 1]), jnp.array([1, 1]), num_nodes=2)[:, 0].tolist()
+      [[0.0, 0.0], [1.0, 2.5]]
+    """
+    _checks.ids("senders", senders)
+    num_edges = senders.shape[0]
+    _checks.ids("receivers", receivers, num_edges)
+    _checks.shape("value", value, ("N", "H", "C"))
+    _checks.floating("value", value)
+    _checks.shape("weights", weights, (num_edges, value.shape[1]))
+    _checks.ids_in_range("senders", senders, value.shape[0])
+    _checks.ids_in_range("receivers", receivers, num_nodes)
+    wide = _wide(value)
+    out = _dispatch(
+        implementation,
+        "aggregate",
+        jnp.asarray(weights).astype(wide.dtype),
+        wide,
+        _ids(senders),
+        _ids(receivers),
+        num_nodes,
+        layout,
+    )
+    return out.astype(value.dtype)
+
+
+def edge_attention(
+    query: ArrayLike,
+    key: ArrayLike,
+    value: ArrayLike,
+    senders: ArrayLike,
+    receivers: ArrayLike,
+    *,
+    score: Score | None = None,
+    bias: ArrayLike | None = None,
+    where: ArrayLike | None = None,
+    normalizer: str | Normalizer = "softmax",
+    dropout_rate: float = 0.0,
+    dropout_key: Array | None = None,
+    layout: EdgeLayout | None = None,
+    implementation: str | None = None,
+) -> EdgeAttention:
+    """Attention over an edge list: score, normalize, aggregate.
+
+        a_ij = normalize_j( s(q_i, k_j) + b_ij ),    out_i = Σ_j dropout(a_ij) v_j
+
+    with i the receiver and j the sender of an edge; softmax runs over the incoming edges of each receiver.
+
+    Args:
+      query: of the receivers, `[N_r, H, C]` (`[N_r, H]` for `AdditiveScore`), floating point.
+      key: of the senders, `[N_s, H, C]` (`[N_s, H]`).
+      value: of the senders, `[N_s, H, C_v]`.
+      senders: `[E]` integers in `[0, N_s)`, any order.
+      receivers: `[E]` integers in `[0, N_r)`.
+      score: `DotScore`, `AdditiveScore`, `GATv2Score`, or a `SymmetrizedScore` of one; None = `DotScore()`.
+      bias: `[E, H]` added to the logits.
+      where: `[E]` bool, True = real edge.
+      normalizer: a name or options tuple, see `normalize`. Constraints need N_r = N_s.
+      dropout_rate: probability in [0, 1), applied to the weights.
+      dropout_key: typed key, required when the rate is positive.
+      layout: from `edge_layout`, for the fast implementations and the reverse edges.
+      implementation: None (choose), "xla" or "reference".
+
+    Returns:
+      `EdgeAttention(out [N_r, H, C_v], weights, applied, logits [E, H], residual)`. `out` has the dtype of
+      `value`; everything else is float32 (float64 for float64).
+
+    Raises:
+      ValueError: shapes, ids, unknown options, dropout without key.
+      NotImplementedError: the named implementation does not support the arguments.
+
+    Cost: O(E H C) time; memory O(E H) + O(N H C) for "xla", O(E H C) for "reference".
+    Padding: exact with `where`; receivers without real edges get 0, with finite gradients.
+
+    Example:
+      >>> import jax.numpy as jnp, graphattn_jax as ga
+      >>> q = jnp.ones((3, 1, 2))
+      >>> v = jnp.array([1., 2., 4.]).reshape(3, 1, 1)
+      >>> out = ga.ops.edge_attention(q, q, v, jnp.array([0, 1, 2]), jnp.array([1, 1, 0]))
+      >>> out.out.ravel().tolist(), out.weights.ravel().tolist()
+      ([4.0, 1.5, 0.0], [0.5, 0.5, 1.0])
+
+    Source: Vaswani et al. 2017 (equation 1) restricted to edges; Veličković et al. 2018 (equations 1 to 4).
+    """
+    _checks.dropout(dropout_rate, dropout_key)
+    logits = edge_scores(
+        query, key, senders, receivers, score=score, layout=layout, implementation=implementation
+    )
+    _checks.shape("value", value, (key.shape[0], query.shape[1], "C"))
+    if bias is not None:
+        _checks.shape("bias", bias, logits.shape)
+        logits = logits + jnp.asarray(bias).astype(logits.dtype)
+    normalizer = resolve(normalizer)
+    if not isinstance(normalizer, (Softmax, Sigmoid)) and query.shape[0] != key.shape[0]:
+        raise ValueError(
+            f"normalizer={normalizer} needs the same nodes on both sides, got {query.shape[0]} "
+            f"receivers and {key.shape[0]} senders."
+        )
+    weights, residual = normalize(
+        logits,
+        _ids(senders),
+        _ids(receivers),
+        query.shape[0],
+        normalizer=normalizer,
+        where=where,
+        reverse=None if layout is None else layout.reverse,
+    )
+    applied = dropout(weights, dropout_rate, dropout_key)
+    out = edge_aggregate(
+        applied,
+        value,
+        senders,
+        receivers,
+        num_nodes=query.shape[0],
+        layout=layout,
+        implementation=implementation,
+    )
+    return EdgeAttention(out, weights, applied, logits, residual)
+
+
+def _wide(x: ArrayLike) -> Array:
+    x = jnp.asarray(x)
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+def _ids(x: ArrayLike) -> Array:
+    return jnp.asarray(x).astype(jnp.int32)
+
+
+def _check_score(query, key, score: Score) -> None:
+    if not isinstance(score, (DotScore, AdditiveScore, GATv2Score)):
+        raise ValueError(
+            "score must be a DotScore, AdditiveScore, GATv2Score or SymmetrizedScore of ga.ops, got "
+            f"{_checks.describe(score)}."
+        )
+    want: tuple[Any, ...] = ("N", "H") if isinstance(score, AdditiveScore) else ("N", "H", "C")
+    for name, x in (("query", query), ("key", key)):
+        _checks.shape(name, x, want)
+        _checks.floating(name, x)
+    _checks.shape("key", key, ("N", *query.shape[1:]))
+    if isinstance(score, GATv2Score):
+        _checks.shape("score.vector", score.vector, query.shape[1:])
+
+
+def _dispatch(implementation: str | None, name: str, *args) -> Array:
+    if implementation is not None:
+        _checks.choice("implementation", implementation, _MODULES)
+        return getattr(_MODULES[implementation], name)(*args)
+    for module in _MODULES.values():
+        try:
+            return getattr(module, name)(*args)
+        except NotImplementedError:
+            continue
+    raise AssertionError("the reference supports every argument")

@@ -1,0 +1,38 @@
+"""Training: steps, the loop, early stopping, optimisers, checkpoints and logging."""
+
+from graphattn_jax.training._batches import DataIterator, Repeat, ShuffledBatches
+from graphattn_jax.training._checkpoint import Checkpointer, load_params, save_params
+from graphattn_jax.training._early_stopping import EarlyStopping, Patience
+from graphattn_jax.training._logging import JsonlLogger, Logger, environment, progress_bar
+from graphattn_jax.training._loop import FitResult, fit
+from graphattn_jax.training._optimizers import make_optimizer
+from graphattn_jax.training._steps import (
+    TrainState,
+    evaluate,
+    init_train_state,
+    make_eval_step,
+    make_train_step,
+)
+
+__all__ = [
+    "Checkpointer",
+    "DataIterator",
+    "EarlyStopping",
+    "FitResult",
+    "JsonlLogger",
+    "Logger",
+    "Patience",
+    "Repeat",
+    "ShuffledBatches",
+    "TrainState",
+    "environment",
+    "evaluate",
+    "fit",
+    "init_train_state",
+    "load_params",
+    "make_eval_step",
+    "make_optimizer",
+    "make_train_step",
+    "progress_bar",
+    "save_params",
+]

@@ -1,0 +1,260 @@
+"""The training loop: steps, evaluations, early stopping, checkpoints that resume bit for bit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from graphattn_jax import _checks
+from graphattn_jax.training._batches import DataIterator
+from graphattn_jax.training._checkpoint import Checkpointer
+from graphattn_jax.training._early_stopping import EarlyStopping, Patience
+from graphattn_jax.training._logging import Logger
+from graphattn_jax.training._steps import TrainState, TrainStep
+from graphattn_jax.typing import Params
+
+Callback = Callable[[int, dict[str, float]], None]
+
+
+class FitResult(NamedTuple):
+    """What `fit` returns.
+
+    `best_state` is the state that early stopping kept, after step `best_step`; without early
+    stopping, or when no evaluation was worth keeping, it is `state` and `best_step` is None.
+    `history` holds the records in order, each with its "step".
+    """
+
+    state: TrainState
+    best_state: TrainState
+    best_step: int | None
+    history: list[dict[str, float]]
+    stopped_early: bool
+
+
+@dataclass
+class _Progress:
+    """What the loop itself remembers. With the train state and the data position: everything."""
+
+    patience: Patience = field(default_factory=lambda: Patience({}, 0))
+    sums: dict[str, tuple[float, float]] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+    best_step: int | None = None
+
+
+def fit(
+    state: TrainState,
+    train_step: TrainStep,
+    batches: Iterable[Any],
+    *,
+    num_steps: int,
+    evaluate: Callable[[Params], dict[str, float]] | None = None,
+    eval_every: int = 1,
+    early_stopping: EarlyStopping | None = None,
+    checkpointer: Checkpointer | None = None,
+    logger: Logger | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> FitResult:
+    """Train until step `num_steps`, or until early stopping says so.
+
+    Every `eval_every` steps and at step `num_steps` a record is made: the training metrics since
+    the last one (`loss` and the auxiliary pairs averaged over what they count, `grad_norm` over
+    steps) and what `evaluate` returns. Records go to the history, early stopping, the logger and
+    the callbacks, in this order.
+
+    With a checkpointer that holds a checkpoint the run continues from there, bit for bit as if
+    it had never stopped: parameters, optimiser, key, step, data position, training averages,
+    patience, best state and history. A new run needs an empty directory.
+
+    Args:
+      state: from `init_train_state`; it stays readable, the loop works on a copy.
+      train_step: from `make_train_step`.
+      batches: a `DataIterator` such as `Repeat` or `ShuffledBatches`; without a checkpointer any
+        iterable with enough batches.
+      num_steps: the step to train to, counted from the very start of the run.
+      evaluate: `evaluate(params)` gives a dict of numbers, e.g. `{"val_accuracy": 0.8}`.
+      eval_every: steps between records.
+      early_stopping: which state to keep and when to stop. None = neither.
+      checkpointer: saves every `checkpointer.every` steps and at the end.
+      logger: anything with `log(step, metrics)`.
+      callbacks: functions `callback(step, metrics)`, e.g. from `progress_bar`.
+
+    Returns:
+      `FitResult`.
+
+    Raises:
+      FloatingPointError: a step had a non-finite loss or gradient; the message names the step
+        and the parameters concerned. Nothing is saved after such a step.
+      ValueError: a number is not positive, `batches` ends early or has no position to save,
+        `evaluate` reuses a name of the training metrics, or a checkpoint is damaged or does not
+        fit.
+
+    Cost: one train step is always in flight while the host looks at the one before.
+
+    Example:
+      >>> import graphattn_jax as ga, jax, jax.numpy as jnp
+      >>> def loss_fn(params, batch, dropout_key):
+      ...     return ga.models.l2_loss(params["w"] * batch["x"], batch["y"])
+      >>> optimizer = ga.training.make_optimizer(0.1)
+      >>> state = ga.training.init_train_state(
+      ...     {"w": jnp.zeros(())}, optimizer, jax.random.key(0))
+      >>> result = ga.training.fit(
+      ...     state,
+      ...     ga.training.make_train_step(loss_fn, optimizer),
+      ...     ga.training.Repeat({"x": jnp.ones(4), "y": jnp.full(4, 2.0)}),
+      ...     num_steps=200,
+      ...     evaluate=lambda params: {"error": abs(float(params["w"]) - 2.0)},
+      ...     early_stopping=ga.training.EarlyStopping("error", "min", patience=20),
+      ... )
+      >>> print(round(float(result.best_state.params["w"]), 1), result.stopped_early)
+      2.0 True
+    """
+    _checks.positive("num_steps", num_steps)
+    _checks.positive("eval_every", eval_every)
+    if checkpointer is not None and not isinstance(batches, DataIterator):
+        raise ValueError(
+            "batches must be a DataIterator for a run with a checkpointer, so that its position "
+            f"is saved too, got {type(batches).__name__}. Fix: ga.training.Repeat(batch) or "
+            "ga.training.ShuffledBatches(list_of_batches, seed)."
+        )
+
+    state = _copy(state)  # the step may donate its buffers
+    best_state = state
+    progress = _Progress(early_stopping.init()) if early_stopping else _Progress()
+    if checkpointer is not None and checkpointer.steps():
+        state, best_state, progress = _restore(checkpointer, batches, state, progress)
+    stream = iter(batches)
+
+    step = int(state.step)
+    in_flight: tuple[int, dict[str, Any]] | None = None
+    stopped = early_stopping is not None and early_stopping.done(progress.patience)
+    while step < num_steps and not stopped:
+        try:
+            batch = next(stream)
+        except StopIteration:
+            raise ValueError(
+                f"batches ended after step {step} of num_steps={num_steps}. Fix: an endless "
+                "iterator such as ga.training.ShuffledBatches(list_of_batches, seed)."
+            ) from None
+        state, metrics = train_step(state, batch)
+        step += 1
+        if in_flight is not None:
+            _absorb(progress.sums, *in_flight, state.params)
+        in_flight = step, metrics
+
+        recording = step % eval_every == 0 or step == num_steps
+        saving = checkpointer is not None and (step % checkpointer.every == 0 or step == num_steps)
+        if recording or saving:
+            _absorb(progress.sums, *in_flight, state.params)
+            in_flight = None
+        if recording:
+            record = _record(progress.sums, evaluate(state.params) if evaluate else {})
+            progress.sums = {}
+            progress.history.append({"step": step, **record})
+            if early_stopping is not None:
+                progress.patience, keep = early_stopping.update(progress.patience, record)
+                stopped = early_stopping.done(progress.patience)
+                if keep:
+                    best_state, progress.best_step = _copy(state), step
+            if logger is not None:
+                logger.log(step, record)
+            for callback in callbacks:
+                callback(step, record)
+        if checkpointer is not None and (saving or stopped):
+            _save(checkpointer, step, state, best_state, batches, progress)
+
+    if progress.best_step is None:
+        best_state = state
+    return FitResult(state, best_state, progress.best_step, progress.history, stopped)
+
+
+def _copy(state: TrainState) -> TrainState:
+    return jax.tree.map(jnp.copy, state)
+
+
+def _absorb(
+    sums: dict[str, tuple[float, float]], step: int, metrics: dict[str, Any], params: Params
+) -> None:
+    """Add a step's metrics to the running `(sum, count)` pairs; a non-finite step raises."""
+    values = jax.device_get(metrics)
+    if not values.pop("finite", True):
+        raise FloatingPointError(_diverged(step, values, params))
+    values.pop("finite_leaves", None)
+    count = float(values.pop("count"))
+    pairs = {
+        "loss": (float(values.pop("loss")) * count, count),
+        "grad_norm": (float(values.pop("grad_norm")), 1.0),
+        **values,
+    }
+    for name, (total, count) in pairs.items():
+        old_total, old_count = sums.get(name, (0.0, 0.0))
+        sums[name] = old_total + float(total), old_count + float(count)
+
+
+def _record(sums: dict[str, tuple[float, float]], evaluated: dict[str, float]) -> dict[str, float]:
+    if not isinstance(evaluated, dict):
+        raise ValueError(
+            "evaluate must return a dict of numbers by metric name, got "
+            f"{_checks.describe(evaluated)}."
+        )
+    record = {name: total / count if count else math.nan for name, (total, count) in sums.items()}
+    taken = sorted((record.keys() | {"step"}) & evaluated.keys())
+    if taken:
+        raise ValueError(
+            f"evaluate must not return names of the training metrics, got {taken}. "
+            f"Fix: call them {['val_' + name for name in taken]}."
+        )
+    return record | {name: float(value) for name, value in evaluated.items()}
+
+
+def _diverged(step: int, values: dict[str, Any], params: Params) -> str:
+    paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
+    bad = [path for path, finite in zip(paths, values["finite_leaves"]) if not finite]
+    shown = ", ".join(f"params{path}" for path in bad[:5]) + (", ..." if len(bad) > 5 else "")
+    return (
+        f"step {step} is not finite: loss={float(values['loss'])}, "
+        f"grad_norm={float(values['grad_norm'])}; non-finite gradients in {len(bad)} of "
+        f"{len(paths)} parameter arrays{': ' + shown if bad else ''}. The parameters are still "
+        "those before this step. Try: a lower learning_rate, clip_norm=1.0, warmup_steps; look "
+        "for NaN and for labels out of range in the batch; jax.debug_nans(True) names the "
+        "operation."
+    )
+
+
+def _tree(state: TrainState, best_state: TrainState, progress: _Progress) -> dict[str, TrainState]:
+    monitoring = bool(progress.patience.best)
+    return {"state": state, "best_state": best_state} if monitoring else {"state": state}
+
+
+def _save(
+    checkpointer: Checkpointer,
+    step: int,
+    state: TrainState,
+    best_state: TrainState,
+    batches: Any,
+    progress: _Progress,
+) -> None:
+    if progress.best_step is None:
+        best_state = state  # a placeholder: the initial one may have been donated
+    extra = {"data": batches.state_dict(), "progress": asdict(progress)}
+    checkpointer.save(step, _tree(state, best_state, progress), extra)
+
+
+def _restore(
+    checkpointer: Checkpointer, batches: Any, state: TrainState, progress: _Progress
+) -> tuple[TrainState, TrainState, _Progress]:
+    tree, extra = checkpointer.restore(_tree(state, state, progress))
+    saved = _Progress(**extra["progress"])
+    saved.patience = Patience(*saved.patience)
+    if saved.patience.best.keys() != progress.patience.best.keys():
+        raise ValueError(
+            f"early_stopping monitors {list(progress.patience.best)}, the run saved in "
+            f"{checkpointer.directory} monitored {list(saved.patience.best)}. Fix: monitor the "
+            "same metrics, or start a new run in an empty directory."
+        )
+    batches.load_state_dict(extra["data"])
+    return tree["state"], tree.get("best_state", tree["state"]), saved

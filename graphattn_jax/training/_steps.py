@@ -1,0 +1,249 @@
+"""Jitted train and evaluation steps over `(sum, count)` losses and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from graphattn_jax import _checks
+from graphattn_jax.models import mean_from_sums
+from graphattn_jax.typing import Array, Params, PRNGKey
+
+Pair = tuple[Array, Array]
+LossFn = Callable[[Params, Any, PRNGKey], Any]
+TrainStep = Callable[["TrainState", Any], tuple["TrainState", dict[str, Any]]]
+
+_STEP_METRICS = ("loss", "count", "grad_norm", "finite", "finite_leaves", "step")
+
+
+class TrainState(NamedTuple):
+    """All that a step reads and writes; with the data position, all that a resumed run needs.
+
+    `key` never changes: the dropout key of a step is `fold_in(key, step)`.
+    """
+
+    params: Params
+    opt_state: Any
+    key: PRNGKey
+    step: Array
+
+
+def init_train_state(
+    params: Params, optimizer: optax.GradientTransformation, key: PRNGKey
+) -> TrainState:
+    """The state before the first step.
+
+    Args:
+      params: pytree of float arrays.
+      optimizer: any optax transformation, e.g. from `make_optimizer`.
+      key: typed key from `jax.random.key`, the source of all dropout keys of the run.
+
+    Returns:
+      `TrainState` with `step` an int32 zero; it shares no buffers with the arguments.
+
+    Raises:
+      ValueError: `key` is not one typed key.
+
+    Example:
+      >>> import graphattn_jax as ga, jax, jax.numpy as jnp
+      >>> optimizer = ga.training.make_optimizer(0.01)
+      >>> state = ga.training.init_train_state({"w": jnp.ones(3)}, optimizer, jax.random.key(0))
+      >>> int(state.step)
+      0
+    """
+    typed = hasattr(key, "dtype") and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    if not typed or key.shape != ():
+        raise ValueError(
+            f"key must be one typed key, got {_checks.describe(key)}. Fix: jax.random.key(seed)."
+        )
+    params = jax.tree.map(jnp.asarray, params)
+    state = TrainState(params, optimizer.init(params), key, jnp.zeros((), jnp.int32))
+    return jax.tree.map(jnp.copy, state)  # own buffers: a step that donates them hurts no one
+
+
+def make_train_step(
+    loss_fn: LossFn,
+    optimizer: optax.GradientTransformation,
+    *,
+    donate: bool = True,
+    check_finite: bool = True,
+    devices: str = "single",
+) -> TrainStep:
+    """A jitted step down the gradient of `sum / max(count, 1)`.
+
+    A step whose loss or gradient is not finite leaves `params` and `opt_state` as they were and
+    says so in its metrics, without waiting for the device; `fit` turns it into an error.
+
+    Args:
+      loss_fn: `loss_fn(params, batch, dropout_key)` returns the float32 pair `(sum, count)`, or
+        `((sum, count), aux)` with `aux` a dict of further `(sum, count)` pairs to report.
+      optimizer: any optax transformation.
+      donate: reuse the buffers of the state passed in, which is then no longer readable.
+      check_finite: guard against non-finite losses and gradients, at one pass over both.
+      devices: "single".
+
+    Returns:
+      `step(state, batch) -> (state, metrics)`. `metrics` holds the scalars `loss` (the mean),
+      `count`, `grad_norm`, with `check_finite` also `finite` (bool) and `finite_leaves` (bool,
+      one per leaf of the gradient in `jax.tree.leaves` order), and the pairs of `aux`.
+      `step` advances in any case.
+
+    Raises:
+      ValueError: `devices` is not a valid option, or (at the first call) `loss_fn` returns
+        something else.
+
+    Cost: one forward and backward pass of `loss_fn`; one compilation per shape of `batch`.
+    Padding: that of `loss_fn`; a batch that counts nothing has a zero gradient.
+
+    Example:
+      >>> import graphattn_jax as ga, jax, jax.numpy as jnp
+      >>> def loss_fn(params, batch, dropout_key):
+      ...     return ga.models.l2_loss(params["w"] * batch["x"], batch["y"])
+      >>> optimizer = ga.training.make_optimizer(0.1)
+      >>> state = ga.training.init_train_state(
+      ...     {"w": jnp.zeros(())}, optimizer, jax.random.key(0))
+      >>> step = ga.training.make_train_step(loss_fn, optimizer)
+      >>> state, metrics = step(state, {"x": jnp.ones(4), "y": jnp.full(4, 2.0)})
+      >>> print(float(metrics["loss"]), float(metrics["grad_norm"]), int(state.step))
+      4.0 4.0 1
+    """
+    _checks.choice("devices", devices, ["single"])
+
+    def step(state: TrainState, batch: Any) -> tuple[TrainState, dict[str, Any]]:
+        dropout_key = jax.random.fold_in(state.key, state.step)
+
+        def loss_sum(params: Params) -> tuple[Array, tuple[Array, dict[str, Pair]]]:
+            (total, count), aux = _split_loss(loss_fn(params, batch, dropout_key))
+            return total, (count, aux)
+
+        # The mean enters as the cotangent: over devices, counts are summed before this division
+        # and gradients after it.
+        total, pullback, (count, aux) = jax.vjp(loss_sum, state.params, has_aux=True)
+        per_count = 1.0 / jnp.maximum(count, 1.0)
+        (grads,) = pullback(per_count)
+        loss = total * per_count
+
+        with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes, e.g. its step count
+            updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+            params = optax.apply_updates(state.params, updates)
+        metrics = {"loss": loss, "count": count, "grad_norm": _norm(grads), **aux}
+        if check_finite:
+            finite_leaves = jnp.array([jnp.all(jnp.isfinite(g)) for g in jax.tree.leaves(grads)])
+            finite = jnp.isfinite(loss) & jnp.all(finite_leaves)
+            params, opt_state = jax.tree.map(
+                lambda new, old: jnp.where(finite, new, old),
+                (params, opt_state),
+                (state.params, state.opt_state),
+            )
+            metrics |= {"finite": finite, "finite_leaves": finite_leaves}
+        return TrainState(params, opt_state, state.key, state.step + 1), metrics
+
+    return jax.jit(step, donate_argnums=0 if donate else ())
+
+
+def make_eval_step(
+    metric_fn: Callable[[Params, Any], dict[str, Pair]],
+) -> Callable[[Params, Any], dict[str, Pair]]:
+    """A jitted evaluation of one batch.
+
+    Args:
+      metric_fn: `metric_fn(params, batch)` returns a dict of `(sum, count)` pairs.
+
+    Returns:
+      `eval_step(params, batch)`, the same dict. Merge batches with `evaluate`.
+
+    Raises:
+      ValueError: (at the first call) `metric_fn` returns something else.
+
+    Cost: one forward pass; one compilation per shape of `batch`.
+
+    Example:
+      >>> import graphattn_jax as ga, jax.numpy as jnp
+      >>> def metric_fn(params, batch):
+      ...     return {"mae": ga.models.mean_absolute_error(params * batch["x"], batch["y"])}
+      >>> eval_step = ga.training.make_eval_step(metric_fn)
+      >>> batch = {"x": jnp.ones(2), "y": jnp.array([2.0, 4.0])}
+      >>> total, count = eval_step(jnp.array(1.0), batch)["mae"]
+      >>> print(float(total), float(count))
+      4.0 2.0
+    """
+
+    def eval_step(params: Params, batch: Any) -> dict[str, Pair]:
+        metrics = metric_fn(params, batch)
+        _check_pairs("metric_fn", metrics)
+        return metrics
+
+    return jax.jit(eval_step)
+
+
+def evaluate(
+    eval_step: Callable[[Params, Any], dict[str, Pair]], params: Params, batches: Iterable[Any]
+) -> dict[str, float]:
+    """Means of the metrics over all batches, each divided once.
+
+    Args:
+      eval_step: from `make_eval_step`.
+      params: as `eval_step` takes them.
+      batches: finite iterable of batches; the last may be smaller.
+
+    Returns:
+      Metric name -> mean as a Python float.
+
+    Raises:
+      ValueError: `batches` is empty.
+
+    Cost: one `eval_step` per batch; waits for the device once, at the end.
+
+    Example:
+      >>> import graphattn_jax as ga, jax.numpy as jnp
+      >>> eval_step = ga.training.make_eval_step(
+      ...     lambda params, batch: {"mae": ga.models.mean_absolute_error(batch - params, batch)})
+      >>> ga.training.evaluate(eval_step, jnp.ones(()), [jnp.zeros(3), jnp.zeros(1)])
+      {'mae': 1.0}
+    """
+    results = jax.device_get([eval_step(params, batch) for batch in batches])
+    if not results:
+        raise ValueError("batches must hold at least one batch, got none.")
+    return {name: mean_from_sums(result[name] for result in results) for name in results[0]}
+
+
+def _split_loss(result: Any) -> tuple[Pair, dict[str, Pair]]:
+    """`(sum, count)` or `((sum, count), aux)` as the latter."""
+    has_aux = isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict)
+    pair, aux = result if has_aux else (result, {})
+    if not _is_pair(pair):
+        raise ValueError(
+            "loss_fn must return (sum, count) or ((sum, count), aux), float32 scalars, got "
+            f"{jax.tree.map(_checks.describe, result)}. Fix: use the losses in ga.models."
+        )
+    _check_pairs("the aux of loss_fn", aux)
+    taken = sorted(set(aux) & set(_STEP_METRICS))
+    if taken:
+        raise ValueError(f"aux must not use the names of the step's own metrics, got {taken}.")
+    return pair, aux
+
+
+def _check_pairs(source: str, metrics: Any) -> None:
+    if not isinstance(metrics, dict) or not all(_is_pair(pair) for pair in metrics.values()):
+        raise ValueError(
+            f"{source} must be a dict of (sum, count) pairs of float32 scalars, got "
+            f"{jax.tree.map(_checks.describe, metrics)}."
+        )
+
+
+def _is_pair(x: Any) -> bool:
+    return (
+        isinstance(x, tuple)
+        and len(x) == 2
+        and all(getattr(v, "shape", None) == () and v.dtype == jnp.float32 for v in x)
+    )
+
+
+def _norm(grads: Params) -> Array:
+    """Euclidean norm over all leaves, accumulated in float32."""
+    squares = [jnp.sum(jnp.square(g.astype(jnp.float32))) for g in jax.tree.leaves(grads)]
+    return jnp.sqrt(jnp.sum(jnp.array(squares)))

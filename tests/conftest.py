@@ -1,0 +1,38 @@
+"""Strict JAX: mixed dtypes and implicit broadcasting of ranks are errors, and so are warnings."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import jax
+import numpy as np
+import pytest
+
+jax.config.update("jax_num_cpu_devices", 4)
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+# Compilations dominate the suite's time; the cache is shared by the worker processes and by later runs.
+jax.config.update("jax_compilation_cache_dir", str(Path(__file__).parents[1] / ".jax_cache"))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+@pytest.fixture
+def rng():
+    """A numpy generator with a fixed seed."""
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def debug_nans():
+    """Any NaN in a jitted computation raises."""
+    with jax.debug_nans(True):
+        yield
+
+
+def data_folder(name: str) -> Path:
+    """The folder of a real data set, or a skip that says how to provide it."""
+    root = os.environ.get("GRAPHATTN_DATA")
+    if not root or not (Path(root) / name).exists():
+        pytest.skip(f"real data: set GRAPHATTN_DATA to a folder that holds {name}")
+    return Path(root)
