@@ -10,7 +10,9 @@ import jax.numpy as jnp
 from graphattn_jax import _checks, nn, ops
 from graphattn_jax.attention import _scores
 from graphattn_jax.attention._pipeline import (
+    accumulator,
     add_bias,
+    add_output_bias,
     attend,
     combine_heads,
     finish,
@@ -155,13 +157,7 @@ def gat(
 
     Source: Veličković et al., "Graph Attention Networks", ICLR 2018, arXiv:1710.10903, equations 3 to 6.
     """
-    tied_vectors = params.sender_vector is None
-    _scores.check_score(
-        score,
-        has_second=not tied_vectors,
-        has_pairwise=params.pairwise is not None,
-        second="sender_vector",
-    )
+    _scores.check_params(score, params, second="sender_vector", vector="receiver_vector")
     x = project(read_nodes(graph, params.weight.shape[0]), params.weight)
     edge = None if params.edge_weight is None else _edge_term(params.edge_weight, graph)
     if _scores.is_dot_form(score):
@@ -169,7 +165,7 @@ def gat(
         bias = add_bias(bias, edge)
     else:
         query = _along(x, params.receiver_vector)
-        key = query if tied_vectors else _along(x, params.sender_vector)
+        key = query if _scores.is_tied(score) else _along(x, params.sender_vector)
         kernel = _scores.native(score, ops.AdditiveScore(negative_slope, edge))
     attention = attend(
         query,
@@ -184,17 +180,17 @@ def gat(
         dropout_key=dropout_key,
         implementation=implementation,
     )
-    out = combine_heads(attention.out, concat)
-    if params.bias is not None:
-        out = out + params.bias.astype(out.dtype)
+    out = add_output_bias(combine_heads(attention.out, concat), params.bias)
     return finish(graph, out, attention, return_attention)
 
 
 def _along(x: Array, vector: Array | None) -> Array:
     """Σ_c x[n, h, c] a[h, c] in float32."""
-    wide = jnp.promote_types(x.dtype, jnp.float32)
+    wide = accumulator(x)
     return jnp.einsum("nhc,hc->nh", x.astype(wide), jnp.asarray(vector).astype(wide))
 
 
 def _edge_term(weight: Array, graph: Any) -> Array:
-    return jnp.matmul(read_edges(graph, weight.shape[0]).astype(weight.dtype), weight)
+    """The edge term u · e of the score: `[E, H]` in float32."""
+    edges = read_edges(graph, weight.shape[0])
+    return jnp.matmul(edges, weight.astype(edges.dtype), preferred_element_type=accumulator(edges))

@@ -10,7 +10,9 @@ import jax.numpy as jnp
 from graphattn_jax import _checks, nn, ops
 from graphattn_jax.attention import _scores
 from graphattn_jax.attention._pipeline import (
+    accumulator,
     add_bias,
+    add_output_bias,
     attend,
     combine_heads,
     finish,
@@ -163,13 +165,7 @@ def gatv2(
 
     Source: Brody, Alon, Yahav, "How Attentive are Graph Attention Networks?", ICLR 2022, arXiv:2105.14491, equation 7.
     """
-    tied = params.receiver_weight is None
-    _scores.check_score(
-        score,
-        has_second=not tied,
-        has_pairwise=params.pairwise is not None,
-        second="receiver_weight",
-    )
+    _scores.check_params(score, params, second="receiver_weight", vector="vector")
     nodes = read_nodes(graph, params.sender_weight.shape[0])
     value = project(nodes, params.sender_weight, params.sender_bias)
     edge = None
@@ -179,7 +175,11 @@ def gatv2(
         query, key, kernel = _scores.dot_form(score, value, params.pairwise, temperature)
         bias = add_bias(bias, edge)
     else:
-        query = value if tied else project(nodes, params.receiver_weight, params.receiver_bias)
+        query = (
+            value
+            if params.receiver_weight is None
+            else project(nodes, params.receiver_weight, params.receiver_bias)
+        )
         key = value
         kernel = _scores.native(score, ops.GATv2Score(params.vector, negative_slope, edge))
     attention = attend(
@@ -195,13 +195,13 @@ def gatv2(
         dropout_key=dropout_key,
         implementation=implementation,
     )
-    out = combine_heads(attention.out, concat)
-    if params.bias is not None:
-        out = out + params.bias.astype(out.dtype)
+    out = add_output_bias(combine_heads(attention.out, concat), params.bias)
     return finish(graph, out, attention, return_attention)
 
 
 def _edge_term(weight: Array, graph: Any) -> Array:
-    """W_e e per edge: `[E, H, C]`, or `[E, H]` for dot forms."""
-    edges = read_edges(graph, weight.shape[0]).astype(weight.dtype)
-    return jnp.tensordot(edges, weight, axes=1)
+    """W_e e per edge: `[E, H, C]`, or `[E, H]` for dot forms, in float32."""
+    edges = read_edges(graph, weight.shape[0])
+    return jnp.tensordot(
+        edges, weight.astype(edges.dtype), axes=1, preferred_element_type=accumulator(edges)
+    )

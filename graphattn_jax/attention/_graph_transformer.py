@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from graphattn_jax import _checks, nn, ops
 from graphattn_jax.attention import _scores
 from graphattn_jax.attention._pipeline import (
+    accumulator,
     add_bias,
     attend,
     combine_heads,
@@ -149,6 +150,8 @@ def graph_transformer(
 
     with i the receiver and j the sender. On `ga.graphs.all_pairs` it is the transformer's full attention.
     With one-hot relative positions as edge features (`shaw_features`) it is Shaw's relative attention.
+    The symmetric scores take ½ (q_i + q_j) for the query of the edge term: edges that are equal in both
+    directions leave them symmetric.
     "-sep" of Platonov et al. maps the concatenation [x ‖ m]; that is W_o and W_r side by side.
 
     Args:
@@ -184,12 +187,7 @@ def graph_transformer(
     Source: Vaswani et al. 2017 on edges, with edge terms after Shi et al., "Masked Label Prediction", IJCAI 2021,
       arXiv:2009.03509, equations 3 and 4; "-sep" after Platonov et al., ICLR 2023, arXiv:2302.11640, section 5.
     """
-    _scores.check_score(
-        score,
-        has_second=params.key_weight is not None,
-        has_pairwise=params.pairwise is not None,
-        second="key_weight",
-    )
+    _scores.check_params(score, params, second="key_weight")
     nodes = read_nodes(graph, params.query_weight.shape[0])
     query = project(nodes, params.query_weight, params.query_bias)
     value = project(nodes, params.value_weight, params.value_bias)
@@ -206,7 +204,10 @@ def graph_transformer(
     if params.edge_key is not None:
         edges = read_edges(graph, params.edge_key.shape[0])
         scale = 1 / temperature if score == "cosine" else query.shape[-1] ** -0.5
-        bias = add_bias(bias, scale * _edge_logits(query, edges, params.edge_key, graph.receivers))
+        edge = _edge_logits(query, edges, params.edge_key, graph.receivers)
+        if score != "standard":
+            edge = 0.5 * (edge + _edge_logits(query, edges, params.edge_key, graph.senders))
+        bias = add_bias(bias, scale * edge)
     attention = attend(
         query,
         key,
@@ -233,11 +234,11 @@ def graph_transformer(
     return finish(graph, out, attention, return_attention)
 
 
-def _edge_logits(query: Array, edges: Array, weight: Array, receivers: ArrayLike) -> Array:
-    """q_i · W_ek e_ij as (W_ekᵀ q_i) · e_ij: `[E, H]` without an [E, H, C] array."""
-    wide = jnp.promote_types(query.dtype, jnp.float32)
+def _edge_logits(query: Array, edges: Array, weight: Array, ends: ArrayLike) -> Array:
+    """q_i · W_ek e_ij as (W_ekᵀ q_i) · e_ij for the ends i: `[E, H]` without an [E, H, C] array."""
+    wide = accumulator(query)
     u = jnp.einsum("nhc,dhc->nhd", query.astype(wide), weight.astype(wide))
-    return jnp.einsum("ehd,ed->eh", u[jnp.asarray(receivers)], edges.astype(wide))
+    return jnp.einsum("ehd,ed->eh", u[jnp.asarray(ends)], edges.astype(wide))
 
 
 def _edge_messages(

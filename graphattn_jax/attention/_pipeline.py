@@ -92,6 +92,11 @@ def attend(
     )
 
 
+def accumulator(x: Array) -> jnp.dtype:
+    """The dtype of logits and of sums over `x`: float32, or float64 for float64."""
+    return jnp.dtype(jnp.float64 if x.dtype == jnp.float64 else jnp.float32)
+
+
 def read_nodes(graph: Any, width: int) -> Array:
     """The `[N, D]` features that a layer with D = `width` inputs works on."""
     nodes = graph.nodes
@@ -131,15 +136,16 @@ def project(x: Array, weight: ArrayLike, bias: ArrayLike | None = None) -> Array
       >>> ga.attention.project(jnp.ones((2, 3)), jnp.ones((3, 4, 5))).shape
       (2, 4, 5)
     """
-    wide = jnp.promote_types(x.dtype, jnp.float32)
     weight = jnp.asarray(weight)
     depth, heads, channels = weight.shape
     flat = jnp.matmul(
-        x, weight.reshape(depth, heads * channels).astype(x.dtype), preferred_element_type=wide
+        x,
+        weight.reshape(depth, heads * channels).astype(x.dtype),
+        preferred_element_type=accumulator(x),
     )
     out = flat.reshape(x.shape[0], heads, channels)
     if bias is not None:
-        out = out + jnp.asarray(bias).astype(wide)[None]
+        out = out + jnp.asarray(bias).astype(out.dtype)[None]
     return out.astype(x.dtype)
 
 
@@ -159,8 +165,9 @@ def combine_heads(x: Array, concat: bool) -> Array:
       (2, 20)
     """
     if concat:
-        return x.reshape(x.shape[0], -1)
-    return x.mean(axis=1, dtype=jnp.promote_types(x.dtype, jnp.float32)).astype(x.dtype)
+        nodes, heads, channels = x.shape
+        return x.reshape(nodes, heads * channels)
+    return x.mean(axis=1, dtype=accumulator(x)).astype(x.dtype)
 
 
 def add_bias(bias: ArrayLike | None, term: Array | None) -> ArrayLike | None:
@@ -168,6 +175,18 @@ def add_bias(bias: ArrayLike | None, term: Array | None) -> ArrayLike | None:
     if bias is None or term is None:
         return term if bias is None else bias
     return jnp.asarray(bias).astype(term.dtype) + term
+
+
+def add_output_bias(out: Array, bias: ArrayLike | None) -> Array:
+    """The layer's own bias on its combined heads."""
+    if bias is None:
+        return out
+    if bias.shape != out.shape[1:]:
+        raise ValueError(
+            f"params.bias must have one entry for each of {out.shape[1]} outputs, got shape "
+            f"{tuple(bias.shape)}. Fix: pass the same concat= to init and to the layer."
+        )
+    return out + jnp.asarray(bias).astype(out.dtype)[None]
 
 
 def finish(graph: Any, out: Array, attention: ops.EdgeAttention, return_attention: bool):

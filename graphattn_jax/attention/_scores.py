@@ -11,10 +11,13 @@ All but the first give symmetric logits. Symmetric logits do not make symmetric 
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
 from graphattn_jax import _checks, ops
+from graphattn_jax.attention._pipeline import accumulator
 from graphattn_jax.typing import Array, ArrayLike
 
 __all__ = ["SCORES"]
@@ -25,14 +28,22 @@ SCORES = ("standard", "shared", "symmetrized", "cosine", "pairwise")
 _TIED = ("shared", "cosine", "pairwise")
 
 
-def check_score(score: str, *, has_second: bool, has_pairwise: bool, second: str) -> None:
-    """The parameters must be those that `init_*(..., score=score)` makes."""
+def check_params(score: str, params: Any, *, second: str, vector: str | None = None) -> None:
+    """The parameters must be those that `init_*(..., score=score)` makes.
+
+    `second` names the field of the second projection, `vector` that of the additive score's vector.
+    """
     _checks.choice("score", score, SCORES)
-    if has_second == (score in _TIED) or has_pairwise != (score == "pairwise"):
-        raise ValueError(
-            f"params do not fit score={score!r}: {second} is {'given' if has_second else 'None'}, pairwise is "
-            f"{'given' if has_pairwise else 'None'}. Fix: pass the same score= to init and to the layer."
-        )
+    wanted = {second: not is_tied(score), "pairwise": score == "pairwise"}
+    if vector is not None:
+        wanted[vector] = not is_dot_form(score)
+    for name, is_wanted in wanted.items():
+        is_given = getattr(params, name) is not None
+        if is_given != is_wanted:
+            raise ValueError(
+                f"params do not fit score={score!r}: {name} is {'given' if is_given else 'None'}. "
+                "Fix: pass the same score= to init and to the layer."
+            )
 
 
 def is_tied(score: str) -> bool:
@@ -62,7 +73,7 @@ def dot_form(
     score: str, x: Array, pairwise: ArrayLike | None, temperature: float
 ) -> tuple[Array, Array, ops.Score]:
     """Query, key and kernel of a score on features x `[N, H, C]`."""
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    wide = x.astype(accumulator(x))
     if score == "cosine":
         if not temperature > 0:
             raise ValueError(f"temperature must be positive, got {temperature!r}.")

@@ -5,11 +5,10 @@ from graphattn_jax.diagnostics._parameters import (
     symmetry_log,
     symmetry_score,
 )
+from graphattn_jax.diagnostics._sums import diagonal_mass, row_column_sums
 from graphattn_jax.diagnostics._symmetry import (
     Symmetry,
-    diagonal_mass,
     off_diagonal_symmetry_error,
-    row_column_sums,
     symmetry,
     symmetry_error,
     unordered_pairs,

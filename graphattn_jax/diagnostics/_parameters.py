@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from graphattn_jax import _checks
-from graphattn_jax.diagnostics._symmetry import _root_ratio
+from graphattn_jax.diagnostics._symmetry import root_ratio
 from graphattn_jax.nn._arrays import accumulator
 from graphattn_jax.typing import Array, ArrayLike, Params
 
@@ -96,7 +96,7 @@ def parameter_symmetry_error(
         _product_trace(_gram(common, common), _gram(difference, difference))
         - _product_trace(_gram(difference, common), _gram(difference, common))
     )
-    return _root_ratio(antisymmetric, _product_trace(_gram(query, query), _gram(key, key)))
+    return root_ratio(antisymmetric, _product_trace(_gram(query, query), _gram(key, key)))
 
 
 def symmetry_log(params: Params, *, num_heads: int) -> dict[str, Array]:

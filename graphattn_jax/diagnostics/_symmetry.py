@@ -16,13 +16,12 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from graphattn_jax import _checks
+from graphattn_jax.diagnostics._sums import diagonal_mass, sums_of_existing
 from graphattn_jax.diagnostics._weights import (
-    dense_nodes,
+    checked_endpoints,
     dense_weights,
-    edge_nodes,
     edge_weights,
     endpoints,
-    is_dense,
     like,
 )
 from graphattn_jax.ops import segment_sum
@@ -90,12 +89,14 @@ def symmetry(
       [0.577, 1.414, 0.75, 0.0, 0.5]
     """
     mask = {"where": where, "node_mask": node_mask}
-    rows, columns, has_row, has_column = _sums(weights, senders, receivers, num_nodes, **mask)
-    node_axis = -1 if is_dense(senders, receivers) else 0
+    rows, columns, has_row, has_column = sums_of_existing(
+        weights, senders, receivers, num_nodes, **mask
+    )
+    node_axis = -1 if senders is None else 0
     norms = _norms(weights, senders, receivers, pairs=pairs, **mask)
     return Symmetry(
-        error=_root_ratio(norms.antisymmetric, norms.off_diagonal + norms.diagonal),
-        off_diagonal_error=_root_ratio(norms.antisymmetric, norms.off_diagonal),
+        error=root_ratio(norms.antisymmetric, norms.off_diagonal + norms.diagonal),
+        off_diagonal_error=root_ratio(norms.antisymmetric, norms.off_diagonal),
         diagonal_mass=diagonal_mass(weights, senders, receivers, num_nodes=num_nodes, **mask),
         row_sum_error=_largest_deviation(rows, has_row, node_axis),
         column_sum_error=_largest_deviation(columns, has_column, node_axis),
@@ -144,7 +145,7 @@ def symmetry_error(
       1.414
     """
     norms = _norms(weights, senders, receivers, where, node_mask, pairs)
-    return _root_ratio(norms.antisymmetric, norms.off_diagonal + norms.diagonal)
+    return root_ratio(norms.antisymmetric, norms.off_diagonal + norms.diagonal)
 
 
 def off_diagonal_symmetry_error(
@@ -187,98 +188,7 @@ def off_diagonal_symmetry_error(
       1.414
     """
     norms = _norms(weights, senders, receivers, where, node_mask, pairs)
-    return _root_ratio(norms.antisymmetric, norms.off_diagonal)
-
-
-def diagonal_mass(
-    weights: ArrayLike,
-    senders: ArrayLike | None = None,
-    receivers: ArrayLike | None = None,
-    *,
-    num_nodes: int | None = None,
-    where: ArrayLike | None = None,
-    node_mask: ArrayLike | None = None,
-) -> Array:
-    """The mean attention of a node to itself, per head: `mean_i A_ii` over the real nodes.
-
-    1 for attention that never leaves its node, 0 without self-loops.
-
-    Args:
-      weights: edge weights `[E]` or `[E, H]`, or `[..., N, N]` indexed `[receiver, sender]`.
-      senders, receivers: `[E]` integer, any order; parallel edges add up. None for dense weights.
-      num_nodes: static number of nodes; needed for edge weights without `node_mask`.
-      where: `[E]` bool, True = real edge. For edge weights only.
-      node_mask: `[N]` bool (dense: `[..., N]`), True = real.
-
-    Returns:
-      float32, shaped as from `symmetry_error`. 0 without real nodes.
-
-    Raises:
-      ValueError: shapes disagree, or the number of nodes is unknown.
-
-    Cost: O(E); dense O(N^2).
-    Padding: exact under `node_mask`.
-
-    Example:
-      >>> import jax.numpy as jnp
-      >>> import graphattn_jax as ga
-      >>> round(float(ga.diagnostics.diagonal_mass(jnp.array([[0.9, 0.1], [0.5, 0.5]]))), 3)
-      0.7
-    """
-    if is_dense(senders, receivers):
-        matrix = dense_weights(weights, node_mask, where=where)
-        diagonal = jnp.diagonal(matrix, axis1=-2, axis2=-1).sum(axis=-1)
-        count = dense_nodes(node_mask, matrix.shape).sum(axis=-1, dtype=diagonal.dtype)
-    else:
-        senders, receivers = endpoints(senders, receivers)
-        edges, _ = edge_weights(weights, senders, receivers, where, node_mask)
-        diagonal = jnp.where(like(senders == receivers, edges), edges, 0).sum(axis=0)
-        count = edge_nodes(node_mask, num_nodes).sum(dtype=diagonal.dtype)
-    return diagonal / jnp.maximum(count, 1)
-
-
-def row_column_sums(
-    weights: ArrayLike,
-    senders: ArrayLike | None = None,
-    receivers: ArrayLike | None = None,
-    *,
-    num_nodes: int | None = None,
-    where: ArrayLike | None = None,
-    node_mask: ArrayLike | None = None,
-) -> tuple[Array, Array]:
-    """How much attention each node gives (its row) and gets (its column).
-
-        row_i = sum_j A_ij,   column_j = sum_i A_ij
-
-    Softmax makes every row of a receiver 1; the column sums tell which nodes attention favours.
-    Both are 1 for doubly stochastic weights.
-
-    Args:
-      weights: edge weights `[E]` or `[E, H]`, or `[..., N, N]` indexed `[receiver, sender]`.
-      senders, receivers: `[E]` integer, any order. None for dense weights.
-      num_nodes: static number of nodes; needed for edge weights without `node_mask`.
-      where: `[E]` bool, True = real edge. For edge weights only.
-      node_mask: `[N]` bool (dense: `[..., N]`), True = real.
-
-    Returns:
-      `(rows, columns)` float32, each `[N]`, `[N, H]` or dense `[..., N]`; 0 for nodes without
-        edges.
-
-    Raises:
-      ValueError: shapes disagree, or the number of nodes is unknown.
-
-    Cost: O(E); dense O(N^2).
-    Padding: exact; the sums of padding nodes are 0 under a mask.
-
-    Example:
-      >>> import jax.numpy as jnp
-      >>> import graphattn_jax as ga
-      >>> star = jnp.array([0.25, 0.75]), jnp.array([1, 2]), jnp.array([0, 0])
-      >>> rows, columns = ga.diagnostics.row_column_sums(*star, num_nodes=3)
-      >>> rows.tolist(), columns.tolist()
-      ([1.0, 0.0, 0.0], [0.0, 0.25, 0.75])
-    """
-    return _sums(weights, senders, receivers, num_nodes, where, node_mask)[:2]
+    return root_ratio(norms.antisymmetric, norms.off_diagonal)
 
 
 def unordered_pairs(senders: ArrayLike, receivers: ArrayLike) -> Array:
@@ -305,7 +215,7 @@ def unordered_pairs(senders: ArrayLike, receivers: ArrayLike) -> Array:
       >>> ga.diagnostics.unordered_pairs(senders, receivers).tolist()
       [0, 0, 2, 1]
     """
-    senders, receivers = endpoints(senders, receivers)
+    senders, receivers = checked_endpoints(senders, receivers)
     low, high = jnp.minimum(senders, receivers), jnp.maximum(senders, receivers)
     order = jnp.lexsort((high, low))
     starts = (jnp.diff(low[order]) != 0) | (jnp.diff(high[order]) != 0)
@@ -322,7 +232,8 @@ class _Norms(NamedTuple):
 
 
 def _norms(weights, senders, receivers, where, node_mask, pairs) -> _Norms:
-    if is_dense(senders, receivers):
+    ends = endpoints(senders, receivers)
+    if ends is None:
         matrix = dense_weights(weights, node_mask, where=where, pairs=pairs)
         eye = jnp.broadcast_to(jnp.eye(matrix.shape[-1], dtype=bool), matrix.shape)
         square = jnp.square(matrix)
@@ -331,8 +242,8 @@ def _norms(weights, senders, receivers, where, node_mask, pairs) -> _Norms:
             off_diagonal=jnp.where(eye, 0, square).sum(axis=(-2, -1)),
             diagonal=jnp.where(eye, square, 0).sum(axis=(-2, -1)),
         )
-    senders, receivers = endpoints(senders, receivers)
-    edges, _ = edge_weights(weights, senders, receivers, where, node_mask)
+    senders, receivers = ends
+    edges, _ = edge_weights(weights, ends, where, node_mask)
     if pairs is None:
         pairs = unordered_pairs(senders, receivers)
     _checks.ids("pairs", pairs, senders.shape[0])
@@ -348,31 +259,12 @@ def _norms(weights, senders, receivers, where, node_mask, pairs) -> _Norms:
     )
 
 
-def _sums(weights, senders, receivers, num_nodes, where, node_mask):
-    """Row sums, column sums, and which nodes have a row and a column at all."""
-    if is_dense(senders, receivers):
-        matrix = dense_weights(weights, node_mask, where=where)
-        nonzero = matrix != 0
-        return matrix.sum(-1), matrix.sum(-2), nonzero.any(-1), nonzero.any(-2)
-    senders, receivers = endpoints(senders, receivers)
-    edges, real = edge_weights(weights, senders, receivers, where, node_mask)
-    num_nodes = edge_nodes(node_mask, num_nodes).shape[0]
-    _checks.ids_in_range("senders", senders, num_nodes)
-    _checks.ids_in_range("receivers", receivers, num_nodes)
-    rows, columns = (segment_sum(edges, ids, num_nodes) for ids in (receivers, senders))
-    receives, sends = (
-        like(segment_sum(real.astype(jnp.int32), ids, num_nodes) > 0, rows)
-        for ids in (receivers, senders)
-    )
-    return rows, columns, receives, sends
-
-
 def _largest_deviation(sums: Array, exists: Array, node_axis: int) -> Array:
     deviation = jnp.where(exists, jnp.abs(sums - 1), 0)
     return deviation.max(axis=node_axis, initial=0)
 
 
-def _root_ratio(numerator: Array, denominator: Array) -> Array:
+def root_ratio(numerator: Array, denominator: Array) -> Array:
     """`sqrt(numerator / denominator)`; 0 with gradient 0 where either is 0."""
     positive = (numerator > 0) & (denominator > 0)
     ratio = jnp.where(positive, numerator, 1) / jnp.where(positive, denominator, 1)

@@ -9,18 +9,20 @@ from graphattn_jax.nn._arrays import accumulator
 from graphattn_jax.typing import Array, ArrayLike
 
 
-def is_dense(senders: ArrayLike | None, receivers: ArrayLike | None) -> bool:
-    """Whether the weights are a matrix: neither end of an edge is given."""
-    if (senders is None) != (receivers is None):
+def endpoints(senders: ArrayLike | None, receivers: ArrayLike | None) -> tuple[Array, Array] | None:
+    """Both ends of the edges, checked; None for dense weights, which come without."""
+    if senders is None and receivers is None:
+        return None
+    if senders is None or receivers is None:
         raise ValueError(
             "senders and receivers go together, got only one of them. "
             "Fix: pass both for edge weights, neither for dense ones."
         )
-    return senders is None
+    return checked_endpoints(senders, receivers)
 
 
-def endpoints(senders: ArrayLike, receivers: ArrayLike) -> tuple[Array, Array]:
-    """Both ends of the edges, checked."""
+def checked_endpoints(senders: ArrayLike, receivers: ArrayLike) -> tuple[Array, Array]:
+    """Both ends of the edges as JAX arrays."""
     _checks.ids("senders", senders)
     _checks.ids("receivers", receivers, senders.shape[0])
     return jnp.asarray(senders), jnp.asarray(receivers)
@@ -28,12 +30,12 @@ def endpoints(senders: ArrayLike, receivers: ArrayLike) -> tuple[Array, Array]:
 
 def edge_weights(
     weights: ArrayLike,
-    senders: Array,
-    receivers: Array,
+    ends: tuple[Array, Array],
     where: ArrayLike | None,
     node_mask: ArrayLike | None,
 ) -> tuple[Array, Array]:
     """Weights `[E]` or `[E, H]`, and which edges are real as bool `[E]`."""
+    senders, receivers = ends
     weights = jnp.asarray(weights)
     num_edges = senders.shape[0]
     _checks.floating("weights", weights)

@@ -1,5 +1,6 @@
 """Whole networks, losses and metrics."""
 
+from graphattn_jax.models._attention_spec import AttentionSpec
 from graphattn_jax.models._losses import (
     l1_loss,
     l2_loss,
@@ -13,13 +14,30 @@ from graphattn_jax.models._metrics import (
     roc_auc,
     squared_error,
 )
+from graphattn_jax.models._plain_network import (
+    PlainNetworkParams,
+    init_plain_network,
+    plain_network,
+)
+from graphattn_jax.models._residual_network import (
+    ResidualNetworkParams,
+    init_residual_network,
+    residual_network,
+)
 
 __all__ = [
+    "AttentionSpec",
+    "PlainNetworkParams",
+    "ResidualNetworkParams",
     "accuracy",
+    "init_plain_network",
+    "init_residual_network",
     "l1_loss",
     "l2_loss",
     "mean_absolute_error",
     "mean_from_sums",
+    "plain_network",
+    "residual_network",
     "roc_auc",
     "sigmoid_binary_cross_entropy",
     "softmax_cross_entropy",

@@ -216,7 +216,7 @@ def mlp(
     *hidden, last = params.layers
     for i, layer in enumerate(hidden):
         x = act(linear(layer, x))
-        if dropout_rate > 0.0:
+        if dropout_key is not None:
             x = dropout(x, dropout_rate, jax.random.fold_in(dropout_key, i))
     return linear(last, x)
 

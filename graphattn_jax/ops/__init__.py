@@ -5,6 +5,7 @@ from graphattn_jax.ops._dropout import dropout
 from graphattn_jax.ops._edges import reverse_edges
 from graphattn_jax.ops._layout import EdgeLayout, Tiles, edge_layout
 from graphattn_jax.ops._normalizers import (
+    NORMALIZERS,
     Normalized,
     Normalizer,
     PostHoc,
@@ -39,6 +40,7 @@ from graphattn_jax.ops.edge_attention import (
 
 __all__ = [
     "IMPLEMENTATIONS",
+    "NORMALIZERS",
     "AdditiveScore",
     "DotScore",
     "EdgeAttention",

@@ -32,7 +32,7 @@ def dense_attention(
       query: `[B, N, H, C]` floating point, B graphs of at most N nodes.
       key: `[B, M, H, C]`.
       value: `[B, M, H, C]`.
-      bias: broadcastable to `[B, H, N, M]`, added to the logits.
+      bias: four axes, broadcastable to `[B, H, N, M]`, added to the logits.
       mask: bool, True = may attend: `[B, M]` real senders, or broadcastable to `[B, H, N, M]` with four axes.
       scale: None = 1/√C.
       implementation: as in `jax.nn.dot_product_attention`: None, "xla" or "cudnn".
@@ -61,6 +61,7 @@ def dense_attention(
     _checks.shape("value", value, key.shape)
     for name, x in (("query", query), ("key", key), ("value", value)):
         _checks.floating(name, x)
+    pairs = (batch, heads, query.shape[1], key.shape[1])
     if mask is not None:
         if not hasattr(mask, "dtype") or mask.dtype != bool or mask.ndim not in (2, 4):
             raise ValueError(
@@ -70,11 +71,24 @@ def dense_attention(
         if mask.ndim == 2:
             _checks.shape("mask", mask, (batch, key.shape[1]))
             mask = mask[:, None, None, :]
-    out = jax.nn.dot_product_attention(
-        query, key, value, bias, mask, scale=scale, implementation=implementation
-    )
+        _check_pairs("mask", mask, pairs)
+    if bias is not None:
+        _check_pairs("bias", bias, pairs)
+    # For half precision JAX's implementation relies on implicit promotion to its float32 logits.
+    with jax.numpy_dtype_promotion("standard"):
+        out = jax.nn.dot_product_attention(
+            query, key, value, bias, mask, scale=scale, implementation=implementation
+        )
     if mask is None:
         return out
     attends = jnp.any(jnp.asarray(mask), axis=-1)  # [B, H, N] up to broadcasting
     attends = jnp.broadcast_to(attends, (batch, heads, query.shape[1]))
     return jnp.where(attends.swapaxes(1, 2)[..., None], out, jnp.zeros((), out.dtype))
+
+
+def _check_pairs(name: str, x: ArrayLike, pairs: tuple[int, ...]) -> None:
+    """Four axes, each of the size in `pairs` or 1."""
+    if len(x.shape) != 4 or any(n not in (1, want) for n, want in zip(x.shape, pairs, strict=True)):
+        raise ValueError(
+            f"{name} must have four axes broadcastable to [B, H, N, M] = {list(pairs)}, got {tuple(x.shape)}."
+        )

@@ -53,7 +53,7 @@ def dropout(x: ArrayLike, rate: float, key: Array | None = None) -> Array:
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _apply(x: Array, words: Array, rate: float) -> Array:
-    keep = _hash(x.shape, words) >= jnp.uint32(round(rate * 2**32))
+    keep = _hash(x.shape, words) >= jnp.uint32(int(rate * 2**32))
     scaled = x * jnp.asarray(1.0 / (1.0 - rate), x.dtype)
     return jnp.where(keep, scaled, jnp.zeros((), x.dtype))
 

@@ -16,15 +16,22 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias
 
+import jax
 import jax.numpy as jnp
 
 from graphattn_jax import _checks
 from graphattn_jax.ops._edges import reverse_edges
-from graphattn_jax.ops._segment import segment_logsumexp, segment_softmax, take
+from graphattn_jax.ops._segment import (
+    accumulation_dtype,
+    segment_logsumexp,
+    segment_softmax,
+    take,
+)
 from graphattn_jax.ops._sinkhorn import sinkhorn
 from graphattn_jax.typing import Array, ArrayLike
 
 __all__ = [
+    "NORMALIZERS",
     "Normalized",
     "Normalizer",
     "PostHoc",
@@ -81,6 +88,10 @@ _BY_NAME = {
     "symmetric": Symmetric(),
     "sinkhorn": Sinkhorn(),
 }
+
+
+NORMALIZERS = tuple(_BY_NAME)
+"""Valid names of a normalizer."""
 
 
 class Normalized(NamedTuple):
@@ -159,11 +170,14 @@ def normalize(
     _checks.floating("logits", logits)
     _checks.ids("senders", senders, logits.shape[0])
     _checks.ids("receivers", receivers, logits.shape[0])
-    logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+    logits = logits.astype(accumulation_dtype(logits.dtype))
+    if where is not None:
+        # From here on a padding edge is one of weight exp(-inf), whatever its logit holds.
+        _checks.mask("where", where, logits.shape[0])
+        logits = jnp.where(jnp.asarray(where)[:, None], logits, -jnp.inf)
     if isinstance(options, Sigmoid):
-        gates = 1 / (1 + jnp.exp(-logits))
-        return Normalized(gates if where is None else jnp.where(where[:, None], gates, 0))
-    softmax = segment_softmax(logits, receivers, num_nodes, where=where)
+        return Normalized(jax.nn.sigmoid(logits))
+    softmax = segment_softmax(logits, receivers, num_nodes)
     if isinstance(options, Softmax):
         return Normalized(softmax)
 
@@ -176,11 +190,13 @@ def normalize(
     else:
         # Off M the logits stay as they are: what one-way edges get there is their softmax.
         both = jnp.where(constrained, 0.5 * (logits + take(logits, mutual)), logits)
-        softmax = segment_softmax(both, receivers, num_nodes, where=where)
-        log_rows = segment_logsumexp(both, receivers, num_nodes, where=where)
+        softmax = segment_softmax(both, receivers, num_nodes)
+        log_rows = segment_logsumexp(both, receivers, num_nodes)
         if isinstance(options, Symmetric):
             log_rows = jnp.where(jnp.isneginf(log_rows), 0, log_rows)
-            symmetric = jnp.exp(both - 0.5 * (take(log_rows, receivers) + take(log_rows, senders)))
+            exponent = both - 0.5 * (take(log_rows, receivers) + take(log_rows, senders))
+            # On M at most 0; off M it may overflow, and the derivative of exp with it.
+            symmetric = jnp.exp(jnp.where(constrained, exponent, -jnp.inf))
         else:
             symmetric, residual = sinkhorn(
                 both,
@@ -202,7 +218,7 @@ def _constrained(options, reverse: Array, where, shape) -> tuple[Array, Array]:
     for name, limit in (("where", where), ("edges", options.edges)):
         if limit is not None:
             _checks.mask(name, limit, shape[0])
-            edges = edges & limit & take(jnp.asarray(limit), mutual)
+            edges = edges & jnp.asarray(limit) & take(jnp.asarray(limit), mutual)
     mask = jnp.broadcast_to(edges[:, None], shape)
     if options.heads is not None:
         _checks.mask("heads", options.heads, shape[1])

@@ -30,7 +30,8 @@ def take(x: Array, ids: Array) -> Array:
 
 def accumulation_dtype(dtype) -> jnp.dtype:
     """float32 for half precision, the dtype itself otherwise."""
-    return jnp.promote_types(dtype, jnp.float32) if jnp.issubdtype(dtype, jnp.floating) else dtype
+    is_half = jnp.issubdtype(dtype, jnp.floating) and jnp.finfo(dtype).bits < 32
+    return jnp.dtype(jnp.float32) if is_half else dtype
 
 
 def _check(data, segment_ids, num_segments, where) -> tuple[Array, Array, Array | None]:
@@ -67,6 +68,12 @@ def _sum(data: Array, ids: Array, num_segments: int, is_sorted: bool) -> Array:
 
 def _max(data: Array, ids: Array, num_segments: int, is_sorted: bool) -> Array:
     return jax.ops.segment_max(
+        data, ids, num_segments, indices_are_sorted=is_sorted, mode="promise_in_bounds"
+    )
+
+
+def _min(data: Array, ids: Array, num_segments: int, is_sorted: bool) -> Array:
+    return jax.ops.segment_min(
         data, ids, num_segments, indices_are_sorted=is_sorted, mode="promise_in_bounds"
     )
 
@@ -231,9 +238,13 @@ def segment_max(
     data, ids, where = _check(data, segment_ids, num_segments, where)
     lowest = -jnp.inf if jnp.issubdtype(data.dtype, jnp.floating) else jnp.iinfo(data.dtype).min
     top = _max(_keep(data, where, lowest), ids, num_segments, indices_are_sorted)
+    return _zero_if_empty(top, ids, num_segments, where, indices_are_sorted)
+
+
+def _zero_if_empty(reduced, ids, num_segments, where, is_sorted) -> Array:
     ones = jnp.ones(ids.shape, jnp.int32) if where is None else where.astype(jnp.int32)
-    filled = _rows(_sum(ones, ids, num_segments, indices_are_sorted) > 0, top)
-    return jnp.where(filled, top, jnp.zeros((), data.dtype))
+    filled = _rows(_sum(ones, ids, num_segments, is_sorted) > 0, reduced)
+    return jnp.where(filled, reduced, jnp.zeros((), reduced.dtype))
 
 
 def segment_min(
@@ -247,35 +258,29 @@ def segment_min(
     """Smallest row entry of each segment; empty segments give 0.
 
     Args:
-      data: `[E, ...]` floating point or signed integer.
+      data: `[E, ...]` floating point or integer.
       segment_ids: `[E]` integers in `[0, num_segments)`.
       num_segments: static number of segments S.
       where: `[E]` bool, True = take part.
       indices_are_sorted: promise that `segment_ids` ascend.
 
     Returns:
-      `[S, ...]` in the dtype of `data`.
+      `[S, ...]` in the dtype of `data`. The gradient is shared equally among ties.
 
     Raises:
-      ValueError: as `segment_sum`; also for unsigned integers.
+      ValueError: as `segment_sum`.
 
     Cost: as `segment_max`.
 
     Example:
-      >>> import numpy as np, jax.numpy as jnp, graphattn_jax as ga
+      >>> import jax.numpy as jnp, graphattn_jax as ga
       >>> ga.ops.segment_min(jnp.array([-1., 2., -4.]), jnp.array([0, 2, 0]), 3).tolist()
       [-4.0, 0.0, 2.0]
     """
-    if jnp.issubdtype(getattr(data, "dtype", jnp.float32), jnp.unsignedinteger):
-        raise ValueError(f"data must be signed or floating point, got {_checks.describe(data)}.")
-    negated = segment_max(
-        -jnp.asarray(data),
-        segment_ids,
-        num_segments,
-        where=where,
-        indices_are_sorted=indices_are_sorted,
-    )
-    return jnp.where(negated == 0, 0, -negated)  # no -0.0 for empty segments
+    data, ids, where = _check(data, segment_ids, num_segments, where)
+    highest = jnp.inf if jnp.issubdtype(data.dtype, jnp.floating) else jnp.iinfo(data.dtype).max
+    bottom = _min(_keep(data, where, highest), ids, num_segments, indices_are_sorted)
+    return _zero_if_empty(bottom, ids, num_segments, where, indices_are_sorted)
 
 
 def segment_logsumexp(

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from graphattn_jax import _checks
-from graphattn_jax.ops._segment import segment_logsumexp, segment_sum, take
+from graphattn_jax.ops._segment import accumulation_dtype, segment_logsumexp, segment_sum, take
 from graphattn_jax.typing import Array, ArrayLike
 
 __all__ = ["Scaling", "dense_sinkhorn", "sinkhorn"]
@@ -56,7 +56,8 @@ def sinkhorn(
       gradient: "unrolled" or "implicit". The implicit derivative solves (diag(m) + A) x = b by conjugate gradients.
 
     Returns:
-      `Scaling(weights [E, H], residual [N, H])`; the residual is |Σ_j A_ij − m_i|, 0 for nodes without edges.
+      `Scaling(weights [E, H], residual [N, H])`, float32 (float64 for float64); the residual is
+      |Σ_j A_ij − m_i|, 0 for nodes without edges.
 
     Raises:
       ValueError: shapes, `iterations` < 1, unknown `gradient`.
@@ -76,16 +77,26 @@ def sinkhorn(
     logits = jnp.asarray(logits)
     _checks.shape("logits", logits, ("E", "H"))
     _checks.floating("logits", logits)
+    _checks.ids("senders", senders, logits.shape[0])
+    _checks.ids("receivers", receivers, logits.shape[0])
+    _checks.ids_in_range("senders", senders, num_nodes)
+    _checks.ids_in_range("receivers", receivers, num_nodes)
     _checks.positive("iterations", iterations)
     _checks.choice("gradient", gradient, _GRADIENTS)
+    logits = logits.astype(accumulation_dtype(logits.dtype))
+    senders, receivers = jnp.asarray(senders), jnp.asarray(receivers)
     if where is not None:
         where = jnp.asarray(where)
-        where = jnp.broadcast_to(where if where.ndim == 2 else where[:, None], logits.shape)
-        logits = jnp.where(where, logits, -jnp.inf)
+        if where.dtype != bool or where.shape not in (logits.shape[:1], logits.shape):
+            raise ValueError(
+                f"where must be boolean of shape [{logits.shape[0]}] or {list(logits.shape)} "
+                f"(True = take part), got {_checks.describe(where)}."
+            )
+        logits = jnp.where(where if where.ndim == 2 else where[:, None], logits, -jnp.inf)
     log_m = jnp.zeros((num_nodes, logits.shape[1]), logits.dtype)
     if log_marginals is not None:
         _checks.shape("log_marginals", log_marginals, log_m.shape)
-        log_m = jnp.asarray(log_marginals)
+        log_m = jnp.asarray(log_marginals).astype(logits.dtype)
 
     def row_logsumexp(f):
         return segment_logsumexp(logits + take(f, senders), receivers, num_nodes)
@@ -142,12 +153,15 @@ def dense_sinkhorn(
         raise ValueError(f"logits must have shape [..., N, N], got {logits.shape}.")
     _checks.positive("iterations", iterations)
     _checks.choice("gradient", gradient, _GRADIENTS)
-    logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+    logits = logits.astype(accumulation_dtype(logits.dtype))
     if where is not None:
-        logits = jnp.where(where, logits, -jnp.inf)
+        logits = jnp.where(jnp.broadcast_to(jnp.asarray(where), logits.shape), logits, -jnp.inf)
+    filled = jnp.any(~jnp.isneginf(logits), axis=-1)
 
     def row_logsumexp(f):
-        return jax.nn.logsumexp(logits + f[..., None, :], axis=-1)
+        # Empty rows are replaced before the logarithm, whose derivative there is not finite.
+        shifted = jnp.where(filled[..., None], logits + f[..., None, :], 0)
+        return jnp.where(filled, jax.nn.logsumexp(shifted, axis=-1), -jnp.inf)
 
     def weights(f):
         return jnp.exp((f[..., :, None] + f[..., None, :]) + logits)

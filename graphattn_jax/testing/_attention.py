@@ -58,7 +58,8 @@ def assert_symmetric_attention(
         raise AssertionError(
             f"attention is not symmetric: between nodes {i} and {j}, head {head}, it is "
             f"{backward[pair, head]:.6g} from {j} to {i} and {forward[pair, head]:.6g} from {i} to "
-            f"{j}, off by {error[pair, head]:.3g} where {atol:.3g} is allowed. Usual cause: {cause}."
+            f"{j}, off by {error[pair, head]:.3g} where {atol:.3g} is allowed. "
+            f"Usual cause: {cause}."
         )
 
 
@@ -135,8 +136,8 @@ def _assert_non_negative(weights: np.ndarray, atol: float) -> None:
     if not (weights >= -atol).all():
         edge, head = _worst(-weights)
         raise AssertionError(
-            f"attention is negative or NaN: {weights[edge, head]:.6g} at edge {edge}, head {head} of "
-            "the real edges. Usual cause: logits instead of weights."
+            f"attention is negative or NaN: {weights[edge, head]:.6g} at edge {edge}, head {head} "
+            "of the real edges. Usual cause: logits instead of weights."
         )
 
 
@@ -148,8 +149,8 @@ def _assert_sums(
     if not (error <= atol).all():
         row, head = _worst(error)
         raise AssertionError(
-            f"attention {way} node {nodes[row]}, head {head}, sums to {sums[row, head]:.6g}, wanted 1; "
-            f"{(~(error <= atol)).any(axis=1).sum()} of {len(nodes)} nodes are off by more than "
+            f"attention {way} node {nodes[row]}, head {head}, sums to {sums[row, head]:.6g}, wanted "
+            f"1; {(~(error <= atol)).any(axis=1).sum()} of {len(nodes)} nodes are off by more than "
             f"{atol:.3g}. Usual cause: {_CAUSES[way]}."
         )
 

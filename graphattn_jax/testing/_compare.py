@@ -36,7 +36,7 @@ def compare(
         a, b = np.asarray(a).astype(np.float64), np.asarray(b).astype(np.float64)
         with np.errstate(invalid="ignore"):  # inf - inf
             error = np.where(a == b, 0.0, np.abs(a - b))
-        allowed = atol + rtol * np.abs(b).max(initial=0.0)
+        allowed = atol + rtol * np.abs(b[np.isfinite(b)]).max(initial=0.0)
         wrong = ~(error <= allowed)  # so that NaN is wrong
         if wrong.any():
             worst = np.unravel_index(np.argmax(np.where(wrong, error, -1.0)), error.shape)

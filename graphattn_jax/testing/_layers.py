@@ -130,8 +130,8 @@ def assert_padding_invariant(
     gradient is that of a random linear function of the real part.
 
     Args:
-      layer: `layer(params, graph, layout)`, a graph or `(graph, attention)`. It gets the layout of the
-        padded graph, from which it can take masks.
+      layer: `layer(params, graph, layout)`, a graph or `(graph, attention)`. It can take masks from
+        the layout.
       params: its first argument; differentiated where floating point.
       graph: a graph or batch on the host, without padding.
       budget: the padded size; None = a few nodes, edges and graphs more than there are.
@@ -260,10 +260,7 @@ def assert_dtype_preserved(
     """
     layout = graphs.layout(graph)
     for dtype in map(jnp.dtype, dtypes):
-        cast = jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct(x.shape, dtype if is_inexact(x) else x.dtype),  # noqa: B023
-            graph,
-        )
+        cast = _abstract(graph, dtype)
         outputs = jax.eval_shape(lambda *a: _outputs(layer(*a)), params, cast, layout)
         for path, x in jax.tree.leaves_with_path(outputs):
             name = jax.tree_util.keystr(path, simple=True, separator=".")
@@ -282,6 +279,13 @@ _NO_ROWS = {"nodes": 0, "edges": 0, "attention": 0, "globals": 0}
 def _compiled(layer: Layer) -> Callable[[Params, GraphsTuple], dict[str, Any]]:
     run = jax.jit(lambda *args: _outputs(layer(*args)))
     return lambda params, graph: run(params, graph, graphs.layout(graph))
+
+
+def _abstract(graph: GraphsTuple, dtype: Any) -> GraphsTuple:
+    """Shapes of the graph's arrays, those in floating point as `dtype`."""
+    return jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, dtype if is_inexact(x) else x.dtype), graph
+    )
 
 
 def _outputs(result: Any) -> dict[str, Any]:

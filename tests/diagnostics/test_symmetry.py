@@ -92,7 +92,7 @@ def test_dense_error_is_its_definition(rng):
 
 
 def test_parallel_edges_are_one_entry():
-    # 0 -> 1 three times against 1 -> 0 once is symmetric as a matrix, though two copies lack a partner.
+    # 0 -> 1 three times against 1 -> 0 once: symmetric as a matrix, though two copies lack a pair.
     senders, receivers = np.array([0, 0, 0, 1]), np.array([1, 1, 1, 0])
     weights = np.array([0.1, 0.2, 0.3, 0.6], np.float32)
     np.testing.assert_allclose(

@@ -10,6 +10,7 @@ from graphattn_jax import _checks
 from graphattn_jax.ops._dropout import dropout
 from graphattn_jax.ops._layout import EdgeLayout
 from graphattn_jax.ops._normalizers import Normalizer, Sigmoid, Softmax, normalize, resolve
+from graphattn_jax.ops._segment import accumulation_dtype
 from graphattn_jax.ops.edge_attention import _reference, _xla
 from graphattn_jax.ops.edge_attention._scores import (
     AdditiveScore,
@@ -83,6 +84,7 @@ def edge_scores(
     _checks.ids("senders", senders)
     _checks.ids("receivers", receivers, senders.shape[0])
     if isinstance(score, SymmetrizedScore):
+        _checks.shape("key", key, query.shape)
         options = {"score": score.score, "implementation": implementation}
         transposed = None if layout is None else layout.T
         there = edge_scores(query, key, senders, receivers, layout=layout, **options)
@@ -260,7 +262,7 @@ def edge_attention(
 
 def _wide(x: ArrayLike) -> Array:
     x = jnp.asarray(x)
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    return x.astype(accumulation_dtype(x.dtype))
 
 
 def _ids(x: ArrayLike) -> Array:

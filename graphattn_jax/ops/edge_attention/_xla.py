@@ -46,6 +46,11 @@ def _edges(senders, receivers, layout: EdgeLayout | None) -> _Edges:
             "implementation='xla' needs layout=. Fix: layout = ga.graphs.layout(graph), or "
             "ga.ops.edge_layout(senders, receivers, num_senders=N), computed once outside jit."
         )
+    if layout.reverse is not None and len(layout.reverse) != len(senders):
+        raise ValueError(
+            f"layout describes {len(layout.reverse)} edges, got {len(senders)} senders. "
+            "Fix: compute the layout of this edge list."
+        )
     return _Edges(receivers, senders, layout.by_receiver, layout.by_sender)
 
 

@@ -50,7 +50,7 @@ def test_parallel_edges_add_up():
 
 def test_rows_name_the_node_and_the_sum():
     weights = off_diagonal(UNIFORM, 5, 0.25)
-    with pytest.raises(AssertionError, match=r"into node 1, head 1, sums to 1.25, .* 1 of 3 nodes"):
+    with pytest.raises(AssertionError, match=r"into node 1, head 1, sums to 1.25,.*1 of 3 nodes"):
         testing.assert_row_stochastic(weights, RECEIVERS)
 
 
@@ -62,7 +62,7 @@ def test_columns_are_checked_as_well():
         np.array([0, 0, 1]),
     )
     testing.assert_row_stochastic(weights, receivers)
-    with pytest.raises(AssertionError, match="out of node 0, head 0, sums to 0.5"):
+    with pytest.raises(AssertionError, match=r"out of node 0, head 0, sums to 0.5"):
         testing.assert_doubly_stochastic(weights, senders, receivers)
 
 
@@ -73,8 +73,8 @@ def test_a_node_that_only_sends_has_an_empty_row():
 
 @pytest.mark.parametrize("bad", [-1.0, np.nan])
 def test_negative_and_nan_weights(bad):
-    with pytest.raises(AssertionError, match="negative or NaN: .* at edge 1, head 0"):
-        testing.assert_row_stochastic(np.array([1.0 - bad, bad]), np.array([0, 0]))
+    with pytest.raises(AssertionError, match=r"negative or NaN:.*at edge 1, head 0"):
+        testing.assert_row_stochastic(np.array([1.0, bad]), np.array([0, 0]))
 
 
 def test_masked_edges_do_not_count():

@@ -1,0 +1,1 @@
+"""Experiments: each folder is one, run as `python -m experiments.<name>`."""

@@ -1,0 +1,1 @@
+"""Every symmetry treatment of attention side by side, on node classification."""

@@ -1,0 +1,146 @@
+"""The layers again as explicit `[H, N, N]` matrices, row = receiver, in the dtype of the inputs.
+
+They share no code with the library, and read like the equations. Graphs have no parallel edges.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from graphattn_jax import ops
+
+
+def pattern(graph):
+    """`[N, N]` bool: which pairs have an edge."""
+    matrix = np.zeros((len(graph.nodes), len(graph.nodes)), bool)
+    matrix[graph.receivers, graph.senders] = True
+    return matrix
+
+
+def pairs(graph, rows):
+    """One row per edge `[E, K]` to `[K, N, N]`, 0 where there is no edge."""
+    n = len(graph.nodes)
+    matrix = jnp.zeros((n, n, rows.shape[1]), rows.dtype)
+    return matrix.at[graph.receivers, graph.senders].set(rows).transpose(2, 0, 1)
+
+
+def normalize(logits, graph, normalizer):
+    """`[H, N, N]` logits to weights, by the table in the documentation of `ops.normalize`."""
+    edges = jnp.asarray(pattern(graph))[None]
+    if isinstance(normalizer, ops.Sigmoid):
+        return jnp.where(edges, jax.nn.sigmoid(logits), 0)
+    mutual = edges & transpose(edges)
+    if isinstance(normalizer, (ops.Symmetric, ops.Sinkhorn)):
+        logits = jnp.where(mutual, (logits + transpose(logits)) / 2, logits)
+    e = jnp.where(edges, jnp.exp(logits), 0)
+    d = e.sum(-1, keepdims=True)
+    d = jnp.where(d > 0, d, 1)
+    softmax = e / d
+    if isinstance(normalizer, ops.Softmax):
+        return softmax
+    if isinstance(normalizer, ops.PostHoc):
+        return jnp.where(mutual, (softmax + transpose(softmax)) / 2, softmax)
+    if isinstance(normalizer, ops.Symmetric):
+        return jnp.where(mutual, e / jnp.sqrt(d * transpose(d)), softmax)
+    k = jnp.where(mutual, e, 0)
+    mass = k.sum(-1, keepdims=True) / d
+    u = jnp.ones_like(mass)
+    for _ in range(normalizer.iterations):
+        k_u = k @ u
+        u = jnp.sqrt(u * jnp.where(k_u > 0, mass / jnp.where(k_u > 0, k_u, 1), 1))
+    return jnp.where(mutual, u * k * transpose(u), softmax)
+
+
+def transpose(matrix):
+    return matrix.swapaxes(-1, -2)
+
+
+def combine(heads, concat):
+    """`[H, N, C]` side by side, or their mean."""
+    return jnp.concatenate(list(heads), axis=-1) if concat else heads.mean(0)
+
+
+def dot_scores(score, x, pairwise):
+    """The scores on features `[H, N, C]` that replace a layer's own."""
+    if score == "cosine":
+        unit = x / jnp.sqrt((x * x).sum(-1, keepdims=True))
+        return unit @ transpose(unit)
+    return x @ ((pairwise + transpose(pairwise)) / 2) @ transpose(x) / np.sqrt(x.shape[-1])
+
+
+def own_scores(score, s, query, key):
+    """A layer's own score s, or ½ (s_ij + s_ji) with the same edge."""
+    return (s(query, key) + s(key, query)) / 2 if score == "symmetrized" else s(query, key)
+
+
+def gat(params, graph, bias, *, score, normalizer, concat=True):
+    x = jnp.einsum("nd,dhc->hnc", graph.nodes, params.weight)
+    edge = 0
+    if params.edge_weight is not None:
+        edge = jnp.einsum("dij,dh->hij", pairs(graph, graph.edges), params.edge_weight)
+    if score in ("cosine", "pairwise"):
+        logits = dot_scores(score, x, params.pairwise) + edge
+    else:
+        a_1 = params.receiver_vector
+        a_2 = a_1 if score == "shared" else params.sender_vector
+
+        def s(a_i, a_j):
+            ends = jnp.einsum("hnc,hc->hn", x, a_i)[:, :, None]
+            ends = ends + jnp.einsum("hnc,hc->hn", x, a_j)[:, None, :]
+            return jax.nn.leaky_relu(ends + edge, 0.2)
+
+        logits = own_scores(score, s, a_1, a_2)
+    weights = normalize(logits + bias, graph, normalizer)
+    return combine(weights @ x, concat) + params.bias[None]
+
+
+def gatv2(params, graph, bias, *, score, normalizer, concat=True):
+    def project(weight, shift):
+        return jnp.einsum("nd,dhc->hnc", graph.nodes, weight) + shift[:, None, :]
+
+    x_j = project(params.sender_weight, params.sender_bias)
+    if score in ("cosine", "pairwise"):
+        logits = dot_scores(score, x_j, params.pairwise)
+    else:
+        x_i = x_j if score == "shared" else project(params.receiver_weight, params.receiver_bias)
+        edge = 0
+        if params.edge_weight is not None:
+            edge = jnp.einsum("dij,dhc->hijc", pairs(graph, graph.edges), params.edge_weight)
+
+        def s(x_i, x_j):
+            z = jax.nn.leaky_relu(x_i[:, :, None, :] + x_j[:, None, :, :] + edge, 0.2)
+            return jnp.einsum("hijc,hc->hij", z, params.vector)
+
+        logits = own_scores(score, s, x_i, x_j)
+    weights = normalize(logits + bias, graph, normalizer)
+    return combine(weights @ x_j, concat) + params.bias[None]
+
+
+def graph_transformer(params, graph, bias, *, score, normalizer, concat=True):
+    def project(weight, shift):
+        return jnp.einsum("nd,dhc->hnc", graph.nodes, weight) + shift[:, None, :]
+
+    q = project(params.query_weight, params.query_bias)
+    v = project(params.value_weight, params.value_bias)
+    scale = 1 / np.sqrt(q.shape[-1])
+    if score in ("cosine", "pairwise"):
+        logits = dot_scores(score, q, params.pairwise)
+    else:
+        k = q if score == "shared" else project(params.key_weight, params.key_bias)
+        logits = own_scores(score, lambda q, k: q @ transpose(k) * scale, q, k)
+    edges = pairs(graph, graph.edges)
+    if params.edge_key is not None:
+        from_receiver = jnp.einsum("hic,dhc,dij->hij", q, params.edge_key, edges)
+        from_sender = jnp.einsum("hjc,dhc,dij->hij", q, params.edge_key, edges)
+        both = (from_receiver + from_sender) / 2
+        logits = logits + scale * (from_receiver if score == "standard" else both)
+    weights = normalize(logits + bias, graph, normalizer)
+    message = weights @ v
+    if params.edge_value is not None:
+        message = message + jnp.einsum("hij,dij,dhc->hic", weights, edges, params.edge_value)
+    out = combine(message, concat)
+    if params.output is not None:
+        out = out @ params.output.weight + params.output.bias[None]
+    if params.root is not None:
+        out = out + graph.nodes @ params.root.weight
+    return out

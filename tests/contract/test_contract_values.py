@@ -1,0 +1,106 @@
+"""Every layer computes its equation, in every implementation, compiled or not, in every precision."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from _table import directed_graph, on_features
+from jax.test_util import check_grads
+
+from graphattn_jax import graphs, testing
+
+GRAPH = directed_graph(0)
+LAYOUT = graphs.layout(GRAPH)
+TOLERANCE = {"rtol": 2e-5, "atol": 2e-6}
+
+
+def new_nodes(case, **options):
+    """`f(params, nodes, edges) -> new nodes` on the graph of this file."""
+    layout = options.pop("layout", LAYOUT)
+    return on_features(lambda p, g: case.apply(p, g, layout, **options)[0].nodes, GRAPH)
+
+
+@pytest.mark.usefixtures("op_by_op")
+def test_equals_the_dense_reference_in_values_and_gradients(case):
+    testing.assert_implementations_agree(
+        {"dense": on_features(case.dense, GRAPH), "sparse": new_nodes(case)},
+        case.init(),
+        GRAPH.nodes,
+        GRAPH.edges,
+        **TOLERANCE,
+    )
+
+
+@pytest.mark.usefixtures("op_by_op")
+def test_implementations_agree_in_values_and_gradients(case):
+    functions = {
+        "reference": new_nodes(case, implementation="reference"),
+        "without layout": new_nodes(case, layout=None),
+    }
+    if case.supports_xla:
+        functions["xla"] = new_nodes(case, implementation="xla")
+    testing.assert_implementations_agree(
+        functions, case.init(), GRAPH.nodes, GRAPH.edges, **TOLERANCE
+    )
+
+
+def test_an_unsupported_implementation_says_so(case):
+    if not case.supports_xla:
+        with pytest.raises(NotImplementedError, match="Fix: implementation=None"):
+            new_nodes(case, implementation="xla")(case.init(), GRAPH.nodes, GRAPH.edges)
+
+
+def test_one_compilation_serves_a_bucket_and_equals_eager(case):
+    def loss(params, graph, layout):
+        out, attention = case.apply(params, graph, layout)
+        square = jnp.sum(jnp.square(out.nodes) * layout.node_mask[:, None], dtype=jnp.float32)
+        return square, (out.nodes, attention)
+
+    eager = jax.value_and_grad(loss, has_aux=True)
+    chex.clear_trace_counter()
+    compiled = jax.jit(chex.assert_max_traces(eager, n=1))
+    budget = graphs.Budget(n_node=12, n_edge=32, n_graph=2)
+    params = case.init()
+    for seed, num_edges in ((1, 16), (2, 21)):
+        padded = graphs.pad(directed_graph(seed, num_edges=num_edges), budget)
+        layout = graphs.layout(padded)
+        with jax.disable_jit():
+            expected = eager(params, padded, layout)
+        chex.assert_trees_all_close(
+            compiled(params, padded, layout), expected, rtol=1e-4, atol=1e-5
+        )
+
+
+@pytest.mark.usefixtures("op_by_op")
+def test_gradients_in_float64(case):
+    with jax.enable_x64(True):
+        params, nodes, edges = jax.tree.map(
+            lambda x: jnp.asarray(x, jnp.float64), (case.init(), GRAPH.nodes, GRAPH.edges)
+        )
+        check_grads(new_nodes(case), (params, nodes, edges), order=1, modes=["rev"])
+
+
+@pytest.mark.usefixtures("op_by_op")
+def test_bfloat16_errs_at_most_twice_as_much_as_the_plain_computation(case):
+    testing.assert_low_precision_error(
+        new_nodes(case),
+        on_features(case.dense, GRAPH),
+        case.init(),
+        GRAPH.nodes,
+        GRAPH.edges,
+        gradients=False,
+    )
+
+
+def test_keeps_the_dtype_of_the_features(case):
+    testing.assert_dtype_preserved(case.apply, case.init(), GRAPH)
+
+
+@pytest.mark.usefixtures("op_by_op")
+def test_attention_has_a_row_per_edge_and_explains_the_logits(case):
+    _, attention = case.apply(case.init(), GRAPH, LAYOUT)
+    assert attention.weights.shape == attention.logits.shape == (len(GRAPH.senders), 2)
+    assert attention.weights.dtype == attention.logits.dtype == np.float32
+    residual = attention.residual
+    assert (residual is not None) == case.name.split("-")[2].startswith("sinkhorn")
