@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -80,7 +81,7 @@ def init_gat(
     for name, size in (("in_features", in_features), ("channels", channels), ("heads", heads)):
         _checks.positive(name, size)
     k_weight, k_receiver, k_sender, k_edge = jax.random.split(key, 4)
-    glorot = nn.initializer("glorot_uniform")
+    glorot = partial(nn.initializer("glorot_uniform"), dtype=jnp.float32)
     receiver = glorot(k_receiver, (heads, channels))
     sender = receiver if symmetric_init else glorot(k_sender, (heads, channels))
     no_vectors = _scores.is_dot_form(score)
@@ -94,7 +95,7 @@ def init_gat(
         sender_vector=None if _scores.is_tied(score) else sender,
         edge_weight=edge_weight,
         pairwise=_scores.identity_pairwise(score, heads, channels),
-        bias=jnp.zeros(heads * channels if concat else channels) if bias else None,
+        bias=jnp.zeros(heads * channels if concat else channels, jnp.float32) if bias else None,
     )
 
 

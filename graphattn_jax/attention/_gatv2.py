@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -83,7 +84,7 @@ def init_gatv2(
     for name, size in (("in_features", in_features), ("channels", channels), ("heads", heads)):
         _checks.positive(name, size)
     k_sender, k_receiver, k_vector, k_edge = jax.random.split(key, 4)
-    glorot = nn.initializer("glorot_uniform")
+    glorot = partial(nn.initializer("glorot_uniform"), dtype=jnp.float32)
 
     def weight(key):
         return glorot(key, (in_features, heads * channels)).reshape(-1, heads, channels)
@@ -95,7 +96,7 @@ def init_gatv2(
         shape = (edge_features, heads) if dot_form else (edge_features, heads * channels)
         edge_weight = glorot(k_edge, shape)
         edge_weight = edge_weight if dot_form else edge_weight.reshape(-1, heads, channels)
-    zeros = jnp.zeros((heads, channels)) if bias else None
+    zeros = jnp.zeros((heads, channels), jnp.float32) if bias else None
     sender_weight = weight(k_sender)
     return GATv2Params(
         sender_weight=sender_weight,
@@ -105,7 +106,7 @@ def init_gatv2(
         vector=None if dot_form else glorot(k_vector, (heads, channels)),
         edge_weight=edge_weight,
         pairwise=_scores.identity_pairwise(score, heads, channels),
-        bias=jnp.zeros(heads * channels if concat else channels) if bias else None,
+        bias=jnp.zeros(heads * channels if concat else channels, jnp.float32) if bias else None,
     )
 
 

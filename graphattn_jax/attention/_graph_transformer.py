@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -90,12 +91,12 @@ def init_graph_transformer(
     for name, size in (("in_features", in_features), ("channels", channels), ("heads", heads)):
         _checks.positive(name, size)
     keys = jax.random.split(key, 7)
-    glorot = nn.initializer("glorot_uniform")
+    glorot = partial(nn.initializer("glorot_uniform"), dtype=jnp.float32)
 
     def weight(key, depth):
         return glorot(key, (depth, heads * channels)).reshape(-1, heads, channels)
 
-    zeros = jnp.zeros((heads, channels)) if bias else None
+    zeros = jnp.zeros((heads, channels), jnp.float32) if bias else None
     tied = _scores.is_tied(score)
     edge_key = edge_value = None
     if edge_features is not None:

@@ -82,7 +82,7 @@ def init_relative_bias(key: PRNGKey, num_buckets: int, heads: int) -> Array:
     """
     _checks.positive("num_buckets", num_buckets)
     _checks.positive("heads", heads)
-    return 0.02 * jax.random.normal(key, (num_buckets, heads))
+    return 0.02 * jax.random.normal(key, (num_buckets, heads), jnp.float32)
 
 
 def relative_bias(table: ArrayLike, buckets: ArrayLike) -> Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import jax
 import jax.numpy as jnp
 
@@ -19,7 +21,7 @@ def dense_attention(
     bias: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     scale: float | None = None,
-    implementation: str | None = None,
+    implementation: Literal["xla", "cudnn"] | None = None,
 ) -> Array:
     """Scaled dot-product attention on a batch of padded graphs, with an additive bias.
 
@@ -74,11 +76,15 @@ def dense_attention(
         _check_pairs("mask", mask, pairs)
     if bias is not None:
         _check_pairs("bias", bias, pairs)
+    dtype = query.dtype
+    if dtype == jnp.float16 and implementation != "cudnn":
+        # Of all platforms only GPUs multiply float16 into the float32 that logits are in.
+        query, key, value = (jnp.asarray(x).astype(jnp.float32) for x in (query, key, value))
     # For half precision JAX's implementation relies on implicit promotion to its float32 logits.
     with jax.numpy_dtype_promotion("standard"):
         out = jax.nn.dot_product_attention(
             query, key, value, bias, mask, scale=scale, implementation=implementation
-        )
+        ).astype(dtype)
     if mask is None:
         return out
     attends = jnp.any(jnp.asarray(mask), axis=-1)  # [B, H, N] up to broadcasting

@@ -46,7 +46,7 @@ def dropout(x: ArrayLike, rate: float, key: Array | None = None) -> Array:
     _checks.dropout(rate, key, rate_name="rate", key_name="key")
     x = jnp.asarray(x)
     _checks.floating("x", x)
-    if rate == 0.0:
+    if rate == 0.0 or key is None:
         return x
     return _apply(x, jax.random.bits(key, (2,), jnp.uint32), float(rate))
 

@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 
-def take(x: Array, ids: Array) -> Array:
+def take(x: Array, ids: ArrayLike) -> Array:
     """Rows of `x` by id, without XLA's clamping: ids are known to be in range."""
     return x.at[ids].get(mode="promise_in_bounds")
 

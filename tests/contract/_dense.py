@@ -65,7 +65,7 @@ def dot_scores(score, x, pairwise):
     if score == "cosine":
         unit = x / jnp.sqrt((x * x).sum(-1, keepdims=True))
         return unit @ transpose(unit)
-    return x @ ((pairwise + transpose(pairwise)) / 2) @ transpose(x) / np.sqrt(x.shape[-1])
+    return x @ ((pairwise + transpose(pairwise)) / 2) @ transpose(x) * x.shape[-1] ** -0.5
 
 
 def own_scores(score, s, query, key):
@@ -122,7 +122,7 @@ def graph_transformer(params, graph, bias, *, score, normalizer, concat=True):
 
     q = project(params.query_weight, params.query_bias)
     v = project(params.value_weight, params.value_bias)
-    scale = 1 / np.sqrt(q.shape[-1])
+    scale = q.shape[-1] ** -0.5
     if score in ("cosine", "pairwise"):
         logits = dot_scores(score, q, params.pairwise)
     else:

@@ -27,8 +27,8 @@ NORMALIZERS = {
     "sigmoid": ops.Sigmoid(),
     "post_hoc": ops.PostHoc(),
     "symmetric": ops.Symmetric(),
-    "sinkhorn": ops.Sinkhorn(iterations=10),
-    "sinkhorn_implicit": ops.Sinkhorn(iterations=60, gradient="implicit"),
+    "sinkhorn": ops.Sinkhorn(iterations=4),
+    "sinkhorn_implicit": ops.Sinkhorn(iterations=20, gradient="implicit"),
 }
 
 
@@ -73,18 +73,20 @@ def case(
         key, bias_key, noise_key = jax.random.split(jax.random.key(0), 3)
         params = Params(
             init_layer(key, WIDTH, CHANNELS, HEADS, score=score, edge_features=width, **sizes),
-            jax.random.normal(bias_key, (EDGE_WIDTH, HEADS)) if bias else None,
+            jax.random.normal(bias_key, (EDGE_WIDTH, HEADS), jnp.float32) if bias else None,
         )
         # Biases start at zero and pairwise coefficients at the identity, which would hide them.
         leaves, structure = jax.tree.flatten(params)
         noise = [
-            x + 0.3 * jax.random.normal(jax.random.fold_in(noise_key, i), x.shape)
+            x + 0.3 * jax.random.normal(jax.random.fold_in(noise_key, i), x.shape, x.dtype)
             for i, x in enumerate(leaves)
         ]
         return jax.tree.unflatten(structure, noise)
 
     def apply(params, graph, layout, **options):
-        edge_bias = None if params.bias is None else jnp.asarray(graph.edges) @ params.bias
+        edge_bias = None
+        if params.bias is not None:
+            edge_bias = jnp.asarray(graph.edges).astype(params.bias.dtype) @ params.bias
         return apply_layer(
             params.layer,
             graph,

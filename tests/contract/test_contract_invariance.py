@@ -63,7 +63,7 @@ def test_two_devices_equal_one(case):
     @jax.value_and_grad
     def loss(params, graph, layout):
         nodes = jax.vmap(lambda g, lay: case.apply(params, g, lay)[0].nodes)(graph, layout)
-        return jnp.sum(jnp.square(nodes) * layout.node_mask[:, :, None])
+        return jnp.sum(jnp.square(nodes), where=layout.node_mask[:, :, None])
 
     mesh = Mesh(np.array(jax.devices()[:2]), ("data",))
     data = NamedSharding(mesh, PartitionSpec("data"))

@@ -60,9 +60,7 @@ def test_reductions_match_a_loop(name, case):
     data, ids, where = case
     got = JITTED[name](data, ids, NUM_SEGMENTS, where=where)
     assert got.dtype == jnp.float32
-    np.testing.assert_allclose(
-        got, reduce_in_a_loop(name, data, ids, where), rtol=1e-5, atol=2e-6, strict=False
-    )
+    np.testing.assert_allclose(got, reduce_in_a_loop(name, data, ids, where), rtol=1e-5, atol=2e-6)
 
 
 @given(case=segments())

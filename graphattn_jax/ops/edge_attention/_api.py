@@ -83,14 +83,13 @@ def edge_scores(
     score = DotScore() if score is None else score
     _checks.ids("senders", senders)
     _checks.ids("receivers", receivers, senders.shape[0])
+    _check_score(query, key, score)
     if isinstance(score, SymmetrizedScore):
-        _checks.shape("key", key, query.shape)
         options = {"score": score.score, "implementation": implementation}
         transposed = None if layout is None else layout.T
         there = edge_scores(query, key, senders, receivers, layout=layout, **options)
         back = edge_scores(query, key, receivers, senders, layout=transposed, **options)
         return 0.5 * (there + back)
-    _check_score(query, key, score)
     _checks.ids_in_range("senders", senders, key.shape[0])
     _checks.ids_in_range("receivers", receivers, query.shape[0])
     query, key = _wide(query), _wide(key)
@@ -224,20 +223,27 @@ def edge_attention(
 
     Source: Vaswani et al. 2017 (equation 1) restricted to edges; Veličković et al. 2018 (equations 1 to 4).
     """
-    _checks.dropout(dropout_rate, dropout_key)
-    logits = edge_scores(
-        query, key, senders, receivers, score=score, layout=layout, implementation=implementation
-    )
+    score = DotScore() if score is None else score
+    _check_score(query, key, score)
     _checks.shape("value", value, (key.shape[0], query.shape[1], "C"))
+    _checks.floating("value", value)
+    _checks.ids("senders", senders)
     if bias is not None:
-        _checks.shape("bias", bias, logits.shape)
-        logits = logits + jnp.asarray(bias).astype(logits.dtype)
+        _checks.shape("bias", bias, (senders.shape[0], query.shape[1]))
+    if where is not None:
+        _checks.mask("where", where, senders.shape[0])
+    _checks.dropout(dropout_rate, dropout_key)
     normalizer = resolve(normalizer)
     if not isinstance(normalizer, (Softmax, Sigmoid)) and query.shape[0] != key.shape[0]:
         raise ValueError(
             f"normalizer={normalizer} needs the same nodes on both sides, got {query.shape[0]} "
             f"receivers and {key.shape[0]} senders."
         )
+    logits = edge_scores(
+        query, key, senders, receivers, score=score, layout=layout, implementation=implementation
+    )
+    if bias is not None:
+        logits = logits + jnp.asarray(bias).astype(logits.dtype)
     weights, residual = normalize(
         logits,
         _ids(senders),
@@ -270,6 +276,8 @@ def _ids(x: ArrayLike) -> Array:
 
 
 def _check_score(query, key, score: Score) -> None:
+    symmetrized = isinstance(score, SymmetrizedScore)
+    score = score.score if symmetrized else score
     if not isinstance(score, (DotScore, AdditiveScore, GATv2Score)):
         raise ValueError(
             "score must be a DotScore, AdditiveScore, GATv2Score or SymmetrizedScore of ga.ops, got "
@@ -279,7 +287,7 @@ def _check_score(query, key, score: Score) -> None:
     for name, x in (("query", query), ("key", key)):
         _checks.shape(name, x, want)
         _checks.floating(name, x)
-    _checks.shape("key", key, ("N", *query.shape[1:]))
+    _checks.shape("key", key, query.shape if symmetrized else ("N", *query.shape[1:]))
     if isinstance(score, GATv2Score):
         _checks.shape("score.vector", score.vector, query.shape[1:])
 

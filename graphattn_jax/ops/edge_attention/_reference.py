@@ -6,17 +6,17 @@ import jax
 import jax.numpy as jnp
 
 from graphattn_jax.ops._segment import segment_sum, take
-from graphattn_jax.ops.edge_attention._scores import AdditiveScore, DotScore, Score
+from graphattn_jax.ops.edge_attention._scores import AdditiveScore, DotScore, OneWayScore
 from graphattn_jax.typing import Array
 
 
 def scores(
-    query: Array, key: Array, senders: Array, receivers: Array, score: Score, layout
+    query: Array, key: Array, senders: Array, receivers: Array, score: OneWayScore, layout
 ) -> Array:
     """`[E, H]` logits in the dtype of the (wide) inputs."""
     q, k = take(query, receivers), take(key, senders)
     if isinstance(score, DotScore):
-        return score.scale * jnp.sum(q * k, axis=-1)
+        return jnp.asarray(score.scale, q.dtype) * jnp.sum(q * k, axis=-1)
     z = q + k if score.edge is None else q + k + score.edge
     z = jax.nn.leaky_relu(z, score.negative_slope)
     return z if isinstance(score, AdditiveScore) else jnp.einsum("ehc,hc->eh", z, score.vector)

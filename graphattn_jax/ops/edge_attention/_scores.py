@@ -40,12 +40,16 @@ class GATv2Score(NamedTuple):
     edge: ArrayLike | None = None
 
 
+OneWayScore: TypeAlias = DotScore | AdditiveScore | GATv2Score
+"""What an implementation computes; the symmetrized scores are made of two."""
+
+
 class SymmetrizedScore(NamedTuple):
     """½ (s_ij + s_ji) of another score: a symmetric bilinear form for `DotScore`, ½ x_i (M + Mᵀ) x_j with
     M = W_q W_kᵀ. Edge terms of an edge enter both halves, so the logits are symmetric if those are.
     """
 
-    score: DotScore | AdditiveScore | GATv2Score
+    score: OneWayScore
 
 
-Score: TypeAlias = DotScore | AdditiveScore | GATv2Score | SymmetrizedScore
+Score: TypeAlias = OneWayScore | SymmetrizedScore

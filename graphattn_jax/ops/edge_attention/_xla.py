@@ -21,7 +21,7 @@ import numpy as np
 
 from graphattn_jax.ops._layout import EdgeLayout, Tiles
 from graphattn_jax.ops._segment import take
-from graphattn_jax.ops.edge_attention._scores import AdditiveScore, DotScore, Score
+from graphattn_jax.ops.edge_attention._scores import AdditiveScore, DotScore, OneWayScore
 from graphattn_jax.typing import Array
 
 _fence = jax.lax.optimization_barrier
@@ -55,7 +55,7 @@ def _edges(senders, receivers, layout: EdgeLayout | None) -> _Edges:
 
 
 def scores(
-    query: Array, key: Array, senders: Array, receivers: Array, score: Score, layout
+    query: Array, key: Array, senders: Array, receivers: Array, score: OneWayScore, layout
 ) -> Array:
     """`[E, H]` logits."""
     if isinstance(score, AdditiveScore):

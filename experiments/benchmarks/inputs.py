@@ -1,0 +1,114 @@
+"""The arrays of a case, made once by the driver and read by both sides."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+import graphattn_jax as ga
+from experiments.benchmarks.cases import (
+    OPERANDS,
+    Case,
+    GATTraining,
+    Operator,
+    TransformerTraining,
+    scaled,
+)
+
+
+class Inputs(NamedTuple):
+    """Arrays by name, and where they come from."""
+
+    arrays: dict[str, np.ndarray]
+    source: str
+
+
+def make_inputs(case: Case, *, scale: float = 1.0, seed: int = 0) -> Inputs:
+    """The inputs of a case; the real graph where there is one at hand and `scale` is 1."""
+    rng = np.random.default_rng(seed)
+    if scale != 1.0:
+        return _synthetic(scaled(case, scale), rng, f"synthetic, scale {scale:g}")
+    if isinstance(case, GATTraining):
+        return _cora() or _synthetic(case, rng, "synthetic, size of Cora")
+    if isinstance(case, TransformerTraining):
+        return _wordnet(case, rng) or _synthetic(case, rng, "synthetic, size of WordNet")
+    return _synthetic(case, rng, "synthetic")
+
+
+def power_law_graph(
+    num_nodes: int, num_edges: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Senders and receivers, sorted by receiver: both directions of each edge once, and self-loops.
+
+    Both ends are drawn in proportion to (rank + 10)^-½, so that degrees have a heavy tail. Repeated draws are dropped:
+    the graph has slightly fewer than `num_edges` edges.
+    """
+    popularity = rng.permutation((np.arange(num_nodes) + 10.0) ** -0.5)
+    popularity /= popularity.sum()
+    size = (max(num_edges - num_nodes, 0) // 2, 2)
+    return _undirected_with_loops(rng.choice(num_nodes, size, p=popularity), num_nodes)
+
+
+def _undirected_with_loops(pairs: np.ndarray, num_nodes: int) -> tuple[np.ndarray, np.ndarray]:
+    i, j = pairs.T.astype(np.int64)
+    loops = np.arange(num_nodes)
+    codes = np.concatenate([i * num_nodes + j, j * num_nodes + i, loops * num_nodes + loops])
+    receivers, senders = np.divmod(np.unique(codes), num_nodes)
+    return senders.astype(np.int32), receivers.astype(np.int32)
+
+
+def _synthetic(case: Case, rng: np.random.Generator, source: str) -> Inputs:
+    senders, receivers = power_law_graph(case.num_nodes, case.num_edges, rng)
+    arrays = {"senders": senders, "receivers": receivers}
+    if isinstance(case, Operator):
+        vector = (case.heads, case.channels)
+        for name in (*OPERANDS[case.score], "cotangent"):
+            shape = vector if name.endswith("vector") else (case.num_nodes, *vector)
+            arrays[name] = _normal(rng, shape)
+    else:
+        arrays |= {
+            "nodes": _normal(rng, (case.num_nodes, case.num_features)),
+            "labels": rng.integers(case.num_classes, size=case.num_nodes).astype(np.int32),
+            "train": np.ones(case.num_nodes, bool),
+        }
+    return Inputs(arrays, source)
+
+
+def _normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return rng.standard_normal(shape, np.float32)
+
+
+def _cora() -> Inputs | None:
+    try:
+        data = ga.data.load("cora")
+    except (FileNotFoundError, ImportError):
+        return None
+    graph = ga.graphs.add_self_loops(data.graph)
+    arrays = {
+        "senders": graph.senders,
+        "receivers": graph.receivers,
+        "nodes": np.asarray(ga.data.row_normalize(graph.nodes)),
+        "labels": data.labels,
+        "train": data.splits[0].train,
+    }
+    return Inputs(arrays, "Cora")
+
+
+def _wordnet(case: TransformerTraining, rng: np.random.Generator) -> Inputs | None:
+    path = Path(os.environ.get("GRAPHATTN_DATA") or ".") / "typed" / "wordnet" / "wordnet30.npz"
+    if not path.is_file():
+        return None
+    with np.load(path) as stored:
+        pairs, labels = stored["edges"], stored["labels"].astype(np.int32)
+    senders, receivers = _undirected_with_loops(pairs, len(labels))
+    arrays = {
+        "senders": senders,
+        "receivers": receivers,
+        "nodes": _normal(rng, (len(labels), case.num_features)),
+        "labels": labels,
+        "train": np.ones(len(labels), bool),
+    }
+    return Inputs(arrays, "WordNet 3.0, random features")

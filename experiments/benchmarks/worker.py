@@ -1,0 +1,126 @@
+"""What every worker process does: read the inputs, measure one case, print a report as one line of JSON.
+
+Runs in the peer's interpreter too: numpy and the standard library only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import platform
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.benchmarks.cases import CASES, Case
+
+MIN_SECONDS = 0.2
+"""Steps shorter than this are timed several at a time."""
+
+Step = Callable[[], Sequence[Any]]
+"""Runs the case once, waits for it, and returns its results."""
+
+
+def main(
+    to_device: Callable[[np.ndarray], Any],
+    build: Callable[[Case, dict[str, Any], str], Step],
+    versions: dict[str, str | None],
+) -> None:
+    """Command line of a worker.
+
+    `build(case, arrays, variant)` prepares a step; `variant` is an implementation of ours, or a way to run the peer.
+    """
+    parser = argparse.ArgumentParser()
+    parser.add_argument("case", choices=CASES)
+    parser.add_argument("--inputs", type=Path, required=True, help="arrays, written by the driver")
+    parser.add_argument("--variant", default="default")
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--save-results", type=Path, help="where to keep what the step returns")
+    options = parser.parse_args()
+    with np.load(options.inputs) as stored:
+        arrays = {name: to_device(stored[name]) for name in stored.files}
+    report, results = measure(
+        lambda: build(CASES[options.case], arrays, options.variant), options.repeats
+    )
+    results = [np.asarray(result) for result in results]
+    if not all(np.isfinite(result).all() for result in results):
+        raise SystemExit(f"{options.case}: the results are not finite")
+    if options.save_results:
+        np.savez(options.save_results, *results)
+    print(json.dumps({**report, "versions": {"python": platform.python_version(), **versions}}))
+
+
+def measure(build: Callable[[], Step], repeats: int) -> tuple[dict[str, Any], Sequence[Any]]:
+    """Times of a step, what came before the first, memory, and the results of the last step.
+
+    `memory_bytes` is by how much the resident memory of the process rose at its highest, from the moment when the
+    library is imported and the inputs are read to the last step: set-up, compilation and steps.
+    """
+    memory = start_peak()
+    setup, step = _timed(build)
+    first_call, _ = _timed(step)
+    warm, _ = _timed(step)
+    steps = max(1, math.ceil(MIN_SECONDS / warm))
+    seconds, results = [], ()
+    for _ in range(repeats):
+        start = time.perf_counter()
+        for _ in range(steps):
+            results = step()
+        seconds.append((time.perf_counter() - start) / steps)
+    report = {
+        "median": float(np.median(seconds)),
+        "min": min(seconds),
+        "max": max(seconds),
+        "seconds": seconds,
+        "steps_per_repeat": steps,
+        "setup_seconds": setup,
+        "first_call_seconds": first_call,
+        "memory_bytes": peak() - memory,
+    }
+    return report, results
+
+
+def _timed(call: Callable[[], Any]) -> tuple[float, Any]:
+    start = time.perf_counter()
+    result = call()
+    return time.perf_counter() - start, result
+
+
+def start_peak() -> int:
+    """Forget earlier peaks of the resident memory where the system can (Linux); returns the new one, in bytes."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+    return peak()
+
+
+def peak() -> int:
+    """Highest resident memory of this process in bytes.
+
+    Linux counts the memory of the parent at the start of a process in its `ru_maxrss`, but not in `VmHWM`.
+    """
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def installed(*packages: str) -> dict[str, str | None]:
+    """Their versions; None for what is not installed."""
+    return {package: _version(package) for package in packages}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,164 @@
+"""Our side of every case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import graphattn_jax as ga
+from experiments.benchmarks import worker
+from experiments.benchmarks.cases import (
+    OPERANDS,
+    Case,
+    GATTraining,
+    Operator,
+    TransformerTraining,
+)
+
+
+def build(case: Case, arrays: dict[str, jax.Array], variant: str = "default") -> worker.Step:
+    """The jitted step of a case; `variant` is an implementation of `ga.ops.edge_attention`."""
+    implementation = None if variant == "default" else variant
+    if isinstance(case, Operator):
+        return _operator(case, arrays, implementation)
+    if isinstance(case, GATTraining):
+        return _gat_training(case, arrays, implementation)
+    return _transformer_training(case, arrays, implementation)
+
+
+def _operator(case: Operator, arrays: dict[str, Any], implementation: str | None) -> worker.Step:
+    operands = tuple(arrays[name] for name in OPERANDS[case.score])
+    layout = ga.ops.edge_layout(
+        np.asarray(arrays["senders"]),
+        np.asarray(arrays["receivers"]),
+        num_senders=arrays["value"].shape[0],
+    )
+    edges = (arrays["senders"], arrays["receivers"], jax.device_put(layout))
+    arguments = _ARGUMENTS[case.score]
+
+    def forward(operands, edges):
+        query, key, value, score = arguments(*operands)
+        senders, receivers, layout = edges
+        attention = ga.ops.edge_attention(
+            query,
+            key,
+            value,
+            senders,
+            receivers,
+            score=score,
+            layout=layout,
+            implementation=implementation,
+        )
+        return attention.out
+
+    def forward_backward(operands, edges, cotangent):
+        out, pullback = jax.vjp(lambda operands: forward(operands, edges), operands)
+        return out, *pullback(cotangent)[0]
+
+    if case.gradient:
+        step = jax.jit(forward_backward)
+        return lambda: jax.block_until_ready(step(operands, edges, arrays["cotangent"]))
+    step = jax.jit(forward)
+    return lambda: (jax.block_until_ready(step(operands, edges)),)
+
+
+def _additive(value, receiver_vector, sender_vector):
+    query, key = (jnp.einsum("nhc,hc->nh", value, a) for a in (receiver_vector, sender_vector))
+    return query, key, value, ga.ops.AdditiveScore()
+
+
+_ARGUMENTS: dict[str, Callable[..., tuple]] = {
+    "dot": lambda query, key, value: (query, key, value, ga.ops.DotScore()),
+    "additive": _additive,
+    "gatv2": lambda query, value, vector: (query, value, value, ga.ops.GATv2Score(vector)),
+}
+"""From the operands of a case to (query, key, value, score)."""
+
+
+def _gat_training(
+    case: GATTraining, arrays: dict[str, Any], implementation: str | None
+) -> worker.Step:
+    spec = ga.models.AttentionSpec("gat")
+    params = ga.models.init_plain_network(
+        jax.random.key(0),
+        case.num_features,
+        case.num_classes,
+        spec=spec,
+        channels=case.channels,
+        heads=case.heads,
+    )
+
+    def apply(params, graph, layout, dropout_key):
+        logits, _ = ga.models.plain_network(
+            params,
+            graph,
+            spec=spec,
+            layout=layout,
+            dropout_rate=case.dropout,
+            dropout_key=dropout_key,
+            implementation=implementation,
+        )
+        return logits
+
+    optimizer = ga.training.make_optimizer(case.learning_rate, weight_decay=case.weight_decay)
+    return _training(apply, params, optimizer, arrays)
+
+
+def _transformer_training(
+    case: TransformerTraining, arrays: dict[str, Any], implementation: str | None
+) -> worker.Step:
+    width = case.heads * case.channels
+    first, second, last = jax.random.split(jax.random.key(0), 3)
+    layers = [
+        ga.attention.init_graph_transformer(
+            key, in_features, case.channels, case.heads, separate=True
+        )
+        for key, in_features in ((first, case.num_features), (second, width))
+    ]
+    params = (layers, ga.nn.init_linear(last, width, case.num_classes))
+
+    def apply(params, graph, layout, dropout_key):
+        layers, classifier = params
+        for layer in layers:
+            graph = ga.attention.graph_transformer(
+                layer, graph, layout=layout, implementation=implementation
+            )
+            graph = graph._replace(nodes=jax.nn.elu(graph.nodes))
+        return ga.nn.linear(classifier, graph.nodes)
+
+    optimizer = ga.training.make_optimizer(case.learning_rate)
+    return _training(apply, params, optimizer, arrays)
+
+
+def _training(apply, params, optimizer, arrays: dict[str, Any]) -> worker.Step:
+    """Full-graph training steps, one after the other; each returns its loss."""
+    graph = ga.graphs.from_edge_list(
+        *(np.asarray(arrays[name]) for name in ("senders", "receivers")), nodes=arrays["nodes"]
+    )
+    batch = jax.device_put((graph, ga.graphs.layout(graph), arrays["labels"], arrays["train"]))
+
+    def loss_fn(params, batch, dropout_key):
+        graph, layout, labels, train = batch
+        logits = apply(params, graph, layout, dropout_key)
+        return ga.models.softmax_cross_entropy(logits, labels, where=train)
+
+    train_step = ga.training.make_train_step(loss_fn, optimizer)
+    state = ga.training.init_train_state(params, optimizer, jax.random.key(1))
+
+    def step():
+        nonlocal state
+        state, metrics = jax.block_until_ready(train_step(state, batch))
+        return (metrics["loss"],)
+
+    return step
+
+
+if __name__ == "__main__":
+    jax.config.update("jax_platforms", "cpu")
+    jax.config.update("jax_enable_compilation_cache", False)  # the first call compiles
+    versions = {"graphattn_jax": ga.__version__, **worker.installed("jax", "jaxlib", "numpy")}
+    worker.main(jnp.asarray, build, versions)

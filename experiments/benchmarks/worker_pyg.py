@@ -1,0 +1,192 @@
+"""PyTorch Geometric's side of every case."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch_geometric.nn import GATConv, GATv2Conv, TransformerConv
+from torch_geometric.utils import scatter, softmax
+
+from experiments.benchmarks import worker
+from experiments.benchmarks.cases import (
+    OPERANDS,
+    Case,
+    GATTraining,
+    Operator,
+    TransformerTraining,
+)
+
+NEGATIVE_SLOPE = 0.2
+
+
+def build(case: Case, arrays: dict[str, Any], variant: str) -> worker.Step:
+    """The step of a case; for an op, `variant` is "ops" (gathers, softmax, scatter) or "conv" (PyG's own layer)."""
+    edge_index = torch.stack([arrays["senders"], arrays["receivers"]]).long()
+    if isinstance(case, Operator):
+        return _operator(case, arrays, edge_index, variant)
+    model = GAT(case) if isinstance(case, GATTraining) else Transformer(case)
+    return _training(model, case, arrays, edge_index)
+
+
+def _operator(case: Operator, arrays, edge_index, variant: str) -> worker.Step:
+    operands = [arrays[name] for name in OPERANDS[case.score]]
+    attention = (_OPS if variant == "ops" else _CONVS)[case.score](case, edge_index)
+
+    def forward():
+        with torch.no_grad():
+            return (attention(*operands).view_as(arrays["value"]),)
+
+    def forward_backward():
+        for operand in operands:
+            operand.requires_grad_()
+        out = attention(*operands).view_as(arrays["value"])
+        return out.detach(), *torch.autograd.grad(out, operands, arrays["cotangent"])
+
+    return forward_backward if case.gradient else forward
+
+
+# --- ops: as one writes them with PyG's utilities -----------------------------------------------------------
+
+
+def _attend(logits, value, senders, receivers):
+    weights = softmax(logits, receivers, num_nodes=len(value))
+    return scatter(weights[..., None] * value[senders], receivers, 0, len(value), reduce="sum")
+
+
+def _dot_ops(case: Operator, edge_index):
+    senders, receivers = edge_index
+
+    def attention(query, key, value):
+        logits = (query[receivers] * key[senders]).sum(-1) / math.sqrt(case.channels)
+        return _attend(logits, value, senders, receivers)
+
+    return attention
+
+
+def _additive_ops(case: Operator, edge_index):
+    senders, receivers = edge_index
+
+    def attention(value, receiver_vector, sender_vector):
+        query, key = ((value * a).sum(-1) for a in (receiver_vector, sender_vector))
+        logits = F.leaky_relu(query[receivers] + key[senders], NEGATIVE_SLOPE)
+        return _attend(logits, value, senders, receivers)
+
+    return attention
+
+
+def _gatv2_ops(case: Operator, edge_index):
+    senders, receivers = edge_index
+
+    def attention(query, value, vector):
+        z = F.leaky_relu(query[receivers] + value[senders], NEGATIVE_SLOPE)
+        return _attend((z * vector).sum(-1), value, senders, receivers)
+
+    return attention
+
+
+_OPS = {"dot": _dot_ops, "additive": _additive_ops, "gatv2": _gatv2_ops}
+
+
+# --- conv: PyG's layers, their projections replaced by the identity -----------------------------------------
+
+
+def _dot_conv(case: Operator, edge_index):
+    width = case.heads * case.channels
+    conv = TransformerConv(width, case.channels, case.heads, bias=False, root_weight=False)
+
+    def attention(query, key, value):
+        return conv.propagate(edge_index, query=query, key=key, value=value, edge_attr=None)
+
+    return attention
+
+
+def _additive_conv(case: Operator, edge_index):
+    width = case.heads * case.channels
+    conv = GATConv(width, case.channels, case.heads, add_self_loops=False, bias=False)
+    conv.lin = torch.nn.Identity()
+
+    def attention(value, receiver_vector, sender_vector):
+        vectors = {"att_dst": receiver_vector[None], "att_src": sender_vector[None]}
+        return torch.func.functional_call(conv, vectors, (value.flatten(1), edge_index))
+
+    return attention
+
+
+def _gatv2_conv(case: Operator, edge_index):
+    width = case.heads * case.channels
+    conv = GATv2Conv(width, case.channels, case.heads, add_self_loops=False, bias=False)
+    conv.lin_l = conv.lin_r = torch.nn.Identity()
+
+    def attention(query, value, vector):
+        nodes = (value.flatten(1), query.flatten(1))
+        return torch.func.functional_call(conv, {"att": vector[None]}, (nodes, edge_index))
+
+    return attention
+
+
+_CONVS = {"dot": _dot_conv, "additive": _additive_conv, "gatv2": _gatv2_conv}
+
+
+# --- training -----------------------------------------------------------------------------------------------
+
+
+class GAT(torch.nn.Module):
+    """Two layers with dropout on inputs and attention. Self-loops are in the input, not added at every step."""
+
+    def __init__(self, case: GATTraining):
+        super().__init__()
+        options = {"dropout": case.dropout, "add_self_loops": False}
+        self.dropout = case.dropout
+        self.first = GATConv(case.num_features, case.channels, case.heads, **options)
+        self.second = GATConv(case.heads * case.channels, case.num_classes, **options)
+
+    def forward(self, nodes, edge_index):
+        nodes = F.dropout(nodes, self.dropout, self.training)
+        nodes = F.elu(self.first(nodes, edge_index))
+        nodes = F.dropout(nodes, self.dropout, self.training)
+        return self.second(nodes, edge_index)
+
+
+class Transformer(torch.nn.Module):
+    """Two layers with ELU, then a linear classifier."""
+
+    def __init__(self, case: TransformerTraining):
+        super().__init__()
+        width = case.heads * case.channels
+        self.first = TransformerConv(case.num_features, case.channels, case.heads)
+        self.second = TransformerConv(width, case.channels, case.heads)
+        self.classifier = torch.nn.Linear(width, case.num_classes)
+
+    def forward(self, nodes, edge_index):
+        nodes = F.elu(self.first(nodes, edge_index))
+        nodes = F.elu(self.second(nodes, edge_index))
+        return self.classifier(nodes)
+
+
+def _training(model, case: GATTraining | TransformerTraining, arrays, edge_index) -> worker.Step:
+    """Full-graph training steps, one after the other; each returns its loss."""
+    optimizer = torch.optim.Adam(
+        model.parameters(), case.learning_rate, weight_decay=getattr(case, "weight_decay", 0.0)
+    )
+    train = slice(None) if arrays["train"].all() else arrays["train"]
+    labels = arrays["labels"].long()[train]
+
+    def step():
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(arrays["nodes"], edge_index)[train], labels)
+        loss.backward()
+        optimizer.step()
+        return (loss.detach(),)
+
+    return step
+
+
+if __name__ == "__main__":
+    torch.manual_seed(0)
+    torch.set_num_threads(os.cpu_count() or 1)
+    packages = ("torch", "torch-geometric", "pyg-lib", "torch-scatter", "numpy")
+    worker.main(torch.from_numpy, build, worker.installed(*packages))

@@ -1,0 +1,326 @@
+import io
+import json
+import stat
+import sys
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from rich.console import Console
+
+from experiments.benchmarks import report, rounds, worker, worker_jax
+from experiments.benchmarks.__main__ import Options, run
+from experiments.benchmarks.cases import CASES, OPERANDS, Operator, scaled
+from experiments.benchmarks.inputs import make_inputs, power_law_graph
+from experiments.benchmarks.rounds import Contender
+
+
+def device_arrays(case, scale=4e-4):
+    return {k: jnp.asarray(v) for k, v in make_inputs(case, scale=scale).arrays.items()}
+
+
+def worker_report(median, **others):
+    return {
+        "median": median,
+        "min": 0.9 * median,
+        "max": 1.1 * median,
+        "setup_seconds": 0.25,
+        "first_call_seconds": 2.0,
+        "memory_bytes": 100e6,
+        "versions": {"python": "3"},
+        **others,
+    }
+
+
+class TestInputs:
+    def test_power_law_graph(self, rng):
+        senders, receivers = power_law_graph(2000, 30_000, rng)
+        pairs = set(zip(senders.tolist(), receivers.tolist()))
+        assert len(pairs) == len(senders)  # no duplicates
+        assert pairs == {(j, i) for i, j in pairs}
+        assert {(i, i) for i in range(2000)} <= pairs
+        assert (np.diff(receivers) >= 0).all()
+        assert 28_000 < len(senders) <= 30_000
+        degree = np.bincount(receivers)
+        assert degree.max() > 4 * degree.mean()  # a hub, unlike in a uniform graph
+
+    @pytest.mark.parametrize("name", CASES)
+    def test_sizes_and_reproducibility(self, name):
+        case = scaled(CASES[name], 0.01)
+        inputs = make_inputs(CASES[name], scale=0.01)
+        again = make_inputs(CASES[name], scale=0.01)
+        assert inputs.source == "synthetic, scale 0.01"
+        for key, value in inputs.arrays.items():
+            np.testing.assert_array_equal(value, again.arrays[key])
+        assert inputs.arrays["receivers"].max() == case.num_nodes - 1
+        if isinstance(case, Operator):
+            shape = (case.num_nodes, case.heads, case.channels)
+            assert inputs.arrays["value"].shape == inputs.arrays["cotangent"].shape == shape
+            assert set(OPERANDS[case.score]) <= set(inputs.arrays)
+        else:
+            assert inputs.arrays["nodes"].shape == (case.num_nodes, case.num_features)
+            assert inputs.arrays["labels"].max() < case.num_classes
+
+    def test_reads_wordnet_where_there_is_one(self, tmp_path, monkeypatch):
+        folder = tmp_path / "typed" / "wordnet"
+        folder.mkdir(parents=True)
+        np.savez(folder / "wordnet30.npz", edges=np.array([[0, 1], [1, 0]]), labels=np.arange(3))
+        monkeypatch.setenv("GRAPHATTN_DATA", str(tmp_path))
+        arrays, source = make_inputs(CASES["transformer_wordnet"])
+        assert source.startswith("WordNet")
+        assert arrays["senders"].tolist() == [0, 1, 0, 1, 2]
+        assert arrays["receivers"].tolist() == [0, 0, 1, 1, 2]
+        assert arrays["labels"].tolist() == [0, 1, 2]
+
+
+def dense_attention(case, operands, senders, receivers):
+    """The op as a matrix `A[receiver, sender]` per head, with infinite logits off the edges."""
+    if case.score == "dot":
+        query, key, value = operands
+        logits = jnp.einsum("ihc,jhc->ijh", query, key) / np.float32(np.sqrt(case.channels))
+    elif case.score == "additive":
+        value, *vectors = operands
+        query, key = (jnp.einsum("nhc,hc->nh", value, a) for a in vectors)
+        logits = jax.nn.leaky_relu(query[:, None] + key[None], 0.2)
+    else:
+        query, value, vector = operands
+        z = jax.nn.leaky_relu(query[:, None] + value[None], 0.2)
+        logits = jnp.einsum("ijhc,hc->ijh", z, vector)
+    on_edge = np.zeros((len(value), len(value), 1), bool)
+    on_edge[receivers, senders] = True
+    weights = jax.nn.softmax(jnp.where(on_edge, logits, -jnp.inf), axis=1)
+    return jnp.einsum("ijh,jhc->ihc", weights, value)
+
+
+class TestOurSide:
+    @pytest.mark.parametrize("name", ["edge_attention_8x16", "gat_op", "gatv2_op"])
+    def test_op_and_its_gradient(self, name):
+        case = CASES[name]
+        arrays = device_arrays(case)
+        operands = [arrays[operand] for operand in OPERANDS[case.score]]
+        edges = (np.asarray(arrays["senders"]), np.asarray(arrays["receivers"]))
+        expected, pullback = jax.vjp(
+            lambda operands: dense_attention(case, operands, *edges), operands
+        )
+        (alone,) = worker_jax.build(case, arrays)()
+        out, *gradients = worker_jax.build(CASES[f"{name}_grad"], arrays)()
+        np.testing.assert_allclose(alone, expected, atol=1e-5)
+        np.testing.assert_allclose(out, expected, atol=1e-5)
+        for gradient, wanted in zip(gradients, pullback(arrays["cotangent"])[0], strict=True):
+            np.testing.assert_allclose(gradient, wanted, atol=1e-4, rtol=1e-4)
+
+    @pytest.mark.parametrize(
+        "case", [replace(CASES["gat_cora"], dropout=0.0), CASES["transformer_wordnet"]]
+    )
+    def test_training_reduces_the_loss(self, case):
+        step = worker_jax.build(case, device_arrays(case, scale=0.005))
+        losses = [float(step()[0]) for _ in range(20)]
+        assert np.isfinite(losses).all()
+        assert losses[-1] < 0.95 * losses[0]
+
+
+class TestMeasure:
+    def test_times_calls_and_memory(self, monkeypatch):
+        monkeypatch.setattr(worker, "MIN_SECONDS", 1e-9)
+        calls, kept = [], []
+
+        def build():
+            kept.append(np.ones(8_000_000))  # 64 MB
+            return lambda: calls.append(len(calls)) or (np.array(len(calls)),)
+
+        measured, results = worker.measure(build, repeats=4)
+        assert len(calls) == 2 + 4 * measured["steps_per_repeat"]
+        assert int(results[0]) == len(calls)
+        assert len(measured["seconds"]) == 4
+        assert measured["min"] <= measured["median"] <= measured["max"]
+        assert measured["setup_seconds"] > 0 and measured["first_call_seconds"] > 0
+        assert measured["memory_bytes"] < 1e9
+        if sys.platform == "linux":
+            assert measured["memory_bytes"] > 50e6
+
+    def test_short_steps_are_timed_together(self, monkeypatch):
+        monkeypatch.setattr(worker, "MIN_SECONDS", 0.01)
+        measured, _ = worker.measure(lambda: lambda: (), repeats=1)
+        assert measured["steps_per_repeat"] > 10
+        assert measured["median"] < 1e-3
+
+    def test_versions(self):
+        versions = worker.installed("jax", "no-such-package")
+        assert versions == {"jax": jax.__version__, "no-such-package": None}
+
+
+class TestRounds:
+    def test_contenders(self):
+        ours, *peers = rounds.list_contenders("gat_op", ("default",), "their-python")
+        assert ours == Contender(
+            "graphattn_jax", sys.executable, "experiments.benchmarks.worker_jax", "default"
+        )
+        assert [(p.label, p.python, p.is_peer) for p in peers] == [
+            ("PyG (ops)", "their-python", True),
+            ("PyG (conv)", "their-python", True),
+        ]
+        labels = [c.label for c in rounds.list_contenders("gat_cora", ("xla", "reference"), None)]
+        assert labels == ["graphattn_jax (xla)", "graphattn_jax (reference)"]
+        assert len(rounds.list_contenders("gat_cora", ("default",), "p")) == 2
+
+    def test_sides_alternate_and_results_are_saved_once(self, tmp_path, monkeypatch):
+        log = []
+
+        def fake(case, inputs, contender, options):
+            saves = "--save-results" in options
+            log.append((contender.label, saves))
+            if saves:
+                np.savez(options[-1], np.zeros(2))
+            return worker_report(len(log))
+
+        monkeypatch.setattr(rounds, "_run_worker", fake)
+        contenders = rounds.list_contenders("gat_op", ("default",), "p")
+        done = []
+        runs, differences = rounds.run_rounds(
+            "gat_op",
+            tmp_path / "inputs.npz",
+            contenders,
+            rounds=2,
+            repeats=1,
+            on_done=lambda: done.append(1),
+        )
+        labels = ["graphattn_jax", "PyG (ops)", "PyG (conv)"]
+        assert log == [(x, True) for x in labels] + [(x, False) for x in labels]
+        assert [r["median"] for r in runs["PyG (ops)"]] == [2, 5]
+        assert differences == {"PyG (ops)": 0.0, "PyG (conv)": 0.0}
+        assert len(done) == 6
+
+    def test_difference_of_outputs_and_gradients(self, tmp_path):
+        out, gradient = np.array([[0.5, -0.25]]), np.array([30.0, 40.0])
+        np.savez(tmp_path / "a.npz", out, gradient)
+        np.savez(tmp_path / "b.npz", out + 1e-4, gradient)
+        np.savez(tmp_path / "c.npz", out, gradient + np.array([0.0, 0.5]))
+        a, b, c = (tmp_path / f"{name}.npz" for name in "abc")
+        assert rounds.difference(a, a) == 0
+        assert rounds.difference(a, b) == pytest.approx(1e-4)
+        assert rounds.difference(a, c) == pytest.approx(0.01)
+
+    @pytest.mark.parametrize("wrong", [0.01, -0.01])
+    def test_other_results_stop_the_run(self, tmp_path, wrong):
+        paths = {"ours": tmp_path / "a.npz", "theirs": tmp_path / "b.npz"}
+        np.savez(paths["ours"], np.zeros(3))
+        np.savez(paths["theirs"], np.array([0.0, wrong, 0.0]))
+        with pytest.raises(SystemExit, match="gat_op: the results of theirs and ours differ"):
+            rounds.check_results("gat_op", paths)
+
+    def test_failing_worker_shows_its_error(self, tmp_path):
+        contender = rounds.list_contenders("gat_op", ("default",), None)[0]
+        with pytest.raises(SystemExit, match=r"(?s)graphattn_jax failed.*nowhere\.npz"):
+            rounds._run_worker("gat_op", tmp_path / "nowhere.npz", contender, [])
+
+    def test_missing_peer_says_how_to_install_it(self, tmp_path):
+        python = tmp_path / "python"
+        python.write_text("#!/bin/sh\necho \"No module named 'torch_geometric'\" >&2\nexit 1\n")
+        python.chmod(python.stat().st_mode | stat.S_IXUSR)
+        with pytest.raises(SystemExit, match=r"(?s)No module.*-m pip install torch==.*--peer none"):
+            rounds.check_peer(str(python))
+        with pytest.raises(SystemExit, match=r"(?s)No such file.*pip install"):
+            rounds.check_peer(str(tmp_path / "absent"))
+
+    def test_machine(self):
+        machine = rounds.machine()
+        assert machine["cpu"] and machine["cores"] >= 1 and machine["memory_gb"] > 0
+        assert rounds.busy({"load": 1.0}) and not rounds.busy({"load": 0.1})
+
+
+RUNS = {
+    "graphattn_jax": [worker_report(m) for m in (1.0, 2.0, 1.0)],
+    "PyG (ops)": [worker_report(m, memory_bytes=300e6) for m in (3.0, 4.0, 5.0)],
+    "PyG (conv)": [worker_report(m) for m in (9.0, 9.0, 9.0)],
+}
+
+
+class TestReport:
+    def results(self, comparisons, load=0.0):
+        return {
+            "machine": {"cpu": "A CPU", "cores": 2, "memory_gb": 8, "load": load},
+            "versions": {"graphattn_jax": {"jax": "0.12", "other": None}},
+            "comparisons": comparisons,
+            "cases": [
+                {"case": "gat_op", "source": "synthetic", "num_nodes": 10, "num_edges": 2000}
+            ],
+        }
+
+    def test_ratio_is_taken_per_round_against_the_faster_peer(self):
+        (entry,) = report.compare("gat_op", RUNS, {"PyG (ops)", "PyG (conv)"})
+        assert entry["against"] == "PyG (ops)"
+        assert entry["ratio"] == {"median": 3.0, "min": 2.0, "max": 5.0}
+        assert entry["ours"]["seconds"] == {"median": 1.0, "min": 1.0, "max": 2.0}
+        assert entry["memory_ratio"] == pytest.approx(3.0)
+
+    def test_every_implementation_is_compared(self):
+        entries = report.compare("gat_op", RUNS, {"PyG (conv)"})
+        assert [entry["against"] for entry in entries] == ["PyG (ops)", "PyG (conv)"]
+
+    def test_alone(self, tmp_path):
+        runs = {"graphattn_jax": RUNS["graphattn_jax"]}
+        (entry,) = report.compare("gat_op", runs, set())
+        assert entry["theirs"] is None and "ratio" not in entry
+        row = ["gat_op", "–", "–", "1", "–", "100 MB", "2", "0.25"]
+        assert report.cells(entry) == row
+
+    def test_markdown(self):
+        entries = report.compare("gat_op", RUNS, {"PyG (ops)", "PyG (conv)"})
+        text = report.markdown(self.results(entries))
+        lines = text.splitlines()
+        assert lines[0].count("|") == lines[1].count("|") == lines[2].count("|")
+        assert lines[2] == (
+            "| gat_op | PyG (ops) | 3.00 [2.00, 5.00] | 1 | 4 | 3.00 (300 / 100 MB) | 2, 2 | 0.25, 0.25 |"
+        )
+        assert "* graphattn_jax: jax 0.12." in lines
+        assert "* gat_op: synthetic; 10 nodes, 2,000 edges." in lines
+        assert report.BUSY not in text
+        assert report.BUSY in report.markdown(self.results(entries, load=3.0))
+
+    def test_plot(self, tmp_path):
+        entries = report.compare("gat_op", RUNS, {"PyG (conv)"})
+        report.plot(entries, tmp_path / "ratios.png")
+        assert (tmp_path / "ratios.png").read_bytes().startswith(b"\x89PNG")
+
+
+class TestCommand:
+    def test_implementations_end_to_end(self, tmp_path):
+        options = Options(
+            cases=("edge_attention_8x16",),
+            peer="none",
+            implementation=("reference", "xla"),
+            rounds=1,
+            repeats=1,
+            scale=4e-4,
+            out=tmp_path,
+        )
+        screen = io.StringIO()
+        run(options, Console(file=screen, width=160))
+        results = json.loads((tmp_path / "results.json").read_text())
+        (case,), (entry,) = results["cases"], results["comparisons"]
+        assert case["source"] == "synthetic, scale 0.0004" and case["num_nodes"] == 20
+        assert entry["against"] == "graphattn_jax (xla)" and entry["ratio"]["median"] > 0
+        assert case["differences"]["graphattn_jax (xla)"] < 1e-5
+        assert results["versions"]["graphattn_jax (xla)"]["jax"] == jax.__version__
+        assert "edge_attention_8x16" in (tmp_path / "table.md").read_text()
+        assert "theirs / ours" in screen.getvalue()
+        # The arrays passed between the processes are gone.
+        assert {p.name for p in tmp_path.iterdir()} == {"results.json", "table.md", "ratios.png"}
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"cases": ("gat",)}, "--cases: gat is not one of edge_attention_8x16"),
+            ({"cases": ()}, "--cases: nothing"),
+            ({"cases": ("gat_op", "gat_op")}, "names one twice"),
+            ({"implementation": ("pallas",)}, "--implementation: pallas is not one of default"),
+            ({"repeats": 0}, "--repeats must be at least 1"),
+            ({"rounds": 0}, "--rounds must be at least 1"),
+            ({"scale": 0.0}, "--scale must be positive"),
+        ],
+    )
+    def test_bad_options(self, options, message):
+        with pytest.raises(SystemExit, match=message):
+            Options(**options)

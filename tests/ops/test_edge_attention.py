@@ -1,0 +1,477 @@
+"""Every score and implementation against attention written with one-hot matrices."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.test_util import check_grads
+
+from graphattn_jax import ops
+
+N, H, C, C_V = 6, 2, 3, 4
+
+# name -> (init of the score's own arrays from (rng, E), score from those arrays)
+SCORES = {
+    "dot": (lambda rng, e: {}, lambda p: ops.DotScore()),
+    "dot scaled": (lambda rng, e: {}, lambda p: ops.DotScore(0.3)),
+    "additive": (lambda rng, e: {}, lambda p: ops.AdditiveScore()),
+    "additive edge": (
+        lambda rng, e: {"edge": rng.normal(size=(e, H))},
+        lambda p: ops.AdditiveScore(0.1, p["edge"]),
+    ),
+    "gatv2": (
+        lambda rng, e: {"vector": rng.normal(size=(H, C))},
+        lambda p: ops.GATv2Score(p["vector"]),
+    ),
+    "gatv2 edge": (
+        lambda rng, e: {"vector": rng.normal(size=(H, C)), "edge": rng.normal(size=(e, H, C))},
+        lambda p: ops.GATv2Score(p["vector"], 0.3, p["edge"]),
+    ),
+}  # fmt: skip
+for name in ("dot", "additive edge", "gatv2"):
+    SCORES[f"symmetrized {name}"] = (
+        SCORES[name][0],
+        lambda p, make=SCORES[name][1]: ops.SymmetrizedScore(make(p)),
+    )
+# The xla implementation leaves GATv2 with edge features to the reference.
+IMPLEMENTATIONS = {name: ("reference", None if name == "gatv2 edge" else "xla") for name in SCORES}
+
+
+def edges(num_edges=14, seed=0):
+    """A random multigraph with a self-loop, a duplicate and node 5 isolated."""
+    senders, receivers = np.random.default_rng(seed).integers(0, N - 1, (2, num_edges))
+    senders[:3], receivers[:3] = (2, 0, 0), (2, 1, 1)
+    return senders, receivers
+
+
+def arrays(name, num_edges, dtype=np.float32, n_r=N, n_s=N):
+    rng = np.random.default_rng(7)
+    shape = (H,) if name is not None and "additive" in name else (H, C)
+    p = {
+        "query": rng.normal(size=(n_r, *shape)),
+        "key": rng.normal(size=(n_s, *shape)),
+        "value": rng.normal(size=(n_s, H, C_V)),
+        "bias": rng.normal(size=(num_edges, H)),
+        **SCORES[name][0](rng, num_edges),
+    }
+    return {k: jnp.asarray(v).astype(dtype) for k, v in p.items()}
+
+
+def attend(name, p, senders, receivers, **options):
+    return ops.edge_attention(
+        p["query"], p["key"], p["value"], senders, receivers,
+        score=SCORES[name][1](p), bias=p["bias"], **options,
+    )  # fmt: skip
+
+
+def one_edge_logits(score, q, k):
+    """The score's formula on rows [E, ...] of both ends."""
+    if isinstance(score, ops.DotScore):
+        scale = C**-0.5 if score.scale is None else score.scale
+        return scale * (q * k).sum(-1)
+    z = q + k if score.edge is None else q + k + score.edge
+    z = jnp.maximum(z, 0) + score.negative_slope * jnp.minimum(z, 0)
+    return z if isinstance(score, ops.AdditiveScore) else (z * score.vector[None]).sum(-1)
+
+
+def oracle(name, p, senders, receivers, where=None):
+    """Softmax attention by matrices: R [N_r, E] and S [N_s, E] pick the ends of every edge."""
+    score, dtype = SCORES[name][1](p), p["value"].dtype
+    at_r = jnp.asarray(receivers == np.arange(len(p["query"]))[:, None], dtype)
+    at_s = jnp.asarray(senders == np.arange(len(p["key"]))[:, None], dtype)
+
+    def rows(x, at):
+        return jnp.tensordot(at.T, x, 1)
+
+    if isinstance(score, ops.SymmetrizedScore):
+        q, k = p["query"], p["key"]
+        there = one_edge_logits(score.score, rows(q, at_r), rows(k, at_s))
+        back = one_edge_logits(score.score, rows(q, at_s), rows(k, at_r))
+        logits = (there + back) / 2
+    else:
+        logits = one_edge_logits(score, rows(p["query"], at_r), rows(p["key"], at_s))
+    logits = logits + p["bias"]
+    e = jnp.exp(logits - jax.lax.stop_gradient(logits.max()))
+    e = e if where is None else e * jnp.asarray(where, dtype)[:, None]
+    total = rows(at_r @ e, at_r)
+    weights = e / jnp.where(total > 0, total, 1)
+    messages = weights[:, :, None] * rows(p["value"], at_s)
+    return jnp.tensordot(at_r, messages, 1), weights, logits
+
+
+def loss(out):
+    return jnp.sum(out * jnp.cos(jnp.arange(out.size, dtype=out.dtype).reshape(out.shape)))
+
+
+def close(got, want, atol=2e-5):
+    jax.tree.map(lambda g, w: np.testing.assert_allclose(g, w, atol=atol), got, want)
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_values_and_all_gradients_match_the_matrix_form(name):
+    senders, receivers = edges()
+    layout = ops.edge_layout(senders, receivers, num_senders=N)
+    p = arrays(name, len(senders))
+
+    def want(p):
+        out, weights, logits = oracle(name, p, senders, receivers)
+        return loss(out), (out, weights, logits)
+
+    gradient, values = jax.jit(jax.grad(want, has_aux=True))(p)
+    if name != "symmetrized dot":
+        assert all(np.abs(g).max() > 1e-3 for g in gradient.values())
+    for implementation in IMPLEMENTATIONS[name]:
+
+        def got(p, implementation=implementation):
+            r = attend(name, p, senders, receivers, layout=layout, implementation=implementation)
+            return loss(r.out), (r.out, r.weights, r.logits)
+
+        got_gradient, got_values = jax.jit(jax.grad(got, has_aux=True))(p)
+        close(got_values, values)
+        close(got_gradient, gradient)
+        assert not np.asarray(got_values[0])[5].any()  # isolated
+
+
+@pytest.mark.parametrize("implementation", ["reference", "xla"])
+@pytest.mark.parametrize("name", ["dot", "gatv2", "symmetrized additive edge"])
+def test_gradients_in_float64(name, implementation):
+    senders, receivers = edges()
+    layout = ops.edge_layout(senders, receivers, num_senders=N)
+    with jax.enable_x64(True):
+        p = arrays(name, len(senders), np.float64)
+
+        @jax.jit
+        def f(p):
+            r = attend(name, p, senders, receivers, layout=layout, implementation=implementation)
+            return loss(r.out) + loss(r.logits)
+
+        assert f(p).dtype == jnp.float64
+        check_grads(f, (p,), order=1, modes=["rev"], atol=1e-6, rtol=1e-6, eps=1e-6)
+
+
+@pytest.mark.parametrize("name", ["dot", "gatv2"])
+def test_second_order_gradients_of_xla_match_the_reference(name):
+    senders, receivers = edges()
+    layout = ops.edge_layout(senders, receivers, num_senders=N)
+    p = arrays(name, len(senders))
+
+    @jax.jit
+    def both(p):
+        def norm_of_gradient(p, implementation):
+            gradient = jax.grad(
+                lambda p: loss(
+                    attend(
+                        name, p, senders, receivers, layout=layout, implementation=implementation
+                    ).out
+                )
+            )(p)
+            return sum(jnp.sum(g**2) for g in jax.tree.leaves(gradient))
+
+        return [jax.grad(norm_of_gradient)(p, i) for i in ("reference", "xla")]
+
+    reference, xla = both(p)
+    assert np.abs(reference["query"]).max() > 0.01
+    close(xla, reference, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["dot", "gatv2"])
+def test_half_precision_error_is_within_twice_that_of_plain_half_precision(name):
+    senders, receivers = edges(40)
+    layout = ops.edge_layout(senders, receivers, num_senders=N)
+    low = arrays(name, len(senders), jnp.bfloat16)
+
+    def value_and_gradient(f, p):
+        out, gradient = jax.jit(
+            lambda p: (f(p), jax.grad(lambda p: loss(f(p)).astype(jnp.float32))(p))
+        )(p)
+        return jax.tree.map(lambda x: np.asarray(x, np.float32), (out, gradient))
+
+    def run(p, implementation):
+        return attend(name, p, senders, receivers, layout=layout, implementation=implementation)
+
+    def plain(p):
+        return oracle(name, p, senders, receivers)[0]
+
+    exact = value_and_gradient(plain, jax.tree.map(lambda x: x.astype(jnp.float32), low))
+    naive = value_and_gradient(plain, low)
+
+    def errors(got):
+        return np.array(jax.tree.leaves(jax.tree.map(lambda g, w: np.abs(g - w).max(), got, exact)))
+
+    for implementation in ("reference", "xla"):
+        got = value_and_gradient(lambda p, i=implementation: run(p, i).out, low)
+        assert (errors(got) <= 2 * errors(naive)).all(), (errors(got), errors(naive))
+        result = jax.eval_shape(lambda p, i=implementation: run(p, i), low)
+        assert result.out.dtype == jnp.bfloat16
+        assert result.weights.dtype == result.logits.dtype == jnp.float32
+
+
+@pytest.mark.parametrize("implementation", ["reference", "xla"])
+def test_bipartite(implementation):
+    rng = np.random.default_rng(2)
+    n_r, n_s = 3, 5
+    senders, receivers = rng.integers(0, n_s, 9), rng.integers(0, n_r, 9)
+    layout = ops.edge_layout(senders, receivers, num_senders=n_s, num_receivers=n_r)
+    p = arrays("gatv2", 9, n_r=n_r, n_s=n_s)
+
+    @jax.jit
+    def run(p):
+        def got(p):
+            r = attend("gatv2", p, senders, receivers, layout=layout, implementation=implementation)
+            return loss(r.out), r.out
+
+        def want(p):
+            out = oracle("gatv2", p, senders, receivers)[0]
+            return loss(out), out
+
+        return jax.grad(got, has_aux=True)(p), jax.grad(want, has_aux=True)(p)
+
+    close(*run(p))
+
+
+def test_symmetrized_logits_are_symmetric():
+    senders, receivers = np.array([0, 1, 2, 0, 3]), np.array([1, 0, 0, 2, 3])
+    reverse = ops.reverse_edges(senders, receivers)
+    layout = ops.edge_layout(senders, receivers, num_senders=N)
+    p = arrays("gatv2", 5)
+    for make in (lambda p: ops.DotScore(), lambda p: ops.GATv2Score(p["vector"])):
+        for implementation in ("reference", "xla"):
+
+            @jax.jit
+            def logits(p, make=make, implementation=implementation):
+                return ops.edge_scores(
+                    p["query"], p["key"], senders, receivers, layout=layout,
+                    score=ops.SymmetrizedScore(make(p)), implementation=implementation,
+                )  # fmt: skip
+
+            got = np.asarray(logits(p))
+            np.testing.assert_allclose(got, got[reverse], rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("implementation", ["reference", "xla"])
+def test_padding_changes_neither_values_nor_gradients(implementation):
+    senders, receivers = edges()
+    num_edges, extra = len(senders), 5
+    p = arrays("dot", num_edges)
+    where = np.arange(num_edges + extra) < num_edges
+    padding = np.array([6, 7, 6, 7, 6])
+    padded_senders = np.concatenate([senders, padding])
+    padded_receivers = np.concatenate([receivers, padding[::-1]])
+    layout = ops.edge_layout(padded_senders, padded_receivers, num_senders=8, where=where)
+
+    def pad(x, fill=1e4):
+        more = extra if len(x) == num_edges else 2
+        return jnp.concatenate([x, jnp.full((more, *x.shape[1:]), fill, x.dtype)])
+
+    @jax.jit
+    def run(p):
+        def padded(p):
+            r = attend(
+                "dot", jax.tree.map(pad, p), padded_senders, padded_receivers,
+                where=where, layout=layout, implementation=implementation,
+            )  # fmt: skip
+            return loss(r.out[:N]), (r.out[:N], r.weights[:num_edges], r)
+
+        def alone(p):
+            out, weights, _ = oracle("dot", p, senders, receivers)
+            return loss(out), (out, weights)
+
+        return jax.grad(padded, has_aux=True)(p), jax.grad(alone, has_aux=True)(p)
+
+    (got_gradient, (out, weights, everything)), (gradient, values) = run(p)
+    close((out, weights), values)
+    close(got_gradient, gradient)
+    assert not everything.out[N:].any() and not everything.weights[num_edges:].any()
+
+
+@pytest.mark.parametrize("implementation", ["reference", "xla"])
+def test_all_edges_masked_and_no_edges(implementation):
+    senders, receivers = edges()
+    where = np.zeros(len(senders), bool)
+    none = np.zeros(0, int)
+    cases = ((senders, receivers, where), (none, none, np.zeros(0, bool)))
+    for senders, receivers, where in cases:
+        layout = ops.edge_layout(senders, receivers, num_senders=N, where=where)
+        p = arrays("gatv2", len(senders))
+
+        def total(p, edges=(senders, receivers), where=where, layout=layout):
+            r = attend(
+                "gatv2", p, *edges, where=where, layout=layout, implementation=implementation
+            )
+            return loss(r.out), r
+
+        gradient, r = jax.jit(jax.grad(total, has_aux=True))(p)
+        assert r.out.shape == (N, H, C_V) and r.weights.shape == (len(senders), H)
+        assert not r.out.any() and not r.weights.any()
+        assert all(not g.any() for g in gradient.values())
+
+
+def test_weights_follow_the_order_of_the_edges(rng):
+    senders, receivers = edges()
+    order = rng.permutation(len(senders))
+    p = arrays("dot", len(senders))
+    permuted = p | {"bias": p["bias"][order]}
+    run = jax.jit(lambda p, senders, receivers: attend("dot", p, senders, receivers))
+    got, again = run(p, senders, receivers), run(permuted, senders[order], receivers[order])
+    close(again.out, got.out)
+    close((again.weights, again.logits), (got.weights[order], got.logits[order]))
+
+
+def test_results_and_normalizers():
+    senders, receivers = np.array([0, 1, 0, 1, 2]), np.array([1, 0, 0, 1, 2])
+    p = arrays("dot", 5)
+    layout = ops.edge_layout(senders, receivers, num_senders=N)
+    for normalizer in ops.NORMALIZERS:
+
+        @jax.jit
+        def run(p, normalizer=normalizer):
+            r = attend("dot", p, senders, receivers, normalizer=normalizer, layout=layout)
+            return r, ops.normalize(r.logits, senders, receivers, N, normalizer=normalizer)
+
+        r, want = run(p)
+        close(r.weights, want.weights, atol=1e-6)
+        np.testing.assert_array_equal(r.applied, r.weights)
+        assert r.out.shape == (N, H, C_V) and r.logits.shape == (5, H)
+        messages = np.asarray(r.weights)[:, :, None] * np.asarray(p["value"])[senders]
+        out = np.zeros(r.out.shape)
+        np.add.at(out, receivers, messages)
+        close(r.out, out, atol=1e-6)
+        if normalizer == "sinkhorn":
+            assert r.residual.shape == (N, H)
+            close(r.residual, want.residual, atol=1e-6)
+        else:
+            assert r.residual is None
+
+
+def test_dropout_acts_on_the_weights_alike_in_every_implementation():
+    senders, receivers = edges(40)
+    layout = ops.edge_layout(senders, receivers, num_senders=N)
+    p, key = arrays("dot", 40), jax.random.key(5)
+
+    @jax.jit
+    def run(p):
+        def f(p, implementation):
+            r = attend(
+                "dot", p, senders, receivers, layout=layout, implementation=implementation,
+                dropout_rate=0.5, dropout_key=key,
+            )  # fmt: skip
+            return loss(r.out), r
+
+        return [jax.grad(f, has_aux=True)(p, i) for i in ("reference", "xla")]
+
+    (gradient, r), (xla_gradient, xla_r) = run(p)
+    close((xla_gradient, xla_r), (gradient, r))
+    kept = np.asarray(r.applied) != 0
+    assert 20 < kept.sum() < 60
+    np.testing.assert_allclose(r.applied, np.where(kept, 2 * np.asarray(r.weights), 0), rtol=1e-6)
+    close(r.weights, oracle("dot", p, senders, receivers)[1])
+    out = ops.edge_aggregate(r.applied, p["value"], senders, receivers, num_nodes=N)
+    close(r.out, out, atol=1e-6)
+
+
+def test_ids_and_layout_may_be_traced():
+    senders, receivers = edges()
+    layout = ops.edge_layout(senders, receivers, num_senders=N)
+    p = arrays("dot", len(senders))
+    run = jax.jit(lambda p, s, r, layout: attend("dot", p, s, r, layout=layout).out)
+    close(run(p, senders, receivers, layout), oracle("dot", p, senders, receivers)[0])
+
+
+def test_vmap_over_parameters():
+    senders, receivers = edges()
+    layout = ops.edge_layout(senders, receivers, num_senders=N)
+    p = arrays("gatv2", len(senders))
+    two = jax.tree.map(lambda x: jnp.stack([x, -x]), p)
+    got = jax.jit(jax.vmap(lambda p: attend("gatv2", p, senders, receivers, layout=layout).out))(
+        two
+    )
+    close(got[0], oracle("gatv2", p, senders, receivers)[0])
+    close(got[1], oracle("gatv2", jax.tree.map(lambda x: -x, p), senders, receivers)[0])
+
+
+def test_half_precision_sums_do_not_stall():
+    n = 4096
+    hub = np.zeros(n, int)
+    layout = ops.edge_layout(hub, hub, num_senders=1)
+    for implementation in ("reference", "xla"):
+        out = ops.edge_aggregate(
+            np.ones((n, 1), np.float32), jnp.ones((1, 1, 1), jnp.bfloat16), hub, hub,
+            num_nodes=1, layout=layout, implementation=implementation,
+        )  # fmt: skip
+        assert out.dtype == jnp.bfloat16 and out.ravel()[0] == n
+
+
+def test_unsupported_choices_say_the_fix():
+    senders, receivers = edges()
+    p = arrays("gatv2 edge", len(senders))
+    layout = ops.edge_layout(senders, receivers, num_senders=N)
+    options = {"layout": layout, "implementation": "xla"}
+    with pytest.raises(NotImplementedError, match=r"edge features\. Fix: implementation=None"):
+        attend("gatv2 edge", p, senders, receivers, **options)
+    with pytest.raises(NotImplementedError, match=r"needs layout=\. Fix: layout = ga\.graphs"):
+        attend("dot", p, senders, receivers, implementation="xla")
+    with pytest.raises(NotImplementedError, match="needs layout="):
+        ops.edge_aggregate(
+            p["bias"], p["value"], senders, receivers, num_nodes=N, implementation="xla"
+        )
+
+
+X, IDS = np.zeros((3, H, C), np.float32), np.array([0, 1])
+VECTOR = np.zeros((H, C), np.float32)
+INVALID = {
+    "query rank": ({"query": X[0]}, r"query must have shape \[N, H, C\], got \(2, 3\)"),
+    "additive": ({"score": ops.AdditiveScore()}, r"query must have shape \[N, H\], got \(3, 2, 3\)"),
+    "key": ({"key": X[:, :, :2]}, r"key must have shape \[N, 2, 3\], got \(3, 2, 2\)"),
+    "value nodes": ({"value": X[:2]}, r"value must have shape \[3, 2, C\], got \(2, 2, 3\)"),
+    "value heads": ({"value": X[:, :1]}, r"value must have shape \[3, 2, C\], got \(3, 1, 3\)"),
+    "integers": ({"query": X.astype(int)}, "query must be floating point"),
+    "value integers": ({"value": X.astype(int)}, "value must be floating point"),
+    "senders range": ({"senders": IDS + 2}, r"senders must lie in \[0, 3\) .* got 3 at position 1"),
+    "receivers range": ({"receivers": IDS - 1}, r"receivers must lie in \[0, 3\) .* got -1"),
+    "float ids": ({"senders": IDS.astype(float)}, "senders must be integer ids"),
+    "id count": ({"receivers": IDS[:1]}, r"receivers must have shape \[2\], got \(1,\)"),
+    "score": ({"score": "dot"}, "score must be a DotScore, .* got str 'dot'"),
+    "vector": ({"score": ops.GATv2Score(VECTOR.T)}, r"score.vector must have shape \[2, 3\]"),
+    "edge": (
+        {"score": ops.GATv2Score(VECTOR, edge=X)},
+        r"score.edge must have shape \[2, 2, 3\], got \(3, 2, 3\)",
+    ),
+    "bias": ({"bias": np.zeros(2, np.float32)}, r"bias must have shape \[2, 2\], got \(2,\)"),
+    "mask": ({"where": IDS}, r"where must be boolean \(True = real\)"),
+    "normalizer": ({"normalizer": "max"}, "normalizer must be one of 'softmax', 'sigmoid'"),
+    "implementation": ({"implementation": "cuda"}, "implementation must be one of 'xla', 'reference'"),
+    "no key": ({"dropout_rate": 0.5}, "dropout_rate=0.5 needs dropout_key"),
+    "rate": ({"dropout_rate": 1}, r"dropout_rate must be a number in \[0, 1\), got 1"),
+    "bipartite constraint": (
+        {"query": X[:2], "normalizer": "sinkhorn"},
+        "needs the same nodes on both sides, got 2 receivers and 3 senders",
+    ),
+    "bipartite symmetrized score": (
+        {"query": X[:2], "score": ops.SymmetrizedScore(ops.DotScore())},
+        r"key must have shape \[2, 2, 3\], got \(3, 2, 3\)",
+    ),
+    "layout of other edges": (
+        {"layout": ops.edge_layout(np.array([0]), np.array([1]), num_senders=3)},
+        "layout describes 1 edges, got 2 senders. Fix: compute the layout of this edge list",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", INVALID)
+def test_invalid_arguments(case):
+    change, message = INVALID[case]
+    arguments = {"query": X, "key": X, "value": X, "senders": IDS, "receivers": IDS}
+    with pytest.raises(ValueError, match=message):
+        ops.edge_attention(**(arguments | change))
+
+
+def test_invalid_aggregate_arguments():
+    weights = np.zeros((2, H), np.float32)
+    for change, message in (
+        ({"weights": weights[:1]}, r"weights must have shape \[2, 2\], got \(1, 2\)"),
+        ({"value": X[0]}, r"value must have shape \[N, H, C\]"),
+        ({"num_nodes": 1}, r"receivers must lie in \[0, 1\)"),
+    ):
+        arguments = {"weights": weights, "value": X, "senders": IDS, "receivers": IDS}
+        with pytest.raises(ValueError, match=message):
+            ops.edge_aggregate(**(arguments | {"num_nodes": 3} | change))
