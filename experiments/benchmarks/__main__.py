@@ -99,7 +99,7 @@ def run(options: Options, console: Console) -> dict[str, Any]:
             inputs = make_inputs(CASES[case], scale=options.scale)
             with TemporaryDirectory(dir=options.out) as folder:
                 path = Path(folder) / "inputs.npz"
-                np.savez(path, **inputs.arrays)
+                np.savez(path, allow_pickle=False, **inputs.arrays)
                 runs, differences = run_rounds(
                     case,
                     path,
