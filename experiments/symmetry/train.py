@@ -130,13 +130,15 @@ def build_row(config: RunConfig, problem: Problem) -> Row:
         for field in ga.diagnostics.Symmetry._fields:
             per_layer = [jnp.mean(getattr(report, field)) for report in reports]
             record[field] = jnp.mean(jnp.stack(per_layer))
-        return record
+        return record | parameter_symmetry(params)
 
     optimizer = ga.training.make_optimizer(p.learning_rate, weight_decay=p.weight_decay)
 
     def init_state(seed):
         params_key, dropout_key = jax.random.split(jax.random.key(seed))
-        params = init(params_key, problem.inputs.graph.nodes.shape[1], out_features, spec=spec, **sizes)
+        params = init(
+            params_key, problem.inputs.graph.nodes.shape[1], out_features, spec=spec, **sizes
+        )
         return ga.training.init_train_state(params, optimizer, dropout_key)
 
     return Row(
@@ -145,6 +147,20 @@ def build_row(config: RunConfig, problem: Problem) -> Row:
         evaluate=evaluate,
         attention=jax.jit(lambda params, inputs: apply(params, inputs)[1][0].weights),
     )
+
+
+def parameter_symmetry(params) -> dict[str, jax.Array]:
+    """Mean s(W_q W_kᵀ) over layers and heads, where a layer has such weights."""
+
+    def is_layer(node):
+        return isinstance(node, ga.attention.GraphTransformerParams)
+
+    scores = [
+        ga.diagnostics.symmetry_score(layer.query_weight, layer.key_weight).mean()
+        for layer in jax.tree.leaves(params, is_leaf=is_layer)
+        if is_layer(layer) and layer.key_weight is not None
+    ]
+    return {"parameter_symmetry": jnp.stack(scores).mean()} if scores else {}
 
 
 def train(config: RunConfig, problem: Problem, row: Row, workdir: Path) -> dict[str, Any]:

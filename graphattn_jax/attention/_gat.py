@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 
 from graphattn_jax import _checks, nn, ops
+from graphattn_jax._dtypes import accumulation_dtype
 from graphattn_jax.attention import _scores
 from graphattn_jax.attention._pipeline import (
-    accumulator,
     add_bias,
     add_output_bias,
     attend,
@@ -187,11 +187,13 @@ def gat(
 
 def _along(x: Array, vector: Array | None) -> Array:
     """Σ_c x[n, h, c] a[h, c] in float32."""
-    wide = accumulator(x)
+    wide = accumulation_dtype(x.dtype)
     return jnp.einsum("nhc,hc->nh", x.astype(wide), jnp.asarray(vector).astype(wide))
 
 
 def _edge_term(weight: Array, graph: Any) -> Array:
     """The edge term u · e of the score: `[E, H]` in float32."""
     edges = read_edges(graph, weight.shape[0])
-    return jnp.matmul(edges, weight.astype(edges.dtype), preferred_element_type=accumulator(edges))
+    return jnp.matmul(
+        edges, weight.astype(edges.dtype), preferred_element_type=accumulation_dtype(edges.dtype)
+    )

@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 
 from graphattn_jax import _checks, nn, ops
+from graphattn_jax._dtypes import accumulation_dtype
 from graphattn_jax.attention import _scores
 from graphattn_jax.attention._pipeline import (
-    accumulator,
     add_bias,
     add_output_bias,
     attend,
@@ -204,5 +204,8 @@ def _edge_term(weight: Array, graph: Any) -> Array:
     """W_e e per edge: `[E, H, C]`, or `[E, H]` for dot forms, in float32."""
     edges = read_edges(graph, weight.shape[0])
     return jnp.tensordot(
-        edges, weight.astype(edges.dtype), axes=1, preferred_element_type=accumulator(edges)
+        edges,
+        weight.astype(edges.dtype),
+        axes=1,
+        preferred_element_type=accumulation_dtype(edges.dtype),
     )

@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 
 from graphattn_jax import _checks, nn, ops
+from graphattn_jax._dtypes import accumulation_dtype
 from graphattn_jax.attention import _scores
 from graphattn_jax.attention._pipeline import (
-    accumulator,
     add_bias,
     attend,
     combine_heads,
@@ -237,7 +237,7 @@ def graph_transformer(
 
 def _edge_logits(query: Array, edges: Array, weight: Array, ends: ArrayLike) -> Array:
     """q_i · W_ek e_ij as (W_ekᵀ q_i) · e_ij for the ends i: `[E, H]` without an [E, H, C] array."""
-    wide = accumulator(query)
+    wide = accumulation_dtype(query.dtype)
     u = jnp.einsum("nhc,dhc->nhd", query.astype(wide), weight.astype(wide))
     return jnp.einsum("ehd,ed->eh", u[jnp.asarray(ends)], edges.astype(wide))
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from graphattn_jax import _checks, ops
+from graphattn_jax._dtypes import accumulation_dtype
 from graphattn_jax.typing import Array, ArrayLike
 
 __all__ = ["Attention", "attend", "combine_heads", "project"]
@@ -92,11 +93,6 @@ def attend(
     )
 
 
-def accumulator(x: Array) -> jnp.dtype:
-    """The dtype of logits and of sums over `x`: float32, or float64 for float64."""
-    return jnp.dtype(jnp.float64 if x.dtype == jnp.float64 else jnp.float32)
-
-
 def read_nodes(graph: Any, width: int) -> Array:
     """The `[N, D]` features that a layer with D = `width` inputs works on."""
     nodes = graph.nodes
@@ -141,7 +137,7 @@ def project(x: Array, weight: ArrayLike, bias: ArrayLike | None = None) -> Array
     flat = jnp.matmul(
         x,
         weight.reshape(depth, heads * channels).astype(x.dtype),
-        preferred_element_type=accumulator(x),
+        preferred_element_type=accumulation_dtype(x.dtype),
     )
     out = flat.reshape(x.shape[0], heads, channels)
     if bias is not None:
@@ -167,7 +163,7 @@ def combine_heads(x: Array, concat: bool) -> Array:
     if concat:
         nodes, heads, channels = x.shape
         return x.reshape(nodes, heads * channels)
-    return x.mean(axis=1, dtype=accumulator(x)).astype(x.dtype)
+    return x.mean(axis=1, dtype=accumulation_dtype(x.dtype)).astype(x.dtype)
 
 
 def add_bias(bias: ArrayLike | None, term: Array | None) -> ArrayLike | None:

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from graphattn_jax import _checks, ops
-from graphattn_jax.attention._pipeline import accumulator
+from graphattn_jax._dtypes import accumulation_dtype
 from graphattn_jax.typing import Array, ArrayLike
 
 __all__ = ["SCORES"]
@@ -73,7 +73,7 @@ def dot_form(
     score: str, x: Array, pairwise: ArrayLike | None, temperature: float
 ) -> tuple[Array, Array, ops.Score]:
     """Query, key and kernel of a score on features x `[N, H, C]`."""
-    wide = x.astype(accumulator(x))
+    wide = x.astype(accumulation_dtype(x.dtype))
     if score == "cosine":
         if not temperature > 0:
             raise ValueError(f"temperature must be positive, got {temperature!r}.")

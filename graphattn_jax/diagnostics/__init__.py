@@ -2,7 +2,6 @@
 
 from graphattn_jax.diagnostics._parameters import (
     parameter_symmetry_error,
-    symmetry_log,
     symmetry_score,
 )
 from graphattn_jax.diagnostics._sums import diagonal_mass, row_column_sums
@@ -22,7 +21,6 @@ __all__ = [
     "row_column_sums",
     "symmetry",
     "symmetry_error",
-    "symmetry_log",
     "symmetry_score",
     "unordered_pairs",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 
 from graphattn_jax import _checks
-from graphattn_jax.nn._arrays import accumulator
+from graphattn_jax._dtypes import accumulation_dtype
 from graphattn_jax.typing import Array, ArrayLike
 
 
@@ -52,7 +52,9 @@ def edge_weights(
         node_mask = jnp.asarray(node_mask)
         _checks.mask("node_mask", node_mask, node_mask.size)
         real = real & node_mask[senders] & node_mask[receivers]
-    return jnp.where(like(real, weights), weights, 0).astype(accumulator(weights)), real
+    return jnp.where(like(real, weights), weights, 0).astype(
+        accumulation_dtype(weights.dtype)
+    ), real
 
 
 def dense_weights(weights: ArrayLike, node_mask: ArrayLike | None, **edge_only) -> Array:
@@ -73,7 +75,7 @@ def dense_weights(weights: ArrayLike, node_mask: ArrayLike | None, **edge_only) 
     if node_mask is not None:
         real = dense_nodes(node_mask, weights.shape)
         weights = jnp.where(real[..., :, None] & real[..., None, :], weights, 0)
-    return weights.astype(accumulator(weights))
+    return weights.astype(accumulation_dtype(weights.dtype))
 
 
 def dense_nodes(node_mask: ArrayLike | None, shape: tuple[int, ...]) -> Array:

@@ -18,8 +18,3 @@ def features(x: ArrayLike, width: int) -> Array:
             "Fix: initialise the parameters with the width of the data."
         )
     return x
-
-
-def accumulator(x: Array) -> jnp.dtype:
-    """The dtype for sums over `x`: float32, or float64 for float64."""
-    return jnp.dtype(jnp.float64 if x.dtype == jnp.float64 else jnp.float32)

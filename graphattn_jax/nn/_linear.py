@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 
 from graphattn_jax import _checks
-from graphattn_jax.nn._arrays import accumulator, features
+from graphattn_jax._dtypes import accumulation_dtype
+from graphattn_jax.nn._arrays import features
 from graphattn_jax.nn._initializers import Initializer, initializer
 from graphattn_jax.ops import dropout
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
@@ -132,7 +133,7 @@ def linear(params: LinearParams, x: ArrayLike) -> Array:
       (5, 4)
     """
     x = features(x, params.weight.shape[0])
-    wide = accumulator(x)
+    wide = accumulation_dtype(x.dtype)
     y = jnp.matmul(x, params.weight.astype(x.dtype), preferred_element_type=wide)
     if params.bias is not None:
         y = y + jnp.broadcast_to(params.bias.astype(wide), y.shape)

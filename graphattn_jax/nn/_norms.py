@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 
 from graphattn_jax import _checks
-from graphattn_jax.nn._arrays import accumulator, features
+from graphattn_jax._dtypes import accumulation_dtype
+from graphattn_jax.nn._arrays import features
 from graphattn_jax.ops import segment_mean
 from graphattn_jax.typing import Array, ArrayLike
 
@@ -96,7 +97,7 @@ def layer_norm(params: LayerNormParams, x: ArrayLike, *, eps: float = 1e-5) -> A
     Source: Ba, Kiros, Hinton, "Layer Normalization", 2016, arXiv:1607.06450.
     """
     x = features(x, params.scale.shape[0])
-    wide = x.astype(accumulator(x))
+    wide = x.astype(accumulation_dtype(x.dtype))
     centred = wide - wide.mean(axis=-1, keepdims=True)
     var = jnp.square(centred).mean(axis=-1, keepdims=True)
     return _affine(params, centred * jax.lax.rsqrt(var + eps)).astype(x.dtype)
@@ -176,7 +177,7 @@ def batch_norm(
     """
     x = _rows(x, params.scale.shape[0])
     real = _real(where, x)
-    wide = jnp.where(real, x, 0).astype(accumulator(x))
+    wide = jnp.where(real, x, 0).astype(accumulation_dtype(x.dtype))
     if training:
         count = real.sum(dtype=wide.dtype)
         mean = wide.sum(axis=0, keepdims=True) / jnp.maximum(count, 1)
@@ -261,7 +262,7 @@ def graph_norm(
     """
     x = _rows(x, params.scale.shape[0])
     graph_ids, real = _graphs(graph_ids, num_graphs, x), _real(where, x)
-    wide = jnp.where(real, x, 0).astype(accumulator(x))
+    wide = jnp.where(real, x, 0).astype(accumulation_dtype(x.dtype))
     mean = segment_mean(wide, graph_ids, num_graphs, where=where)
     centred = wide - params.alpha.astype(wide.dtype)[None] * mean[graph_ids]
     square = segment_mean(jnp.square(centred), graph_ids, num_graphs, where=where)
@@ -313,7 +314,7 @@ def graph_layer_norm(
     """
     x = _rows(x, params.scale.shape[0])
     graph_ids, real = _graphs(graph_ids, num_graphs, x), _real(where, x)
-    wide = jnp.where(real, x, 0).astype(accumulator(x))
+    wide = jnp.where(real, x, 0).astype(accumulation_dtype(x.dtype))
     mean = segment_mean(wide.mean(axis=-1), graph_ids, num_graphs, where=where)
     centred = wide - mean[graph_ids][:, None]
     var = segment_mean(jnp.square(centred).mean(axis=-1), graph_ids, num_graphs, where=where)

@@ -20,9 +20,9 @@ import jax
 import jax.numpy as jnp
 
 from graphattn_jax import _checks
+from graphattn_jax._dtypes import accumulation_dtype
 from graphattn_jax.ops._edges import reverse_edges
 from graphattn_jax.ops._segment import (
-    accumulation_dtype,
     segment_logsumexp,
     segment_softmax,
     take,

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from graphattn_jax import _checks
+from graphattn_jax._dtypes import accumulation_dtype
 from graphattn_jax.typing import Array, ArrayLike
 
 __all__ = [
@@ -26,12 +27,6 @@ __all__ = [
 def take(x: Array, ids: ArrayLike) -> Array:
     """Rows of `x` by id, without XLA's clamping: ids are known to be in range."""
     return x.at[ids].get(mode="promise_in_bounds")
-
-
-def accumulation_dtype(dtype) -> jnp.dtype:
-    """float32 for half precision, the dtype itself otherwise."""
-    is_half = jnp.issubdtype(dtype, jnp.floating) and jnp.finfo(dtype).bits < 32
-    return jnp.dtype(jnp.float32) if is_half else dtype
 
 
 def _check(data, segment_ids, num_segments, where) -> tuple[Array, Array, Array | None]:

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from graphattn_jax import _checks
-from graphattn_jax.ops._segment import accumulation_dtype, segment_logsumexp, segment_sum, take
+from graphattn_jax._dtypes import accumulation_dtype
+from graphattn_jax.ops._segment import segment_logsumexp, segment_sum, take
 from graphattn_jax.typing import Array, ArrayLike
 
 __all__ = ["Scaling", "dense_sinkhorn", "sinkhorn"]

@@ -1,12 +1,10 @@
-from typing import Any, NamedTuple
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from graphattn_jax import diagnostics, nn
+from graphattn_jax import diagnostics
 
 
 def by_definition(query, key):
@@ -16,22 +14,17 @@ def by_definition(query, key):
 
 
 def test_equals_the_definition_on_the_full_matrix_per_head(rng):
-    query, key = rng.normal(size=(2, 3, 12, 5)).astype(np.float32)
-    expected = np.array([by_definition(q, k) for q, k in zip(query, key)]).T
-    by_head = lambda w: np.moveaxis(w, 0, 1).reshape(12, 15)  # noqa: E731
-    for arguments, options in (
-        ((query, key), {}),
-        ((by_head(query), by_head(key)), {"num_heads": 3}),
-    ):
-        score = diagnostics.symmetry_score(*arguments, **options)
-        error = diagnostics.parameter_symmetry_error(*arguments, **options)
-        np.testing.assert_allclose(score, expected[0], rtol=1e-5)
-        np.testing.assert_allclose(error, expected[1], rtol=1e-5)
-        np.testing.assert_allclose(error**2, 4 * (1 - score), rtol=1e-5)
+    query, key = rng.normal(size=(2, 12, 3, 5)).astype(np.float32)
+    expected = np.array([by_definition(query[:, h], key[:, h]) for h in range(3)]).T
+    score = diagnostics.symmetry_score(query, key)
+    error = diagnostics.parameter_symmetry_error(query, key)
+    np.testing.assert_allclose(score, expected[0], rtol=1e-5)
+    np.testing.assert_allclose(error, expected[1], rtol=1e-5)
+    np.testing.assert_allclose(error**2, 4 * (1 - score), rtol=1e-5)
 
 
 def test_independent_weights_score_one_half(rng):
-    query, key = rng.normal(size=(2, 4, 128, 32)).astype(np.float32)
+    query, key = rng.normal(size=(2, 128, 4, 32)).astype(np.float32)
     np.testing.assert_allclose(diagnostics.symmetry_score(query, key), 0.5, atol=0.02)
     np.testing.assert_allclose(
         diagnostics.parameter_symmetry_error(query, key), np.sqrt(2), atol=0.03
@@ -39,7 +32,7 @@ def test_independent_weights_score_one_half(rng):
 
 
 def test_tied_weights_score_exactly_one_and_antisymmetric_ones_zero(rng):
-    weight = rng.normal(size=(2, 16, 4)).astype(np.float32)
+    weight = rng.normal(size=(16, 2, 4)).astype(np.float32)
     np.testing.assert_array_equal(diagnostics.symmetry_score(weight, weight), 1)
     np.testing.assert_array_equal(diagnostics.parameter_symmetry_error(weight, weight), 0)
     # M = W J W^T with J antisymmetric.
@@ -51,9 +44,9 @@ def test_tied_weights_score_exactly_one_and_antisymmetric_ones_zero(rng):
 
 
 def test_nearly_tied_weights_are_resolved(rng):
-    weight, noise = rng.normal(size=(2, 1, 32, 8)).astype(np.float32)
+    weight, noise = rng.normal(size=(2, 32, 1, 8)).astype(np.float32)
     other = weight + np.float32(1e-4) * noise
-    _, expected = by_definition(weight[0], other[0])
+    _, expected = by_definition(weight[:, 0], other[:, 0])
     assert 1e-5 < expected < 1e-3
     np.testing.assert_allclose(
         diagnostics.parameter_symmetry_error(weight, other), expected, rtol=1e-2
@@ -61,7 +54,7 @@ def test_nearly_tied_weights_are_resolved(rng):
 
 
 def test_gradients_are_finite_where_tied_or_zero_and_right_elsewhere(rng, debug_nans):
-    query, key = rng.normal(size=(2, 1, 6, 3)).astype(np.float32)
+    query, key = rng.normal(size=(2, 6, 1, 3)).astype(np.float32)
 
     def total(query, key):
         return (
@@ -77,62 +70,11 @@ def test_gradients_are_finite_where_tied_or_zero_and_right_elsewhere(rng, debug_
         check_grads(total, arguments, order=1, modes=["rev"])
 
 
-class Attention(NamedTuple):
-    query: Any
-    key: Any
-    value: Any
-
-
-def test_symmetry_log_names_each_layer_and_runs_in_jit(rng):
-    query, key = (
-        nn.LinearParams(jnp.asarray(w, jnp.float32), None) for w in rng.normal(size=(2, 8, 4))
-    )
-    params = {
-        "embedding": query,
-        "layers": [
-            Attention(query, query, value=key),
-            {"attention": Attention(query.weight, key.weight, value=None)},
-            Attention(query, None, value=key),
-        ],
-    }
-    log = jax.jit(lambda p: diagnostics.symmetry_log(p, num_heads=2))(params)
-    scores = diagnostics.symmetry_score(query.weight, key.weight, num_heads=2)
-    expected = {
-        **{f"symmetry/layers/0/{s}": 1.0 for s in ("mean", "min", "max")},
-        "symmetry/layers/1/attention/mean": scores.mean(),
-        "symmetry/layers/1/attention/min": scores.min(),
-        "symmetry/layers/1/attention/max": scores.max(),
-    }
-    assert log.keys() == expected.keys()
-    for name, value in expected.items():
-        np.testing.assert_allclose(log[name], value, rtol=1e-5, err_msg=name)
-
-
-def test_symmetry_log_of_a_single_layer():
-    weight = jnp.ones((4, 4))
-    log = diagnostics.symmetry_log(Attention(weight, weight, None), num_heads=1)
-    assert list(log) == ["symmetry/mean", "symmetry/min", "symmetry/max"]
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda w: diagnostics.symmetry_score(w, w), "query_weight of shape .* needs num_heads"),
-        (
-            lambda w: diagnostics.symmetry_score(w, w, num_heads=3),
-            "the width of query_weight must be divisible by num_heads",
-        ),
-        (
-            lambda w: diagnostics.symmetry_score(w, w[:4], num_heads=2),
-            "query_weight and key_weight must have one shape",
-        ),
-        (
-            lambda w: diagnostics.symmetry_score(w[0], w[0], num_heads=2),
-            r"query_weight must have shape \[2, D, C\]",
-        ),
-        (lambda w: diagnostics.symmetry_log({"w": w}, num_heads=2), "params has no layer with"),
-    ],
-)
-def test_errors(call, message):
-    with pytest.raises(ValueError, match=message):
-        call(jnp.ones((6, 8)))
+def test_errors():
+    weight = jnp.ones((6, 2, 4))
+    with pytest.raises(ValueError, match=r"query_weight must have shape \[D, H, C\], got \(6, 8\)"):
+        diagnostics.symmetry_score(jnp.ones((6, 8)), weight)
+    with pytest.raises(ValueError, match="query_weight and key_weight must have one shape"):
+        diagnostics.symmetry_score(weight, weight[:4])
+    with pytest.raises(ValueError, match="key_weight must be floating point"):
+        diagnostics.symmetry_score(weight, weight.astype(jnp.int32))

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from graphattn_jax import _checks
+from graphattn_jax._dtypes import accumulation_dtype
 from graphattn_jax.ops._dropout import dropout
 from graphattn_jax.ops._layout import EdgeLayout
 from graphattn_jax.ops._normalizers import Normalizer, Sigmoid, Softmax, normalize, resolve
-from graphattn_jax.ops._segment import accumulation_dtype
 from graphattn_jax.ops.edge_attention import _reference, _xla
 from graphattn_jax.ops.edge_attention._scores import (
     AdditiveScore,
