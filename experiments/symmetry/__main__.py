@@ -36,7 +36,7 @@ class Options:
     """
 
     dataset: str = "digits"
-    """digits (embedded), cora, minesweeper, or minesweeper-full (the published size: wants an accelerator)."""
+    """digits (embedded), cora, minesweeper, minesweeper-long, minesweeper-full (published size: for an accelerator)."""
     layers: tuple[str, ...] = LAYERS
     """Any of gat, gatv2, graph_transformer."""
     treatments: tuple[str, ...] = DEFAULT_TREATMENTS

@@ -1,4 +1,8 @@
-"""The layers under contract. A new layer adds its dense reference and its rows."""
+"""The layers under contract. A new layer adds its dense reference and its rows.
+
+A compilation costs a hundred times the arithmetic of these graphs. So most properties run op by op, under
+`jax.disable_jit`, and one of them ties the compiled layer to that.
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -7,6 +11,7 @@ import _dense
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from graphattn_jax import attention, graphs, ops, testing
 
@@ -130,8 +135,9 @@ CASES = (
     case("graph_transformer", "standard", "softmax", separate=True, out_features=5),
 )
 
-BY_LAYER = tuple({c.name.split("-")[0]: c for c in reversed(CASES)}.values())
-"""The first row of each layer."""
+each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+
+ONE_PER_LAYER = tuple(next(c for c in CASES if c.name.startswith(f"{layer}-")) for layer in LAYERS)
 
 
 def directed_graph(seed: int, num_nodes: int = 7, num_edges: int = 18) -> graphs.GraphsTuple:

@@ -1,8 +1,9 @@
 """Degenerate graphs: finite values and gradients, without a NaN on the way."""
 
+import jax
 import numpy as np
 import pytest
-from _table import EDGE_WIDTH, WIDTH, on_features
+from _table import EDGE_WIDTH, WIDTH, each_case, on_features
 
 from graphattn_jax import graphs, testing
 
@@ -37,21 +38,30 @@ def assert_finite(case, graph, layout):
     testing.assert_finite_gradients(on_features(apply, graph), params, graph.nodes, graph.edges)
 
 
-@pytest.mark.usefixtures("op_by_op", "debug_nans")
-class TestFinite:
-    @pytest.mark.parametrize("scale", [0.0, 100.0])
-    def test_degenerate_graphs_and_features(self, case, scale):
-        structures = (ONE_NODE, SELF_LOOP, NO_NODES, ISOLATED, LOOPS_ONLY, DUPLICATES, STAR)
-        graph = graphs.batch([make_graph(*structure) for structure in structures])
-        graph = graph._replace(nodes=(scale * graph.nodes).astype(np.float32))
-        assert_finite(case, graph, graphs.layout(graph))
+@each_case
+@pytest.mark.parametrize("scale", [0.0, 100.0])
+@pytest.mark.usefixtures("debug_nans")
+@jax.disable_jit()
+def test_degenerate_graphs_and_features(case, scale):
+    structures = (ONE_NODE, SELF_LOOP, NO_NODES, ISOLATED, LOOPS_ONLY, DUPLICATES, STAR)
+    graph = graphs.batch([make_graph(*structure) for structure in structures])
+    graph = graph._replace(nodes=(scale * graph.nodes).astype(np.float32))
+    assert_finite(case, graph, graphs.layout(graph))
 
-    @pytest.mark.parametrize("structure", [NO_NODES, NO_EDGES], ids=["no_nodes", "no_edges"])
-    def test_nothing_at_all(self, case, structure):
-        graph = make_graph(*structure)
-        assert_finite(case, graph, graphs.layout(graph))
 
-    @pytest.mark.parametrize("with_layout", [True, False], ids=["layout", "no_layout"])
-    def test_only_padding(self, case, with_layout):
-        padded = graphs.pad(make_graph(*NO_EDGES), graphs.Budget(n_node=6, n_edge=5, n_graph=2))
-        assert_finite(case, padded, graphs.layout(padded) if with_layout else None)
+@each_case
+@pytest.mark.parametrize("structure", [NO_NODES, NO_EDGES], ids=["no_nodes", "no_edges"])
+@pytest.mark.usefixtures("debug_nans")
+@jax.disable_jit()
+def test_nothing_at_all(case, structure):
+    graph = make_graph(*structure)
+    assert_finite(case, graph, graphs.layout(graph))
+
+
+@each_case
+@pytest.mark.parametrize("with_layout", [True, False], ids=["layout", "no_layout"])
+@pytest.mark.usefixtures("debug_nans")
+@jax.disable_jit()
+def test_only_padding(case, with_layout):
+    padded = graphs.pad(make_graph(*NO_EDGES), graphs.Budget(n_node=6, n_edge=5, n_graph=2))
+    assert_finite(case, padded, graphs.layout(padded) if with_layout else None)

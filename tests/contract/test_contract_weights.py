@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from _table import CASES, directed_graph, symmetric_graph
+from _table import CASES, directed_graph, each_case, symmetric_graph
 
 from graphattn_jax import graphs, ops, testing, training
 
@@ -13,7 +13,8 @@ GRAPH = directed_graph(0)
 LAYOUT = graphs.layout(GRAPH)
 
 
-@pytest.mark.usefixtures("op_by_op")
+@each_case
+@jax.disable_jit()
 def test_weights_are_what_the_normalizer_promises(case):
     graph = symmetric_graph(1)
     _, attention = case.apply(case.init(), graph, graphs.layout(graph))
@@ -42,8 +43,8 @@ def test_weights_are_what_the_normalizer_promises(case):
 ROW_STOCHASTIC = [c for c in CASES if isinstance(c.normalizer, (ops.Softmax, ops.Sinkhorn))]
 
 
-@pytest.mark.usefixtures("op_by_op")
 @pytest.mark.parametrize("case", ROW_STOCHASTIC, ids=lambda case: case.name)
+@jax.disable_jit()
 def test_rows_with_one_way_edges_sum_to_one(case):
     _, attention = case.apply(case.init(), GRAPH, LAYOUT)
     residual = 0.0 if attention.residual is None else float(attention.residual.max())
@@ -51,7 +52,8 @@ def test_rows_with_one_way_edges_sum_to_one(case):
     testing.assert_row_stochastic(attention.weights, GRAPH.receivers, atol=residual + 1e-5)
 
 
-@pytest.mark.usefixtures("op_by_op")
+@each_case
+@jax.disable_jit()
 def test_dropout(case):
     params = case.init()
 
@@ -69,6 +71,7 @@ def test_dropout(case):
     assert (jnp.abs(draws.mean(0) - exact.nodes) <= 4.5 * error + 1e-5).all()
 
 
+@each_case
 def test_parameters_survive_a_checkpoint(case, tmp_path):
     params = case.init()
     training.save_params(tmp_path / "params.npz", params)

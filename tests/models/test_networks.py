@@ -24,7 +24,9 @@ def graph():
 def network(name):
     spec, kind = CASES[name]
     if kind == "plain":
-        params = ga.models.init_plain_network(jax.random.key(0), 5, 3, spec=spec, channels=2, heads=2)
+        params = ga.models.init_plain_network(
+            jax.random.key(0), 5, 3, spec=spec, channels=2, heads=2
+        )
         apply = ga.models.plain_network
     else:
         params = ga.models.init_residual_network(
@@ -71,7 +73,13 @@ def test_separate_form_is_a_map_of_the_node_beside_what_it_hears(graph):
     assert params.blocks[0].attention.layer.root.weight.shape == (4, 4)
     with pytest.raises(ValueError, match="separate=True needs layer='graph_transformer'"):
         ga.models.init_residual_network(
-            jax.random.key(0), 5, 3, spec=ga.models.AttentionSpec("gat"), width=4, heads=2, separate=True
+            jax.random.key(0),
+            5,
+            3,
+            spec=ga.models.AttentionSpec("gat"),
+            width=4,
+            heads=2,
+            separate=True,
         )
 
 
@@ -86,7 +94,9 @@ def test_relative_buckets_reach_the_logits(graph):
         return ga.models.plain_network(changed, graph, spec=spec, buckets=buckets)[1][0].logits
 
     difference = np.asarray(logits(1.5) - logits(0.0))
-    np.testing.assert_allclose(difference, 1.5 * np.asarray(buckets)[:, None] * np.ones((1, 2)), atol=1e-6)
+    np.testing.assert_allclose(
+        difference, 1.5 * np.asarray(buckets)[:, None] * np.ones((1, 2)), atol=1e-6
+    )
     with pytest.raises(ValueError, match="relative_buckets=2 needs buckets="):
         ga.models.plain_network(params, graph, spec=spec)
 

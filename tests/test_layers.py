@@ -1,0 +1,79 @@
+"""The package is layered: a module imports from lower layers only, and heavy packages load when they are used."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1] / "graphattn_jax"
+
+LAYER = {
+    "_checks": 0,
+    "_dtypes": 0,
+    "typing": 0,
+    "ops": 1,
+    "graphs": 2,
+    "nn": 2,
+    "attention": 3,
+    "diagnostics": 3,
+    "models": 4,
+    "data": 5,
+    "training": 5,
+    "testing": 5,
+}
+# data and testing build graphs, training reads models; nothing else at one level needs another.
+HEAVY = ("networkx", "matplotlib", "sklearn", "pooch", "rich", "orbax", "torch", "flax", "rdkit")
+
+MODULES = sorted(p for p in ROOT.rglob("*.py") if p.name != "__init__.py" or p.parent != ROOT)
+
+
+def imports(path: Path) -> set[str]:
+    """Dotted names of everything imported anywhere in a file."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def package_of(path: Path) -> str:
+    return path.relative_to(ROOT).with_suffix("").parts[0]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_down(path):
+    here = package_of(path)
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] != "graphattn_jax" or len(parts) < 2 or parts[1] == here:
+            continue
+        assert LAYER[parts[1]] < LAYER[here], f"{here} (L{LAYER[here]}) imports {name}"
+
+
+def test_every_package_has_a_layer():
+    packages = {package_of(p) for p in MODULES}
+    assert packages == set(LAYER)
+
+
+@pytest.mark.parametrize("package", ["ops", "attention"])
+def test_arrays_and_layers_do_without_jraph(package):
+    for path in (ROOT / package).rglob("*.py"):
+        assert not any(name.split(".")[0] == "jraph" for name in imports(path)), path
+
+
+def test_importing_everything_loads_nothing_heavy():
+    packages = [name for name, level in LAYER.items() if level > 0]
+    code = (
+        "import sys, importlib, graphattn_jax\n"
+        f"for name in {packages}: importlib.import_module('graphattn_jax.' + name)\n"
+        f"loaded = [name for name in {HEAVY} if name in sys.modules]\n"
+        "assert not loaded, loaded\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT.parent
+    )
+    assert done.returncode == 0, done.stderr
