@@ -2,6 +2,18 @@
 
 from graphattn_jax.ops._dense import dense_attention
 from graphattn_jax.ops._dropout import dropout
+from graphattn_jax.ops._edge_attention import (
+    IMPLEMENTATIONS,
+    AdditiveScore,
+    DotScore,
+    EdgeAttention,
+    GATv2Score,
+    Score,
+    SymmetrizedScore,
+    edge_aggregate,
+    edge_attention,
+    edge_scores,
+)
 from graphattn_jax.ops._edges import reverse_edges
 from graphattn_jax.ops._layout import EdgeLayout, Tiles, edge_layout
 from graphattn_jax.ops._normalizers import (
@@ -25,18 +37,6 @@ from graphattn_jax.ops._segment import (
     segment_sum,
 )
 from graphattn_jax.ops._sinkhorn import Scaling, dense_sinkhorn, sinkhorn
-from graphattn_jax.ops.edge_attention import (
-    IMPLEMENTATIONS,
-    AdditiveScore,
-    DotScore,
-    EdgeAttention,
-    GATv2Score,
-    Score,
-    SymmetrizedScore,
-    edge_aggregate,
-    edge_attention,
-    edge_scores,
-)
 
 __all__ = [
     "IMPLEMENTATIONS",

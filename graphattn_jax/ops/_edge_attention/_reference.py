@@ -5,8 +5,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from graphattn_jax.ops._edge_attention._scores import AdditiveScore, DotScore, OneWayScore
 from graphattn_jax.ops._segment import segment_sum, take
-from graphattn_jax.ops.edge_attention._scores import AdditiveScore, DotScore, OneWayScore
 from graphattn_jax.typing import Array
 
 

@@ -9,16 +9,16 @@ import jax.numpy as jnp
 from graphattn_jax import _checks
 from graphattn_jax._dtypes import accumulation_dtype
 from graphattn_jax.ops._dropout import dropout
-from graphattn_jax.ops._layout import EdgeLayout
-from graphattn_jax.ops._normalizers import Normalizer, Sigmoid, Softmax, normalize, resolve
-from graphattn_jax.ops.edge_attention import _reference, _xla
-from graphattn_jax.ops.edge_attention._scores import (
+from graphattn_jax.ops._edge_attention import _reference, _xla
+from graphattn_jax.ops._edge_attention._scores import (
     AdditiveScore,
     DotScore,
     GATv2Score,
     Score,
     SymmetrizedScore,
 )
+from graphattn_jax.ops._layout import EdgeLayout
+from graphattn_jax.ops._normalizers import Normalizer, Sigmoid, Softmax, normalize, resolve
 from graphattn_jax.typing import Array, ArrayLike
 
 __all__ = ["IMPLEMENTATIONS", "EdgeAttention", "edge_aggregate", "edge_attention", "edge_scores"]

@@ -1,13 +1,13 @@
 """Sparse attention over an edge list: one op, several implementations."""
 
-from graphattn_jax.ops.edge_attention._api import (
+from graphattn_jax.ops._edge_attention._api import (
     IMPLEMENTATIONS,
     EdgeAttention,
     edge_aggregate,
     edge_attention,
     edge_scores,
 )
-from graphattn_jax.ops.edge_attention._scores import (
+from graphattn_jax.ops._edge_attention._scores import (
     AdditiveScore,
     DotScore,
     GATv2Score,

@@ -19,9 +19,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from graphattn_jax.ops._edge_attention._scores import AdditiveScore, DotScore, OneWayScore
 from graphattn_jax.ops._layout import EdgeLayout, Tiles
 from graphattn_jax.ops._segment import take
-from graphattn_jax.ops.edge_attention._scores import AdditiveScore, DotScore, OneWayScore
 from graphattn_jax.typing import Array
 
 _fence = jax.lax.optimization_barrier
