@@ -182,7 +182,9 @@ def gatv2(
             else project(nodes, params.receiver_weight, params.receiver_bias)
         )
         key = value
-        kernel = _scores.native(score, ops.GATv2Score(params.vector, negative_slope, edge))
+        kernel = _scores.native(
+            score, ops.GATv2Score(jnp.asarray(params.vector), negative_slope, edge)
+        )
     attention = attend(
         query,
         key,
