@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import scipy.sparse
+from _folders import data_folder
 from _formats import csr_arrays
-from conftest import data_folder
 
 import graphattn_jax as ga
 

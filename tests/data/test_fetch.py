@@ -4,8 +4,8 @@ import sys
 import numpy as np
 import pooch
 import pytest
+from _folders import data_folder
 from _formats import write_heterophilous
-from conftest import data_folder
 
 import graphattn_jax as ga
 from graphattn_jax.data._fetch import find_local

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
+from _folders import data_folder
 from _formats import write_heterophilous
-from conftest import data_folder
 
 import graphattn_jax as ga
 
