@@ -48,7 +48,7 @@ contract-oldest: ## the contract tests on Python 3.11 and jax 0.10.2, if that in
 	  $$old -m venv --clear .venv-oldest && .venv-oldest/bin/python -m pip install --quiet --upgrade pip && \
 	  .venv-oldest/bin/python -m pip install --quiet --editable ".[test]" "jax==0.10.2" && touch .venv-oldest/.ready || exit 1; \
 	fi; \
-	.venv-oldest/bin/python -m pytest -n 2 -q -m "not slow and not gpu" tests/contract tests/ops tests/attention
+	.venv-oldest/bin/python -m pytest -n 2 -q -m "not slow and not gpu" tests/contract
 
 peers: ## a second environment with torch and torch-geometric for the benchmarks
 	@old=$$(scripts/find_python.sh 3.11); $${old:-$(PYTHON)} -m venv .venv-peers
