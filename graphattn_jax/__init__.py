@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-_SUBPACKAGES = (
+__all__ = [
+    "__version__",
     "attention",
     "data",
     "diagnostics",
@@ -21,11 +22,10 @@ _SUBPACKAGES = (
     "ops",
     "testing",
     "training",
-)
-__all__ = ["__version__", *_SUBPACKAGES]
+]
 
 if TYPE_CHECKING:
-    from graphattn_jax import (  # noqa: F401
+    from graphattn_jax import (
         attention,
         data,
         diagnostics,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str):
-    if name in _SUBPACKAGES:
+    if name in __all__:
         return importlib.import_module(f"graphattn_jax.{name}")
     raise AttributeError(f"module 'graphattn_jax' has no attribute {name!r}")
 

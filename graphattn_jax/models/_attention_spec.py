@@ -94,7 +94,9 @@ class AttentionSpec:
                 + " Fix: give both or neither."
             )
         _, layer = _LAYERS[self.layer]
-        bias = None if buckets is None else attention.relative_bias(params.relative, buckets)
+        bias = None
+        if params.relative is not None and buckets is not None:
+            bias = attention.relative_bias(params.relative, buckets)
         normalizer: str | ops.Normalizer = self.normalizer
         if normalizer == "sinkhorn":
             normalizer = ops.Sinkhorn(iterations=self.sinkhorn_iterations)
