@@ -17,6 +17,7 @@ import graphattn_jax as ga
 from experiments.symmetry.configs import MAX_DEGREE_DIFFERENCE, Protocol, RunConfig
 
 TIMED_STEPS = 10
+CHECKPOINT_EVERY = 250
 
 
 class Inputs(NamedTuple):
@@ -199,7 +200,7 @@ def train(config: RunConfig, problem: Problem, row: Row, workdir: Path) -> dict[
         evaluate=lambda params: jax.device_get(row.evaluate(params, batch)[0]),
         eval_every=p.eval_every,
         early_stopping=stopping,
-        checkpointer=ga.training.Checkpointer(workdir / "checkpoints", every=max(p.steps // 4, 1)),
+        checkpointer=ga.training.Checkpointer(workdir / "checkpoints", every=CHECKPOINT_EVERY),
         logger=ga.training.JsonlLogger(workdir / "metrics.jsonl"),
     )
     _, before = row.evaluate(state.params, batch)
