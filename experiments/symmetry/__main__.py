@@ -123,7 +123,7 @@ def show(
     """The table on the terminal."""
     console.print(f"{options.dataset}: mean ± standard deviation over {options.seeds} seeds")
     for layer, entries in groupby(summary, lambda entry: entry["layer"]):
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
         _, _, *others = report.headers(metric)
         table.add_column(layer, no_wrap=True)
         for header in others:
@@ -132,8 +132,8 @@ def show(
             table.add_row(*report.cells(entry)[1:])
         console.print(table)
     console.print(
-        "e = ‖A − Aᵀ‖/‖A‖ of the attention, e_off the same without the diagonal, diagonal = mean A_ii, row error = "
-        "largest |row sum − 1|; means over layers and heads."
+        "e = ‖A − Aᵀ‖/‖A‖ of the attention, e_off the same without the diagonal, diag = mean A_ii, row err = "
+        "largest |row sum − 1|, ms = per training step; means over layers and heads."
     )
     console.print(
         f"Plots: {workdir / 'symmetry_error.png'}  {workdir / 'attention.png'}", soft_wrap=True

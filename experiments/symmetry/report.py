@@ -43,8 +43,8 @@ def summarize(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def headers(metric: str) -> list[str]:
-    score = "ROC-AUC %" if metric == "roc_auc" else "accuracy %"
-    return ["layer", "treatment", score, "e", "e_off", "diagonal", "row error", "ms / step"]
+    score = "AUC %" if metric == "roc_auc" else "accuracy %"
+    return ["layer", "treatment", score, "e", "e_off", "diag", "row err", "ms"]
 
 
 def cells(entry: dict[str, Any]) -> list[str]:

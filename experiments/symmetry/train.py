@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Callable
@@ -16,7 +17,7 @@ import numpy as np
 import graphattn_jax as ga
 from experiments.symmetry.configs import MAX_DEGREE_DIFFERENCE, Protocol, RunConfig
 
-TIMED_STEPS = 10
+TIMED_STEPS = 5
 CHECKPOINT_EVERY = 250
 
 
@@ -181,7 +182,7 @@ def train(config: RunConfig, problem: Problem, row: Row, workdir: Path) -> dict[
         return result
     workdir.mkdir(parents=True, exist_ok=True)
     (workdir / "config.json").write_text(json.dumps(settings, indent=2))
-    (workdir / "environment.json").write_text(json.dumps(ga.training.environment(), indent=2))
+    (workdir / "environment.json").write_text(json.dumps(environment(), indent=2))
     split = jax.tree.map(jnp.asarray, problem.splits[config.seed % len(problem.splits)])
     batch = (problem.inputs, split)
     state = row.init(config.seed)
@@ -192,6 +193,9 @@ def train(config: RunConfig, problem: Problem, row: Row, workdir: Path) -> dict[
         patience=p.patience,
         ties=True,
     )
+    checkpointer = None
+    if p.steps > CHECKPOINT_EVERY:  # a shorter run is quicker begun again
+        checkpointer = ga.training.Checkpointer(workdir / "checkpoints", every=CHECKPOINT_EVERY)
     fitted = ga.training.fit(
         state,
         row.train_step,
@@ -200,7 +204,7 @@ def train(config: RunConfig, problem: Problem, row: Row, workdir: Path) -> dict[
         evaluate=lambda params: jax.device_get(row.evaluate(params, batch)[0]),
         eval_every=p.eval_every,
         early_stopping=stopping,
-        checkpointer=ga.training.Checkpointer(workdir / "checkpoints", every=CHECKPOINT_EVERY),
+        checkpointer=checkpointer,
         logger=ga.training.JsonlLogger(workdir / "metrics.jsonl"),
     )
     _, before = row.evaluate(state.params, batch)
@@ -215,6 +219,9 @@ def train(config: RunConfig, problem: Problem, row: Row, workdir: Path) -> dict[
     }
     done.write_text(json.dumps(result, indent=2))
     return result
+
+
+environment = functools.cache(ga.training.environment)
 
 
 def step_seconds(row: Row, state: ga.training.TrainState, batch: Any) -> float:
