@@ -132,7 +132,7 @@ def check_peer(python: str) -> None:
     if problem:
         raise SystemExit(
             f"PyTorch Geometric does not run in {python} ({problem}).\nInstall it there:\n"
-            f"  {python} -m pip install torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu\n"
+            f"  {python} -m pip install torch==2.13.0\n"
             f'  {python} -m pip install "torch-geometric>=2.8,<3" numpy\n'
             "or name another interpreter with --peer-python, or measure without it: --peer none"
         )

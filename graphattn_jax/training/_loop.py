@@ -239,7 +239,7 @@ def _save(
     progress: _Progress,
 ) -> None:
     if progress.best_step is None:
-        best_state = state  # a placeholder: the initial one may have been donated
+        best_state = state  # none yet, and the initial one may have been donated
     extra = {"data": batches.state_dict(), "progress": asdict(progress)}
     checkpointer.save(step, _tree(state, best_state, progress), extra)
 
