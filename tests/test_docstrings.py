@@ -10,6 +10,7 @@ PACKAGES = (
     "attention",
     "data",
     "diagnostics",
+    "encodings",
     "graphs",
     "models",
     "nn",

@@ -16,6 +16,7 @@ LAYER = {
     "ops": 1,
     "graphs": 2,
     "nn": 2,
+    "encodings": 3,
     "attention": 3,
     "diagnostics": 3,
     "models": 4,
