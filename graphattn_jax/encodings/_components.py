@@ -21,8 +21,9 @@ STACK_ENTRIES = 2**22
 class Components(NamedTuple):
     """The connected components of an undirected graph.
 
-    label `[N]`: component of each node, in the order of their first nodes. rank `[N]`: position of the node in its component.
-    nodes `[N]`: node ids, component by component. start `[C + 1]`: where each component begins in `nodes`.
+    label `[N]`: component of each node, in the order of their first nodes. rank `[N]`: position of the node
+    in its component. nodes `[N]`: node ids, component by component. start `[C + 1]`: where each component
+    begins in `nodes`.
     """
 
     label: np.ndarray

@@ -15,8 +15,7 @@ def read_pairs(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """`(senders, receivers, real)` of the pairs to encode: those of `pattern`, None = the graph's own edges.
 
-    A pattern has the nodes of the graph: `ga.graphs.all_pairs(graph)`, `ga.graphs.add_self_loops(graph)`. It may
-    have more nodes at the end only by padding.
+    A pattern has the nodes of the graph: `ga.graphs.all_pairs(graph)`, `ga.graphs.add_self_loops(graph)`.
 
     Raises:
       ValueError: a pattern on other nodes.
@@ -25,8 +24,9 @@ def read_pairs(
     nodes = num_nodes(to_host(graph, function, allow_padded=True))
     if num_nodes(chosen) != nodes:
         raise ValueError(
-            f"{function}: pattern must have the nodes of graph, got {num_nodes(chosen)} and {nodes} nodes. Fix: make the "
-            "pattern from this graph, for example with graphs.all_pairs; encode first, add virtual nodes and padding after."
+            f"{function}: pattern must have the nodes of graph, got {num_nodes(chosen)} and {nodes} nodes. Fix: make "
+            "the pattern from this graph, for example with graphs.all_pairs; encode first, add virtual nodes and "
+            "padding after."
         )
     for name in ("senders", "receivers"):
         _checks.ids_in_range(f"pattern.{name}", getattr(chosen, name), nodes)
