@@ -5,4 +5,6 @@ learned encoders are jitted functions. Node encodings are `[N, K]`, pair encodin
 `pattern` that attends. Always encode the original graph: every function takes it first, and the pattern beside it.
 """
 
-__all__ = []
+from graphattn_jax.encodings._precompute import precompute
+
+__all__ = ["precompute"]

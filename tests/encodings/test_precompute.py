@@ -1,0 +1,166 @@
+"""Encodings of a data set: attached in the right order, remembered by content."""
+
+import logging
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import numpy as np
+import pytest
+
+import graphattn_jax as ga
+from graphattn_jax.encodings import _precompute
+from graphattn_jax.encodings._adjacency import adjacency
+
+CALLS = []
+
+
+def degree(graph, *, scale=1.0):
+    """A node encoding that counts its calls."""
+    CALLS.append(("degree", ga.graphs.num_nodes(graph)))
+    return scale * np.asarray(adjacency(graph, "degree").sum(1), np.float32)[:, None]
+
+
+def adjacent(graph, *, pattern):
+    """A pair encoding: 1 where the original graph has the edge."""
+    CALLS.append(("adjacent", ga.graphs.num_nodes(graph)))
+    dense = ga.graphs.to_dense(graph)
+    return dense[pattern.receivers, pattern.senders][:, None]
+
+
+@pytest.fixture(autouse=True)
+def _no_calls():
+    CALLS.clear()
+
+
+def ring(n, **features):
+    ids = np.arange(n)
+    return ga.graphs.add_reverse_edges(
+        ga.graphs.from_edge_list(ids, (ids + 1) % n, num_nodes=n, **features)
+    )
+
+
+@pytest.fixture
+def graphs():
+    return [ring(n, nodes=np.full((n, 2), n, np.float32)) for n in (3, 5, 4, 7)]
+
+
+def test_encodings_stand_beside_the_features_of_each_graph(graphs):
+    encoded = ga.encodings.precompute(graphs, {"degree": degree})
+    for before, after in zip(graphs, encoded, strict=True):
+        np.testing.assert_array_equal(after.nodes["features"], before.nodes)
+        np.testing.assert_array_equal(after.nodes["degree"], degree(before))
+        np.testing.assert_array_equal(after.senders, before.senders)
+    padded = ga.graphs.pad(ga.graphs.batch(encoded), ga.graphs.Budget(32, 64, 6))
+    assert padded.nodes["degree"].shape == (32, 1)
+
+
+def test_a_batch_gives_a_batch(graphs):
+    encoded = ga.encodings.precompute(ga.graphs.batch(graphs), {"degree": degree})
+    np.testing.assert_array_equal(encoded.n_node, [3, 5, 4, 7])
+    assert CALLS == [("degree", 19)]
+
+
+def test_chunks_do_not_change_anything(graphs, monkeypatch):
+    whole = ga.encodings.precompute(graphs, {"degree": degree})
+    monkeypatch.setattr(_precompute, "CHUNK_NODES", 6)
+    chunked = ga.encodings.precompute(graphs, {"degree": degree}, threads=2, progress=False)
+    assert len(CALLS) == 3
+    for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(chunked), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_pairs_are_encoded_on_the_original_graph_and_read_at_the_pattern(graphs):
+    encoded = ga.encodings.precompute(
+        graphs, {"degree": degree}, pairs={"adjacent": adjacent}, pattern=ga.graphs.all_pairs
+    )
+    for before, after in zip(graphs, encoded, strict=True):
+        n = ga.graphs.num_nodes(before)
+        assert ga.graphs.num_edges(after) == n * n
+        assert after.edges["features"] is None
+        np.testing.assert_array_equal(after.nodes["degree"], 2.0)  # of the ring, not of all pairs
+        matrix = ga.graphs.to_dense(after._replace(edges=None), after.edges["adjacent"])
+        np.testing.assert_array_equal(matrix[..., 0], ga.graphs.to_dense(before))
+
+
+def test_pairs_without_a_pattern_belong_to_the_edges():
+    graph = ring(4, edges=np.arange(4, dtype=np.float32)[:, None])
+    encoded = ga.encodings.precompute(graph, pairs={"adjacent": adjacent})
+    np.testing.assert_array_equal(encoded.edges["features"], graph.edges)
+    np.testing.assert_array_equal(encoded.edges["adjacent"], 1.0)
+    assert encoded.nodes is None
+
+
+def test_named_tuples_become_dicts():
+    class Two(NamedTuple):
+        values: np.ndarray
+        mask: np.ndarray
+
+    result = ga.encodings.precompute(ring(3), {"two": lambda g: Two(degree(g), degree(g) > 0)})
+    assert sorted(result.nodes["two"]) == ["mask", "values"]
+
+
+class TestCache:
+    def test_a_second_call_reads(self, graphs, tmp_path):
+        first = ga.encodings.precompute(graphs, {"degree": degree}, cache=tmp_path)
+        second = ga.encodings.precompute(graphs, {"degree": degree}, cache=tmp_path)
+        assert len(CALLS) == 1
+        for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+    @pytest.mark.parametrize("change", ["graph", "option", "edge"])
+    def test_a_change_is_computed_anew(self, graphs, tmp_path, change):
+        ga.encodings.precompute(graphs, {"degree": degree}, cache=tmp_path)
+        encoding = degree
+        if change == "graph":
+            graphs = [*graphs[:3], ring(6, nodes=np.zeros((6, 2), np.float32))]
+        elif change == "edge":
+            graphs[0].senders[:2] = graphs[0].senders[:2][::-1]
+            graphs[0].receivers[:2] = graphs[0].receivers[:2][::-1]
+        else:
+            encoding = partial(degree, scale=2.0)
+        result = ga.encodings.precompute(graphs, {"degree": encoding}, cache=tmp_path)
+        assert len(CALLS) == 2
+        assert result[0].nodes["degree"][0, 0] == (4.0 if change == "option" else 2.0)
+
+    @pytest.mark.parametrize("damage", ["truncated", "flipped"])
+    def test_a_damaged_file_is_reported_and_computed_anew(self, graphs, tmp_path, damage, caplog):
+        ga.encodings.precompute(graphs, {"degree": degree}, cache=tmp_path)
+        (stored,) = tmp_path.rglob("output.pkl")
+        content = bytearray(stored.read_bytes())
+        if damage == "truncated":
+            content = content[: len(content) // 2]
+        else:
+            content[len(content) // 2] ^= 0xFF
+        stored.write_bytes(bytes(content))
+        with caplog.at_level(logging.WARNING):
+            result = ga.encodings.precompute(graphs, {"degree": degree}, cache=tmp_path)
+        np.testing.assert_array_equal(result[0].nodes["degree"], 2.0)
+        assert len(CALLS) == 2
+        assert "Exception while loading results" in caplog.text
+
+    def test_a_lambda_cannot_be_named(self, graphs, tmp_path):
+        with pytest.raises(ValueError, match="cannot name the encoding"):
+            ga.encodings.precompute(graphs, {"x": lambda g: degree(g)}, cache=tmp_path)
+
+
+def test_errors_name_what_is_wrong(graphs):
+    with pytest.raises(ValueError, match="must not contain 'features'"):
+        ga.encodings.precompute(graphs, {"features": degree})
+    with pytest.raises(ValueError, match="pairs is empty"):
+        ga.encodings.precompute(graphs, {"degree": degree}, pattern=ga.graphs.all_pairs)
+    with pytest.raises(ValueError, match=r"nodes\['bad'\] must give arrays with 19 rows"):
+        ga.encodings.precompute(graphs, {"bad": lambda g: np.ones((3, 1))})
+    padded = ga.graphs.pad(graphs[0], ga.graphs.Budget(8, 16, 2))
+    with pytest.raises(ValueError, match="padded graph"):
+        ga.encodings.precompute([padded], {"degree": degree})
+    with pytest.raises(ValueError, match="pattern must keep the nodes"):
+        ga.encodings.precompute(
+            graphs, pairs={"adjacent": adjacent}, pattern=ga.graphs.add_virtual_node
+        )
+    with pytest.raises(ValueError, match="threads must be a positive integer"):
+        ga.encodings.precompute(graphs, {"degree": degree}, threads=0)
+
+
+def test_no_graphs_give_no_graphs():
+    assert ga.encodings.precompute([], {"degree": degree}) == []
