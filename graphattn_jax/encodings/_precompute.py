@@ -108,14 +108,14 @@ def precompute(
         raise ValueError(
             "pattern is for pair encodings, and pairs is empty. Fix: apply the pattern to the result of precompute."
         )
-    single = not isinstance(graphs, list | tuple) or hasattr(graphs, "_fields")
-    chunks = [to_host(graphs, "precompute")] if single else list(_chunks(graphs))
     if threads is not None:
         _checks.positive("threads", threads)
     compute = _compute if cache is None else _cached(cache)
     work = partial(_encode, nodes=nodes, pairs=pairs, pattern=pattern, compute=compute)
-    encoded = _run(work, chunks, threads or os.cpu_count() or 1, progress)
-    return encoded[0] if single else [graph for chunk in encoded for graph in unbatch(chunk)]
+    if isinstance(graphs, GraphsTuple):
+        return work(to_host(graphs, "precompute"))
+    encoded = _run(work, list(_chunks(graphs)), threads or os.cpu_count() or 1, progress)
+    return [graph for chunk in encoded for graph in unbatch(chunk)]
 
 
 def _chunks(graphs: Sequence[GraphsTuple]) -> Iterator[GraphsTuple]:
