@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 
 from graphattn_jax import _checks, attention, ops
+from graphattn_jax.attention._pipeline import add_bias
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
 __all__ = ["AttentionSpec"]
@@ -84,7 +85,13 @@ class AttentionSpec:
         return AttentionLayerParams(layer, relative)
 
     def apply(
-        self, params: AttentionLayerParams, graph: Any, *, buckets: ArrayLike | None, **options: Any
+        self,
+        params: AttentionLayerParams,
+        graph: Any,
+        *,
+        buckets: ArrayLike | None,
+        bias: ArrayLike | None = None,
+        **options: Any,
     ) -> tuple[Any, attention.Attention]:
         """One layer: the graph with new nodes, and how it attended."""
         if (params.relative is None) != (buckets is None):
@@ -94,9 +101,8 @@ class AttentionSpec:
                 + " Fix: give both or neither."
             )
         _, layer = _LAYERS[self.layer]
-        bias = None
         if params.relative is not None and buckets is not None:
-            bias = attention.relative_bias(params.relative, buckets)
+            bias = add_bias(bias, attention.relative_bias(params.relative, buckets))
         normalizer: str | ops.Normalizer = self.normalizer
         if normalizer == "sinkhorn":
             normalizer = ops.Sinkhorn(iterations=self.sinkhorn_iterations)

@@ -43,6 +43,7 @@ def init_residual_network(
     heads: int = 8,
     num_layers: int = 5,
     separate: bool = False,
+    edge_features: int | None = None,
 ) -> ResidualNetworkParams:
     """Parameters of a `residual_network`.
 
@@ -55,6 +56,7 @@ def init_residual_network(
       heads: H.
       num_layers: blocks.
       separate: the "-sep" form of `graph_transformer`, a map of the node itself beside what it hears.
+      edge_features: D_e, width of the edge features that every layer reads, or None for none.
 
     Returns:
       `ResidualNetworkParams`.
@@ -72,9 +74,9 @@ def init_residual_network(
     _checks.positive("width", width)
     _checks.positive("num_layers", num_layers)
     _checks.divisible("width", width, heads, "heads")
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"edge_features": edge_features}
     if spec.layer == "graph_transformer":
-        options = {"out_features": width, "separate": separate}
+        options |= {"out_features": width, "separate": separate}
     elif separate:
         raise ValueError(
             f"separate=True needs layer='graph_transformer', got layer={spec.layer!r}."
@@ -105,6 +107,7 @@ def residual_network(
     spec: AttentionSpec,
     layout: Any = None,
     buckets: ArrayLike | None = None,
+    bias: ArrayLike | None = None,
     dropout_rate: float = 0.0,
     dropout_key: Array | None = None,
     implementation: str | None = None,
@@ -117,10 +120,11 @@ def residual_network(
 
     Args:
       params: from `init_residual_network`, with the same `spec`.
-      graph: nodes `[N, D]`.
+      graph: nodes `[N, D]`; edges `[E, D_e]` if made with `edge_features`.
       spec: which attention.
       layout: from `ga.graphs.layout`.
       buckets: `[E]` relative-position buckets if the spec has `relative_buckets`.
+      bias: `[E, H]` added to the logits of every layer, from an encoding of pairs for example.
       dropout_rate: on the outputs of the maps; the attention weights are not dropped.
       dropout_key: typed key, required when the rate is positive.
       implementation: see `ga.ops.edge_attention`.
@@ -155,6 +159,7 @@ def residual_network(
             block.attention,
             graph._replace(nodes=nn.layer_norm(block.attention_norm, x)),
             buckets=buckets,
+            bias=bias,
             layout=layout,
             implementation=implementation,
         )

@@ -113,3 +113,27 @@ def test_relative_buckets_reach_the_logits(graph):
 def test_spec_lists_the_valid_options(arguments, message):
     with pytest.raises(ValueError, match=message):
         ga.models.AttentionSpec(**arguments)
+
+
+def test_edge_features_and_bias_reach_every_layer(graph):
+    spec = ga.models.AttentionSpec("graph_transformer")
+    sizes = {"width": 4, "heads": 2, "num_layers": 2}
+    params = ga.models.init_residual_network(
+        jax.random.key(0), 5, 3, spec=spec, edge_features=6, **sizes
+    )
+    edges = jax.random.normal(jax.random.key(1), (graph.senders.shape[0], 6))
+    bias = jax.random.normal(jax.random.key(2), (graph.senders.shape[0], 2))
+
+    def logits_of_layers(edges, bias):
+        _, maps = ga.models.residual_network(
+            params, graph._replace(edges=edges), spec=spec, bias=bias
+        )
+        return [m.logits for m in maps]
+
+    plain, with_bias = logits_of_layers(edges, None), logits_of_layers(edges, bias)
+    np.testing.assert_allclose(with_bias[0], plain[0] + bias, rtol=1e-5, atol=1e-6)
+    for layer in (0, 1):
+        assert not np.allclose(plain[layer], logits_of_layers(jnp.zeros_like(edges), None)[layer])
+        assert not np.allclose(plain[layer], with_bias[layer])
+    with pytest.raises(ValueError, match="graph.edges must be an array of shape"):
+        ga.models.residual_network(params, graph._replace(edges=None), spec=spec)
