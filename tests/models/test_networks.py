@@ -135,5 +135,5 @@ def test_edge_features_and_bias_reach_every_layer(graph):
     for layer in (0, 1):
         assert not np.allclose(plain[layer], logits_of_layers(jnp.zeros_like(edges), None)[layer])
         assert not np.allclose(plain[layer], with_bias[layer])
-    with pytest.raises(ValueError, match="graph.edges must be an array of shape"):
+    with pytest.raises(ValueError, match=r"graph\.edges must be an array of shape"):
         ga.models.residual_network(params, graph._replace(edges=None), spec=spec)
