@@ -99,10 +99,10 @@ def sinkhorn(
         _checks.shape("log_marginals", log_marginals, log_m.shape)
         log_m = jnp.asarray(log_marginals).astype(logits.dtype)
 
-    def row_logsumexp(f):
-        return segment_logsumexp(logits + take(f, senders), receivers, num_nodes)
+    def row_logsumexp(logits):
+        return segment_logsumexp(logits, receivers, num_nodes)
 
-    def weights(f):
+    def weights(logits, f):
         return jnp.exp((take(f, receivers) + take(f, senders)) + logits)
 
     def row_sums(edge_weights):
@@ -111,8 +111,9 @@ def sinkhorn(
     def matvec(edge_weights, x):
         return row_sums(edge_weights * take(x, senders))
 
-    f = _solve(row_logsumexp, weights, row_sums, matvec, log_m, iterations, gradient)
-    scaled = weights(f)
+    functions = (row_logsumexp, weights, row_sums, matvec)
+    f = _solve(logits, log_m, *functions, iterations, gradient)
+    scaled = weights(logits, f)
     sums = row_sums(scaled)
     return Scaling(scaled, jnp.where(sums > 0, jnp.abs(sums - jnp.exp(log_m)), 0))
 
@@ -157,14 +158,14 @@ def dense_sinkhorn(
     logits = logits.astype(accumulation_dtype(logits.dtype))
     if where is not None:
         logits = jnp.where(jnp.broadcast_to(jnp.asarray(where), logits.shape), logits, -jnp.inf)
-    filled = jnp.any(~jnp.isneginf(logits), axis=-1)
 
-    def row_logsumexp(f):
+    def row_logsumexp(logits):
         # Empty rows are replaced before the logarithm, whose derivative there is not finite.
-        shifted = jnp.where(filled[..., None], logits + f[..., None, :], 0)
-        return jnp.where(filled, jax.nn.logsumexp(shifted, axis=-1), -jnp.inf)
+        filled = ~jnp.all(jnp.isneginf(logits), axis=-1)
+        lse = jax.nn.logsumexp(jnp.where(filled[..., None], logits, 0), axis=-1)
+        return jnp.where(filled, lse, -jnp.inf)
 
-    def weights(f):
+    def weights(logits, f):
         return jnp.exp((f[..., :, None] + f[..., None, :]) + logits)
 
     def row_sums(matrix):
@@ -174,45 +175,51 @@ def dense_sinkhorn(
         return jnp.einsum("...ij,...j->...i", matrix, x)
 
     log_m = jnp.zeros(logits.shape[:-1], logits.dtype)
-    f = _solve(row_logsumexp, weights, row_sums, matvec, log_m, iterations, gradient)
-    scaled = weights(f)
+    functions = (row_logsumexp, weights, row_sums, matvec)
+    f = _solve(logits, log_m, *functions, iterations, gradient)
+    scaled = weights(logits, f)
     sums = scaled.sum(-1)
     return Scaling(scaled, jnp.where(sums > 0, jnp.abs(sums - 1), 0))
 
 
 def _solve(
-    row_logsumexp, weights, row_sums, matvec, log_m, iterations: int, gradient: str
+    logits, log_m, row_logsumexp, weights, row_sums, matvec, iterations: int, gradient: str
 ) -> Array:
-    """Potentials after `iterations` damped steps from f = 0; empty rows keep f = 0."""
+    """Potentials after `iterations` damped steps from f = 0; empty rows keep f = 0.
 
-    def equation(f):
-        """Zero at the solution: f + logsumexp_j(S_ij + f_j) − log m."""
-        lse = row_logsumexp(f)
-        filled = ~jnp.isneginf(lse)
-        return jnp.where(filled, f + jnp.where(filled, lse, 0) - log_m, 0)
+    Only the first step needs the maximum of each row: after it A_ij ≤ √(m_i m_j), and every further step keeps that.
+    """
+    tiny = jnp.finfo(log_m.dtype).tiny
 
-    def iterate(f, _=None):
-        return f - 0.5 * equation(f), None
+    lse = row_logsumexp(logits)
+    filled = ~jnp.isneginf(lse)
+    first = jnp.where(filled, 0.5 * (log_m - jnp.where(filled, lse, 0)), 0)
 
-    def run(f):
-        return jax.lax.scan(iterate, f, None, length=iterations)[0]
+    def equation(logits, f):
+        """Zero at the solution: log Σ_j A_ij − log m_i."""
+        # A sum that underflows counts as the smallest number: a large step towards the solution.
+        sums = jnp.maximum(row_sums(weights(logits, f)), tiny)
+        return jnp.where(filled, jnp.log(sums) - log_m, 0)
 
-    start = jnp.zeros_like(log_m)
+    def run(logits, f):
+        def step(f, _):
+            return f - 0.5 * equation(logits, f), None
+
+        return jax.lax.scan(step, f, None, length=iterations - 1)[0]
+
     if gradient == "unrolled":
-        return run(start)
+        return run(logits, first)
 
-    solution = jax.lax.stop_gradient(run(start))
+    solution = run(*jax.lax.stop_gradient((logits, first)))
+    a = weights(jax.lax.stop_gradient(logits), solution)
+    d = row_sums(a)
+    d = jnp.where(d > 0, d, 1)
+
+    def jacobian(x):
+        # Of the equation, times the row sums D: D + A, symmetric and positive semi-definite.
+        return d * x + matvec(a, x)
 
     def tangent_solve(_, b):
-        # The Jacobian is I + D⁻¹A with D the row sums of A: symmetric and positive semi-definite after
-        # multiplication by D.
-        a = weights(solution)
-        d = row_sums(a)
-        d = jnp.where(d > 0, d, 1)
-
-        def jacobian(x):
-            return d * x + matvec(a, x)
-
         return jax.lax.custom_linear_solve(
             jacobian,
             d * b,
@@ -220,4 +227,6 @@ def _solve(
             symmetric=True,
         )
 
-    return jax.lax.custom_root(equation, solution, lambda _, f: f, tangent_solve)
+    return jax.lax.custom_root(
+        lambda f: equation(logits, f), solution, lambda _, f: f, tangent_solve
+    )

@@ -64,6 +64,22 @@ def test_doubly_stochastic_after_convergence(gradient):
     np.testing.assert_allclose(row_sums(out.weights, senders), 1, atol=1e-5)
 
 
+def test_logits_far_apart_neither_overflow_nor_lose_a_row(debug_nans):
+    """The second row's only weights underflow after the first step; it is still scaled to 1."""
+    senders, receivers = np.array([0, 1, 0, 1, 2, 2]), np.array([0, 0, 1, 2, 1, 2])
+    logits = np.array([[400.0], [0.0], [0.0], [0.0], [0.0], [300.0]], np.float32)
+    step = jax.jit(lambda logits: ops.sinkhorn(logits, senders, receivers, 3, iterations=60))
+    weights, residual = step(logits)
+    assert np.isfinite(weights).all() and (weights <= 1 + 1e-6).all()
+    np.testing.assert_array_equal(
+        weights, np.asarray(weights)[ops.reverse_edges(senders, receivers)]
+    )
+    np.testing.assert_allclose(residual, np.abs(row_sums(weights, receivers, 3) - 1), atol=1e-6)
+    assert residual[1] < 0.1
+    grad = jax.grad(lambda logits: step(logits).weights[1, 0])(jnp.asarray(logits))
+    assert np.isfinite(grad).all()
+
+
 def test_scales_rows_and_columns_by_one_vector():
     senders, receivers = symmetric_edges()
     logits = symmetric_logits(senders, receivers)
