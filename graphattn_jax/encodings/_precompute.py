@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from graphattn_jax import __version__, _checks
-from graphattn_jax.graphs import GraphsTuple, batch, num_edges, num_nodes, unbatch
+from graphattn_jax.graphs import GraphsTuple, batch, num_edges, num_graphs, num_nodes, unbatch
 from graphattn_jax.graphs._types import to_host
 
 CHUNK_NODES = 2**13
@@ -112,10 +112,13 @@ def precompute(
         _checks.positive("threads", threads)
     compute = _compute if cache is None else _cached(cache)
     work = partial(_encode, nodes=nodes, pairs=pairs, pattern=pattern, compute=compute)
-    if isinstance(graphs, GraphsTuple):
+    whole = isinstance(graphs, GraphsTuple)
+    if whole and num_graphs(graphs) <= 1:
         return work(to_host(graphs, "precompute"))
-    encoded = _run(work, list(_chunks(graphs)), threads or os.cpu_count() or 1, progress)
-    return [graph for chunk in encoded for graph in unbatch(chunk)]
+    parts = unbatch(to_host(graphs, "precompute")) if whole else graphs
+    encoded = _run(work, list(_chunks(parts)), threads or os.cpu_count() or 1, progress)
+    encoded = [graph for chunk in encoded for graph in unbatch(chunk)]
+    return batch(encoded) if whole else encoded
 
 
 def _chunks(graphs: Sequence[GraphsTuple]) -> Iterator[GraphsTuple]:

@@ -1,0 +1,1 @@
+"""What encodings cost, and what they are good for."""
