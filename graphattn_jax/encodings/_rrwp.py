@@ -81,7 +81,7 @@ def rrwp(
         for t, power in enumerate(stack_powers(dense_blocks(step, parts, nodes), k - 1)):
             values[pairs, t] = power[places]
     for nodes in large_components(parts, max_nodes=DENSE_NODES):
-        pairs = reader.pairs_of(parts.label[nodes[0]])
+        pairs = reader.pairs_of(int(parts.label[nodes[0]]))
         values[pairs] = _pairs_of_band(band(step, nodes), receivers[pairs], senders[pairs], k)
     return values
 
@@ -94,12 +94,13 @@ def _pairs_of_band(part: Band, receivers: np.ndarray, senders: np.ndarray, k: in
         by_id[np.searchsorted(part.nodes, x, sorter=by_id)] for x in (receivers, senders)
     )
     order = np.argsort(column, kind="stable")
-    starts = np.arange(0, len(part.nodes), COLUMNS)
-    bounds = np.searchsorted(column[order], [*starts, len(part.nodes)])
-    for start, begin, end in zip(starts, bounds[:-1], bounds[1:]):
-        mine, stop = order[begin:end], min(start + COLUMNS, len(part.nodes))
-        steps = k - 1 if len(mine) else 0
-        for t, (low, power) in enumerate(column_powers(part, start, stop, steps)):
+    ascending = column[order]
+    for start in range(0, len(part.nodes), COLUMNS):
+        stop = min(start + COLUMNS, len(part.nodes))
+        mine = order[slice(*np.searchsorted(ascending, (start, stop)))]
+        if not len(mine):
+            continue
+        for t, (low, power) in enumerate(column_powers(part, start, stop, k - 1)):
             near = mine[(row[mine] >= low) & (row[mine] < low + len(power))]
             values[near, t] = power[row[near] - low, column[near] - start]
     return values

@@ -20,7 +20,7 @@ from graphattn_jax.encodings._walks import (
     stack_powers,
     transition,
 )
-from graphattn_jax.graphs import GraphsTuple
+from graphattn_jax.graphs import GraphsTuple, num_nodes
 from graphattn_jax.typing import ArrayLike
 
 T = TypeVar("T")
@@ -70,7 +70,7 @@ def rwse(
     matrix = adjacency(graph, "rwse", edge_weight=edge_weight, directed=directed)
     step = transition(matrix, symmetric=directed != "keep")
     parts, half = components(matrix), (k + 1) // 2
-    values = np.zeros((matrix.shape[0], k), np.float32)
+    values = np.zeros((num_nodes(graph), k), np.float32)
     for nodes in stacks(parts, max_nodes=DENSE_NODES):
         powers = stack_powers(dense_blocks(step, parts, nodes), half)
         for t, (left, right) in zip(range(k), _halves(powers)):
