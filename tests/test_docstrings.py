@@ -38,6 +38,11 @@ NEED_SOURCE = {
     "graph_norm",
     "plain_network",
     "residual_network",
+    "rwse",
+    "rrwp",
+    "degree_encoding",
+    "electrostatic",
+    "hitting_times",
 }
 
 

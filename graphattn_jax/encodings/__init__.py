@@ -5,6 +5,22 @@ learned encoders are jitted functions. Node encodings are `[N, K]`, pair encodin
 `pattern` that attends. Always encode the original graph: every function takes it first, and the pattern beside it.
 """
 
+from graphattn_jax.encodings._common_neighbours import common_neighbours
+from graphattn_jax.encodings._degree_encoding import degree_encoding
+from graphattn_jax.encodings._electrostatic import electrostatic
+from graphattn_jax.encodings._hitting_times import hitting_times
 from graphattn_jax.encodings._precompute import precompute
+from graphattn_jax.encodings._rrwp import rrwp
+from graphattn_jax.encodings._rwse import rwse
+from graphattn_jax.encodings._triangle_counts import triangle_counts
 
-__all__ = ["precompute"]
+__all__ = [
+    "common_neighbours",
+    "degree_encoding",
+    "electrostatic",
+    "hitting_times",
+    "precompute",
+    "rrwp",
+    "rwse",
+    "triangle_counts",
+]

@@ -63,12 +63,19 @@ class PairReader:
         """Ids of the pairs inside one component."""
         return self._pairs[self._start[label] : self._start[label + 1]]
 
-    def read(self, nodes: np.ndarray, blocks: np.ndarray) -> None:
-        """Take the values of all pairs inside the components whose node ids are `nodes` `[B, n]`."""
+    def locate(
+        self, nodes: np.ndarray
+    ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Ids of the pairs inside the components `nodes` `[B, n]`, and their places `[b, receiver, sender]`."""
         labels = self._parts.label[nodes[:, 0]]
         count = self._start[labels + 1] - self._start[labels]
         block = np.repeat(np.arange(len(labels)), count)
         within = np.arange(len(block)) - np.repeat(np.cumsum(count) - count, count)
         pairs = self._pairs[self._start[labels][block] + within]
         rank = self._parts.rank
-        self.values[pairs] = blocks[block, rank[self._receivers[pairs]], rank[self._senders[pairs]]]
+        return pairs, (block, rank[self._receivers[pairs]], rank[self._senders[pairs]])
+
+    def read(self, nodes: np.ndarray, blocks: np.ndarray) -> None:
+        """Take the values of all pairs inside the components whose node ids are `nodes` `[B, n]`."""
+        pairs, places = self.locate(nodes)
+        self.values[pairs] = blocks[places]
