@@ -5,4 +5,18 @@ learned encoders are jitted functions. Node encodings are `[N, K]`, pair encodin
 `pattern` that attends. Always encode the original graph: every function takes it first, and the pattern beside it.
 """
 
-__all__ = []
+from graphattn_jax.encodings._edge_paths import edge_features_on_paths
+from graphattn_jax.encodings._shortest_path import (
+    DistanceBuckets,
+    distance_buckets,
+    shortest_path_distances,
+)
+from graphattn_jax.encodings._virtual_pairs import extend_to_virtual_nodes
+
+__all__ = [
+    "DistanceBuckets",
+    "distance_buckets",
+    "edge_features_on_paths",
+    "extend_to_virtual_nodes",
+    "shortest_path_distances",
+]
