@@ -6,6 +6,7 @@ learned encoders are jitted functions. Node encodings are `[N, K]`, pair encodin
 """
 
 from graphattn_jax.encodings._edge_paths import edge_features_on_paths
+from graphattn_jax.encodings._effective_resistance import effective_resistance
 from graphattn_jax.encodings._shortest_path import (
     DistanceBuckets,
     distance_buckets,
@@ -17,6 +18,7 @@ __all__ = [
     "DistanceBuckets",
     "distance_buckets",
     "edge_features_on_paths",
+    "effective_resistance",
     "extend_to_virtual_nodes",
     "shortest_path_distances",
 ]

@@ -58,7 +58,7 @@ def edge_features_on_paths(
       (np.int32(0), np.int32(2), array([2, 0], dtype=int32))
 
     Source: SP_ij of Ying et al., "Do Transformers Really Perform Bad for Graph Representation?" (Graphormer), NeurIPS
-      2021, arXiv:2106.05234, section 3.1.3. Its code keeps the first K edges of a longer path; here such pairs have none.
+      2021, arXiv:2106.05234, section 3.1.3. Its code keeps K edges of a longer path, here it has none.
     """
     _checks.positive("max_distance", max_distance)
     _checks.choice("directed", directed, ("error", "keep"))

@@ -14,9 +14,9 @@ WORD = 64
 class Search(NamedTuple):
     """The pairs of up to 64 senders in each component, and what has been reached so far.
 
-    pairs `[P]`: their ids. receivers `[P]`, shift `[P]`: where to look for a pair, and at which bit. reached `[N]` uint64:
-    bit b of word i is set if the b-th sender of the component reaches node i. rows, matrix: the nodes that
-    receive, and their rows of the adjacency matrix.
+    pairs `[P]`: their ids. receivers `[P]`, shift `[P]`: where to look for a pair, and at which bit. reached `[N]`
+    uint64: bit b of word i is set if the b-th sender of the component reaches node i. rows, matrix: the nodes
+    that receive, and their rows of the adjacency matrix.
     """
 
     pairs: np.ndarray

@@ -51,7 +51,7 @@ class PairReader:
     ) -> None:
         """`values` `[E, ...]`: what pairs across components and padding keep."""
         self.values = values
-        self._parts, self._senders, self._receivers = parts, senders, receivers
+        self._parts, self.senders, self.receivers = parts, senders, receivers
         inside = np.flatnonzero(real & (parts.label[senders] == parts.label[receivers]))
         label = parts.label[receivers[inside]]
         order = np.argsort(label, kind="stable")
@@ -71,4 +71,4 @@ class PairReader:
         within = np.arange(len(block)) - np.repeat(np.cumsum(count) - count, count)
         pairs = self._pairs[self._start[labels][block] + within]
         rank = self._parts.rank
-        self.values[pairs] = blocks[block, rank[self._receivers[pairs]], rank[self._senders[pairs]]]
+        self.values[pairs] = blocks[block, rank[self.receivers[pairs]], rank[self.senders[pairs]]]
