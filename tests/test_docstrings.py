@@ -38,6 +38,14 @@ NEED_SOURCE = {
     "graph_norm",
     "plain_network",
     "residual_network",
+    "shortest_path_distances",
+    "edge_features_on_paths",
+    "extend_to_virtual_nodes",
+    "effective_resistance",
+    "path_bias",
+    "gaussian_bias",
+    "type_bias",
+    "type_distance_bias",
 }
 
 

@@ -123,7 +123,7 @@ def _exact(matrix: scipy.sparse.csr_array, parts: Components, reader: PairReader
         if nodes.shape[1] > 1:
             reader.read(nodes, _dense(dense_blocks(matrix, parts, nodes)))
     for nodes in large_components(parts, max_nodes=DENSE_NODES):
-        pairs = reader.pairs_of(parts.label[nodes[0]])
+        pairs = reader.pairs_of(int(parts.label[nodes[0]]))
         senders, receivers = parts.rank[reader.senders[pairs]], parts.rank[reader.receivers[pairs]]
         reader.values[pairs] = _sparse(matrix[nodes][:, nodes], senders, receivers)
 
@@ -148,7 +148,7 @@ def _sparse(matrix: scipy.sparse.csr_array, senders: np.ndarray, receivers: np.n
 
     The last node is the ground: its row and column of X are zero.
     """
-    size = matrix.shape[0]
+    size = len(matrix.indptr) - 1
     factor = scipy.sparse.linalg.splu(
         laplacian(matrix)[:-1, :-1].tocsc(),
         permc_spec="MMD_AT_PLUS_A",
@@ -187,7 +187,7 @@ def _projected(
     edge, root = np.arange(upper.nnz), np.sqrt(upper.data)
     incidence = scipy.sparse.csr_array(  # Bᵀ W^{1/2}
         (np.concatenate([root, -root]), (np.concatenate(upper.coords), np.tile(edge, 2))),
-        shape=(matrix.shape[0], upper.nnz),
+        shape=(len(matrix.indptr) - 1, upper.nnz),
     )
     total = np.zeros(len(senders))
     for start in range(0, num_projections, COLUMNS_AT_ONCE):
