@@ -43,6 +43,14 @@ NEED_SOURCE = {
     "degree_encoding",
     "electrostatic",
     "hitting_times",
+    "shortest_path_distances",
+    "edge_features_on_paths",
+    "extend_to_virtual_nodes",
+    "effective_resistance",
+    "path_bias",
+    "gaussian_bias",
+    "type_bias",
+    "type_distance_bias",
 }
 
 

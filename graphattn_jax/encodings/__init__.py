@@ -7,20 +7,66 @@ learned encoders are jitted functions. Node encodings are `[N, K]`, pair encodin
 
 from graphattn_jax.encodings._common_neighbours import common_neighbours
 from graphattn_jax.encodings._degree_encoding import degree_encoding
+from graphattn_jax.encodings._edge_paths import edge_features_on_paths
+from graphattn_jax.encodings._effective_resistance import effective_resistance
 from graphattn_jax.encodings._electrostatic import electrostatic
+from graphattn_jax.encodings._gaussian_bias import (
+    GaussianBiasParams,
+    gaussian_bias,
+    init_gaussian_bias,
+)
 from graphattn_jax.encodings._hitting_times import hitting_times
+from graphattn_jax.encodings._path_bias import PathBiasParams, init_path_bias, path_bias
+from graphattn_jax.encodings._per_type_degree import per_type_degree
 from graphattn_jax.encodings._precompute import precompute
 from graphattn_jax.encodings._rrwp import rrwp
 from graphattn_jax.encodings._rwse import rwse
+from graphattn_jax.encodings._shortest_path import (
+    DistanceBuckets,
+    distance_buckets,
+    shortest_path_distances,
+)
 from graphattn_jax.encodings._triangle_counts import triangle_counts
+from graphattn_jax.encodings._type_bias import (
+    TypeBiasParams,
+    TypeFactors,
+    init_type_bias,
+    type_bias,
+)
+from graphattn_jax.encodings._type_distance_bias import (
+    TypeDistanceBiasParams,
+    init_type_distance_bias,
+    type_distance_bias,
+)
+from graphattn_jax.encodings._virtual_pairs import extend_to_virtual_nodes
 
 __all__ = [
+    "DistanceBuckets",
+    "GaussianBiasParams",
+    "PathBiasParams",
+    "TypeBiasParams",
+    "TypeDistanceBiasParams",
+    "TypeFactors",
     "common_neighbours",
     "degree_encoding",
+    "distance_buckets",
+    "edge_features_on_paths",
+    "effective_resistance",
     "electrostatic",
+    "extend_to_virtual_nodes",
+    "gaussian_bias",
     "hitting_times",
+    "init_gaussian_bias",
+    "init_path_bias",
+    "init_type_bias",
+    "init_type_distance_bias",
+    "path_bias",
+    "per_type_degree",
     "precompute",
     "rrwp",
     "rwse",
+    "shortest_path_distances",
     "triangle_counts",
+    "type_bias",
+    "type_distance_bias",
 ]

@@ -51,7 +51,7 @@ class PairReader:
     ) -> None:
         """`values` `[E, ...]`: what pairs across components and padding keep."""
         self.values = values
-        self._parts, self._senders, self._receivers = parts, senders, receivers
+        self._parts, self.senders, self.receivers = parts, senders, receivers
         inside = np.flatnonzero(real & (parts.label[senders] == parts.label[receivers]))
         label = parts.label[receivers[inside]]
         order = np.argsort(label, kind="stable")
@@ -79,3 +79,4 @@ class PairReader:
         """Take the values of all pairs inside the components whose node ids are `nodes` `[B, n]`."""
         pairs, places = self.locate(nodes)
         self.values[pairs] = blocks[places]
+        self.values[pairs] = blocks[block, rank[self.receivers[pairs]], rank[self.senders[pairs]]]
