@@ -73,10 +73,9 @@ class PairReader:
         within = np.arange(len(block)) - np.repeat(np.cumsum(count) - count, count)
         pairs = self._pairs[self._start[labels][block] + within]
         rank = self._parts.rank
-        return pairs, (block, rank[self._receivers[pairs]], rank[self._senders[pairs]])
+        return pairs, (block, rank[self.receivers[pairs]], rank[self.senders[pairs]])
 
     def read(self, nodes: np.ndarray, blocks: np.ndarray) -> None:
         """Take the values of all pairs inside the components whose node ids are `nodes` `[B, n]`."""
         pairs, places = self.locate(nodes)
         self.values[pairs] = blocks[places]
-        self.values[pairs] = blocks[block, rank[self.receivers[pairs]], rank[self.senders[pairs]]]
