@@ -8,6 +8,7 @@ import pytest
 
 PACKAGES = (
     "attention",
+    "chem",
     "data",
     "diagnostics",
     "encodings",
@@ -38,6 +39,10 @@ NEED_SOURCE = {
     "graph_norm",
     "plain_network",
     "residual_network",
+    "load_csl",
+    "from_smiles",
+    "from_smiles_list",
+    "murcko_scaffolds",
 }
 
 
