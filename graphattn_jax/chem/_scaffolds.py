@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from graphattn_jax.chem._rdkit import check_smiles, import_chem
+from graphattn_jax.chem._rdkit import check_smiles, import_chem, parse
 
 
 def murcko_scaffolds(smiles: Sequence[str], *, chirality: bool = False) -> list[str]:
@@ -15,7 +16,8 @@ def murcko_scaffolds(smiles: Sequence[str], *, chirality: bool = False) -> list[
       chirality: keep stereo centres, so that mirror images are different scaffolds.
 
     Returns:
-      G canonical SMILES; `""` for a molecule without rings, and for a text RDKit refuses.
+      G canonical SMILES; `""` for a molecule without rings, and for a text that is no molecule.
+      Unusual valences are taken.
 
     Raises:
       ValueError: `smiles` are not strings.
@@ -33,14 +35,19 @@ def murcko_scaffolds(smiles: Sequence[str], *, chirality: bool = False) -> list[
     """
     check_smiles(smiles)
     chem = import_chem("murcko_scaffolds")
-    from rdkit.Chem.Scaffolds import MurckoScaffold
     from rdkit.rdBase import BlockLogs
 
     with BlockLogs():
-        molecules = [chem.MolFromSmiles(text) for text in smiles]
+        molecules = [parse(chem, text, strict_valence=False) for text in smiles]
         return [
-            ""
-            if molecule is None
-            else MurckoScaffold.MurckoScaffoldSmiles(mol=molecule, includeChirality=chirality)
+            "" if molecule is None else _scaffold(chem, molecule, chirality)
             for molecule in molecules
         ]
+
+
+def _scaffold(chem: Any, molecule: Any, chirality: bool) -> str:
+    scaffold = chem.MurckoDecompose(molecule)
+    scaffold.ClearComputedProps()
+    scaffold.UpdatePropertyCache(strict=False)
+    chem.GetSymmSSSR(scaffold)
+    return chem.MolToSmiles(scaffold, isomericSmiles=chirality)

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from graphattn_jax import _checks
+from graphattn_jax.data._dataset import Split
 from graphattn_jax.graphs import GraphsTuple, num_graphs, num_nodes, take
 
 Task = Literal["classification", "regression", "multilabel"]
@@ -26,11 +27,20 @@ class GraphSplit(NamedTuple):
       >>> import graphattn_jax as ga
       >>> ga.data.load_csl().splits[0].test[:6].tolist()
       [0, 1, 2, 15, 16, 17]
+      >>> import numpy as np
+      >>> masks, *_ = ga.data.random_splits(np.zeros(10, int), fractions=(0.8, 0.1, 0.1))
+      >>> [len(ids) for ids in ga.data.GraphSplit.from_masks(masks)]
+      [8, 1, 1]
     """
 
     train: np.ndarray
     val: np.ndarray
     test: np.ndarray
+
+    @classmethod
+    def from_masks(cls, masks: Split) -> GraphSplit:
+        """The ids of a split by masks, such as of `random_splits`."""
+        return cls(*(np.flatnonzero(mask).astype(np.int32) for mask in masks))
 
 
 class GraphDataset(NamedTuple):
