@@ -1,7 +1,7 @@
 """Graph attention for JAX: pure functions on jraph `GraphsTuple`s and explicit parameter pytrees.
 
 The sub-packages load on first use: `ga.graphs`, `ga.attention`, `ga.ops`, `ga.nn`, `ga.models`,
-`ga.diagnostics`, `ga.data`, `ga.training`, `ga.testing`.
+`ga.diagnostics`, `ga.chem`, `ga.data`, `ga.training`, `ga.testing`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 __all__ = [
     "__version__",
     "attention",
+    "chem",
     "data",
     "diagnostics",
     "encodings",
@@ -28,6 +29,7 @@ __all__ = [
 if TYPE_CHECKING:
     from graphattn_jax import (
         attention,
+        chem,
         data,
         diagnostics,
         encodings,

@@ -8,6 +8,7 @@ import pytest
 
 PACKAGES = (
     "attention",
+    "chem",
     "data",
     "diagnostics",
     "encodings",
@@ -51,6 +52,10 @@ NEED_SOURCE = {
     "gaussian_bias",
     "type_bias",
     "type_distance_bias",
+    "load_csl",
+    "from_smiles",
+    "from_smiles_list",
+    "murcko_scaffolds",
 }
 
 

@@ -17,6 +17,7 @@ LAYER = {
     "graphs": 2,
     "nn": 2,
     "encodings": 3,
+    "chem": 3,
     "attention": 3,
     "diagnostics": 3,
     "models": 4,

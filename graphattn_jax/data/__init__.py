@@ -6,22 +6,37 @@ no network. Nothing is downloaded at import.
 """
 
 from graphattn_jax.data._coauthor import load_coauthor
+from graphattn_jax.data._csl import load_csl
 from graphattn_jax.data._dataset import NodeDataset, Split
 from graphattn_jax.data._digits import load_digits
+from graphattn_jax.data._freewilson import load_freewilson
+from graphattn_jax.data._graph_dataset import GraphDataset, GraphSplit
 from graphattn_jax.data._heterophilous import load_heterophilous
 from graphattn_jax.data._load import load
+from graphattn_jax.data._moleculenet import load_moleculenet
 from graphattn_jax.data._planetoid import load_planetoid
+from graphattn_jax.data._scaffold_split import scaffold_split
 from graphattn_jax.data._splits import random_splits, row_normalize, standardize
+from graphattn_jax.data._tu import load_tu
+from graphattn_jax.data._zinc import load_zinc
 
 __all__ = [
+    "GraphDataset",
+    "GraphSplit",
     "NodeDataset",
     "Split",
     "load",
     "load_coauthor",
+    "load_csl",
     "load_digits",
+    "load_freewilson",
     "load_heterophilous",
+    "load_moleculenet",
     "load_planetoid",
+    "load_tu",
+    "load_zinc",
     "random_splits",
     "row_normalize",
+    "scaffold_split",
     "standardize",
 ]

@@ -18,9 +18,30 @@ def find_local(*filenames: str, root: str | os.PathLike | None) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
+_BELOW = (
+    *("", "node", "node/planetoid_raw", "graph", "graph/moleculenet", "graph/tu", "graph/zinc"),
+    *("typed", "typed/wordnet"),
+)
+
+
 def _local_folders(root: str | os.PathLike | None) -> list[Path]:
     roots = [Path(r) for r in (root, os.environ.get(DATA_VARIABLE)) if r]
-    return [r / below for r in roots for below in ("", "node", "node/planetoid_raw")]
+    return [r / below for r in roots for below in _BELOW]
+
+
+def require_local(filename: str, *, content: str, root: str | os.PathLike | None) -> Path:
+    """The path of a file that has no public home in this form.
+
+    Raises:
+      FileNotFoundError: no local folder has it; the message says what it has to contain.
+    """
+    path = find_local(filename, root=root)
+    if path is None:
+        raise FileNotFoundError(
+            f"{filename} is in none of the local folders, and nobody publishes it in this form. "
+            f"It holds {content}. {_how_to_provide(filename, root)}"
+        )
+    return path
 
 
 def fetch(filename: str, *, root: str | os.PathLike | None) -> Path:
@@ -44,7 +65,7 @@ def fetch(filename: str, *, root: str | os.PathLike | None) -> Path:
     known = source.sha256 or (record.read_text().strip() if record.is_file() else None)
     if not path.is_file():
         try:
-            pooch.retrieve(source.url, known_hash=known, fname=filename, path=cache)
+            pooch.retrieve(source.url, known_hash=known, fname=path.name, path=path.parent)
         except OSError as error:
             raise FileNotFoundError(
                 f"{filename} is in none of the local folders and cannot be downloaded from "

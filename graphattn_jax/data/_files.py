@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -41,6 +43,37 @@ def read_npz(path: Path, keys: Sequence[str]) -> dict[str, np.ndarray]:
             return {key: file[key] for key in keys}
     except (OSError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise unreadable(path, error) from error
+
+
+def read_text(path: Path) -> str:
+    """The text of a file, unpacked if its name ends in `.gz`."""
+    try:
+        content = path.read_bytes()
+        return (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
+    except (OSError, ValueError, EOFError, zlib.error) as error:
+        raise unreadable(path, error) from error
+
+
+def read_csv(path: Path, columns: Sequence[str]) -> dict[str, list[str]]:
+    """The named columns of a table with a header line; every row has all of them."""
+    header, *rows = list(csv.reader(read_text(path).splitlines())) or [[]]
+    missing = [name for name in columns if name not in header]
+    if missing:
+        raise unreadable(path, f"it lacks {', '.join(missing)} and has {', '.join(header)}")
+    short = next((i for i, row in enumerate(rows) if len(row) != len(header)), None)
+    if short is not None:
+        raise unreadable(
+            path, f"row {short} has {len(rows[short])} cells for {len(header)} columns"
+        )
+    return {name: [row[header.index(name)] for row in rows] for name in columns}
+
+
+def floats(cells: Sequence[str], name: str, path: Path) -> np.ndarray:
+    """A column of numbers, float32; an empty cell is NaN."""
+    try:
+        return np.array([float(cell) if cell else np.nan for cell in cells], np.float32)
+    except ValueError as error:
+        raise unreadable(path, f"column {name}: {error}") from error
 
 
 def csr_keys(prefix: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ class Source(NamedTuple):
     sha256: str | None
 
 
-# Commits, not branches: the bytes behind these addresses do not change.
+# Commits, where they are known: the bytes behind these addresses do not change.
 _PLANETOID = (
     "https://raw.githubusercontent.com/kimiyoung/planetoid/"
     "af6abf468a772cc055bec88c52e4d6f51b7c37e3/data/"
@@ -19,6 +19,7 @@ _HETEROPHILOUS = (
     "https://raw.githubusercontent.com/yandex-research/heterophilous-graphs/"
     "a431395582e929d88271309716bea4fe24ce6318/data/"
 )
+_DGCNN = "https://raw.githubusercontent.com/muhanzhang/pytorch_DGCNN/master/data/"
 _GNN_BENCHMARK = "https://raw.githubusercontent.com/shchur/gnn-benchmark/master/data/npz/"
 
 SOURCES: dict[str, Source] = {
@@ -70,6 +71,11 @@ SOURCES: dict[str, Source] = {
                 "f06370ffb3116c5de8b7a600005400b2293c025e0ce2f6916d8201a825505ac7"
             ),
             "actor.npz": None,
+        },
+        _DGCNN: {
+            f"{name}/{file}": None
+            for name in ("MUTAG", "NCI1", "PROTEINS")
+            for file in (f"{name}.txt", *(f"10fold_idx/test_idx-{k}.txt" for k in range(1, 11)))
         },
         _GNN_BENCHMARK: {"ms_academic_cs.npz": None, "ms_academic_phy.npz": None},
     }.items()

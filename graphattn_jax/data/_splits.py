@@ -63,7 +63,7 @@ def random_splits(
         groups, num_train, num_val = labels, train_per_class, val_per_class
         _check_counts(labels, num_train, num_val)
     elif fractions is not None and train_per_class is None and val_per_class is None:
-        _check_fractions(fractions)
+        check_fractions(fractions)
         groups = np.zeros_like(labels)
         num_train, num_val = (round(f * len(labels)) for f in fractions[:2])
     else:
@@ -90,7 +90,8 @@ def _check_counts(labels: np.ndarray, train_per_class: int, val_per_class: int) 
         )
 
 
-def _check_fractions(fractions: Sequence[float]) -> None:
+def check_fractions(fractions: Sequence[float]) -> None:
+    """Three shares that sum to 1."""
     if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
         raise ValueError(
             "fractions must be (train, val, test), none negative, with sum 1; "

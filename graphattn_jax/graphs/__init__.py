@@ -35,6 +35,7 @@ from graphattn_jax.graphs._pad import FillRatio, fill_ratio, pad, unpad
 from graphattn_jax.graphs._pyg import from_pyg_data, to_pyg_data
 from graphattn_jax.graphs._self_loops import add_self_loops, has_self_loops, remove_self_loops
 from graphattn_jax.graphs._subgraph import subgraph
+from graphattn_jax.graphs._take import take
 from graphattn_jax.graphs._types import (
     GraphsTuple,
     PaddedGraphsTuple,
@@ -82,6 +83,7 @@ __all__ = [
     "pad",
     "remove_self_loops",
     "subgraph",
+    "take",
     "to_dense",
     "to_networkx",
     "to_pyg_data",

@@ -1,0 +1,17 @@
+"""Molecules as graphs: atoms are nodes, bonds edges in both directions. Needs the extra `chem` (RDKit).
+
+RDKit is imported by the functions that need it, not with this package.
+"""
+
+from graphattn_jax.chem._features import ATOM_SIZES, BOND_SIZES
+from graphattn_jax.chem._scaffolds import murcko_scaffolds
+from graphattn_jax.chem._smiles import Molecules, from_smiles, from_smiles_list
+
+__all__ = [
+    "ATOM_SIZES",
+    "BOND_SIZES",
+    "Molecules",
+    "from_smiles",
+    "from_smiles_list",
+    "murcko_scaffolds",
+]
