@@ -13,7 +13,8 @@
 #
 # Attention over all pairs does not see the graph. Attention over edges does not see further than its layers. Encodings
 # tell a network where a node is (eigenvectors), what its surroundings look like (walks), and how far apart two nodes
-# are (distances). Here they are on graphs from life. Needs the `experiments` extra; runs in a minute, without downloads.
+# are (distances). Here they are on graphs from life. Needs the `experiments` extra; runs in a minute, without
+# downloads.
 
 # %%
 from functools import partial
