@@ -38,6 +38,8 @@ NEED_SOURCE = {
     "graph_norm",
     "plain_network",
     "residual_network",
+    "laplacian",
+    "laplacian_eigenvectors",
 }
 
 

@@ -5,4 +5,7 @@ learned encoders are jitted functions. Node encodings are `[N, K]`, pair encodin
 `pattern` that attends. Always encode the original graph: every function takes it first, and the pattern beside it.
 """
 
-__all__ = []
+from graphattn_jax.encodings._eigenvectors import LaplacianEigenvectors, laplacian_eigenvectors
+from graphattn_jax.encodings._laplacian import laplacian
+
+__all__ = ["LaplacianEigenvectors", "laplacian", "laplacian_eigenvectors"]
