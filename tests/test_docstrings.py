@@ -56,6 +56,8 @@ NEED_SOURCE = {
     "from_smiles",
     "from_smiles_list",
     "murcko_scaffolds",
+    "laplacian",
+    "laplacian_eigenvectors",
 }
 
 

@@ -9,6 +9,7 @@ from graphattn_jax.encodings._common_neighbours import common_neighbours
 from graphattn_jax.encodings._degree_encoding import degree_encoding
 from graphattn_jax.encodings._edge_paths import edge_features_on_paths
 from graphattn_jax.encodings._effective_resistance import effective_resistance
+from graphattn_jax.encodings._eigenvectors import LaplacianEigenvectors, laplacian_eigenvectors
 from graphattn_jax.encodings._electrostatic import electrostatic
 from graphattn_jax.encodings._gaussian_bias import (
     GaussianBiasParams,
@@ -16,6 +17,7 @@ from graphattn_jax.encodings._gaussian_bias import (
     init_gaussian_bias,
 )
 from graphattn_jax.encodings._hitting_times import hitting_times
+from graphattn_jax.encodings._laplacian import laplacian
 from graphattn_jax.encodings._path_bias import PathBiasParams, init_path_bias, path_bias
 from graphattn_jax.encodings._per_type_degree import per_type_degree
 from graphattn_jax.encodings._precompute import precompute
@@ -43,6 +45,7 @@ from graphattn_jax.encodings._virtual_pairs import extend_to_virtual_nodes
 __all__ = [
     "DistanceBuckets",
     "GaussianBiasParams",
+    "LaplacianEigenvectors",
     "PathBiasParams",
     "TypeBiasParams",
     "TypeDistanceBiasParams",
@@ -60,6 +63,8 @@ __all__ = [
     "init_path_bias",
     "init_type_bias",
     "init_type_distance_bias",
+    "laplacian",
+    "laplacian_eigenvectors",
     "path_bias",
     "per_type_degree",
     "precompute",

@@ -72,3 +72,18 @@ def dense_blocks(
     blocks = np.zeros((count * size, size), matrix.dtype)
     blocks[row, parts.rank[rows.indices]] = rows.data
     return blocks.reshape(count, size, size)
+
+
+def component_sum(parts: Components, x: np.ndarray) -> np.ndarray:
+    """Sums `[C, ...]` of the rows of each component."""
+    return np.add.reduceat(x[parts.nodes], parts.start[:-1])
+
+
+def component_max(parts: Components, x: np.ndarray) -> np.ndarray:
+    """Largest entries `[C, ...]` over the rows of each component."""
+    return np.maximum.reduceat(x[parts.nodes], parts.start[:-1])
+
+
+def component_min(parts: Components, x: np.ndarray) -> np.ndarray:
+    """Smallest entries `[C, ...]` over the rows of each component."""
+    return np.minimum.reduceat(x[parts.nodes], parts.start[:-1])
