@@ -43,6 +43,11 @@ NEED_SOURCE = {
     "degree_encoding",
     "electrostatic",
     "hitting_times",
+    "rwse_estimate",
+    "random_feature_propagation",
+    "pearl",
+    "lspe",
+    "laplacian_loss",
 }
 
 
