@@ -93,19 +93,23 @@ def divisible(name: str, value: int, by: int, by_name: str) -> None:
         )
 
 
+def typed_key(name: str, key: Any) -> None:
+    """A PRNG key as made by `jax.random.key`."""
+    if not (hasattr(key, "dtype") and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)):
+        raise ValueError(
+            f"{name} must be a typed key from jax.random.key, got {describe(key)}. "
+            "Fix: jax.random.key(seed), or jax.random.wrap_key_data for an old uint32 key."
+        )
+
+
 def dropout(
     rate: float, key: Any, *, rate_name: str = "dropout_rate", key_name: str = "dropout_key"
 ) -> None:
     """A static rate in [0, 1), with a typed key whenever it is positive."""
     if not isinstance(rate, (int, float)) or not 0.0 <= rate < 1.0:
         raise ValueError(f"{rate_name} must be a number in [0, 1), got {rate!r}.")
-    if key is not None and not (
-        hasattr(key, "dtype") and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
-    ):
-        raise ValueError(
-            f"{key_name} must be a typed key from jax.random.key, got {describe(key)}. "
-            "Fix: jax.random.key(seed), or jax.random.wrap_key_data for an old uint32 key."
-        )
+    if key is not None:
+        typed_key(key_name, key)
     if rate > 0.0 and key is None:
         raise ValueError(
             f"{rate_name}={rate} needs {key_name}. Fix: pass a typed key in training, "

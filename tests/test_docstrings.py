@@ -58,6 +58,11 @@ NEED_SOURCE = {
     "murcko_scaffolds",
     "laplacian",
     "laplacian_eigenvectors",
+    "rwse_estimate",
+    "random_feature_propagation",
+    "pearl",
+    "lspe",
+    "laplacian_loss",
 }
 
 

@@ -18,11 +18,16 @@ from graphattn_jax.encodings._gaussian_bias import (
 )
 from graphattn_jax.encodings._hitting_times import hitting_times
 from graphattn_jax.encodings._laplacian import laplacian
+from graphattn_jax.encodings._laplacian_loss import laplacian_loss
+from graphattn_jax.encodings._lspe import LSPEParams, init_lspe, lspe
 from graphattn_jax.encodings._path_bias import PathBiasParams, init_path_bias, path_bias
+from graphattn_jax.encodings._pearl import PEARLParams, init_pearl, pearl
 from graphattn_jax.encodings._per_type_degree import per_type_degree
 from graphattn_jax.encodings._precompute import precompute
+from graphattn_jax.encodings._random_feature_propagation import random_feature_propagation
 from graphattn_jax.encodings._rrwp import rrwp
 from graphattn_jax.encodings._rwse import rwse
+from graphattn_jax.encodings._rwse_estimate import RWSEEstimate, rwse_estimate
 from graphattn_jax.encodings._shortest_path import (
     DistanceBuckets,
     distance_buckets,
@@ -45,8 +50,11 @@ from graphattn_jax.encodings._virtual_pairs import extend_to_virtual_nodes
 __all__ = [
     "DistanceBuckets",
     "GaussianBiasParams",
+    "LSPEParams",
     "LaplacianEigenvectors",
+    "PEARLParams",
     "PathBiasParams",
+    "RWSEEstimate",
     "TypeBiasParams",
     "TypeDistanceBiasParams",
     "TypeFactors",
@@ -60,16 +68,23 @@ __all__ = [
     "gaussian_bias",
     "hitting_times",
     "init_gaussian_bias",
+    "init_lspe",
     "init_path_bias",
+    "init_pearl",
     "init_type_bias",
     "init_type_distance_bias",
     "laplacian",
     "laplacian_eigenvectors",
+    "laplacian_loss",
+    "lspe",
     "path_bias",
+    "pearl",
     "per_type_degree",
     "precompute",
+    "random_feature_propagation",
     "rrwp",
     "rwse",
+    "rwse_estimate",
     "shortest_path_distances",
     "triangle_counts",
     "type_bias",

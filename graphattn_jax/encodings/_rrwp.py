@@ -67,8 +67,7 @@ def rrwp(
       >>> ga.encodings.rrwp(path, 3, pattern=pairs)[:3].tolist()  # the pairs of receiver 0
       [[1.0, 0.0, 0.5], [0.0, 1.0, 0.0], [0.0, 0.0, 0.5]]
 
-    Source: Ma et al., "Graph Inductive Biases in Transformers without Message Passing", ICML 2023, arXiv:2305.17589,
-      section 3.1.
+    Source: Ma et al., "Graph Inductive Biases in Transformers without Message Passing", ICML 2023, arXiv:2305.17589.
     """
     _checks.positive("k", k)
     matrix = adjacency(graph, "rrwp", edge_weight=edge_weight, directed=directed)

@@ -64,7 +64,7 @@ def rwse(
       [[0.0, 0.5, 0.0, 0.5], [0.0, 1.0, 0.0, 1.0], [0.0, 0.5, 0.0, 0.5]]
 
     Source: Dwivedi et al., "Graph Neural Networks with Learnable Structural and Positional Representations", ICLR 2022,
-      arXiv:2110.07875, section 3.2.
+      arXiv:2110.07875, the RWPE.
     """
     _checks.positive("k", k)
     matrix = adjacency(graph, "rwse", edge_weight=edge_weight, directed=directed)
