@@ -139,7 +139,8 @@ def _dense(weights: np.ndarray) -> np.ndarray:
     loaded[:, np.arange(size), np.arange(size)] += degree
     inverse = np.linalg.inv(loaded)
     diagonal = np.diagonal(inverse, axis1=1, axis2=2)
-    resistance = diagonal[:, :, None] + diagonal[:, None, :] - inverse - inverse.swapaxes(1, 2)
+    both = inverse + inverse.swapaxes(1, 2)
+    resistance = diagonal[:, :, None] + diagonal[:, None, :] - both
     return np.maximum(resistance, 0.0)
 
 
@@ -155,6 +156,7 @@ def _sparse(matrix: scipy.sparse.csr_array, senders: np.ndarray, receivers: np.n
         diag_pivot_thresh=0.0,
         options={"SymmetricMode": True},
     )
+    senders, receivers = np.minimum(senders, receivers), np.maximum(senders, receivers)
     order = np.argsort(receivers, kind="stable")
     ordered = receivers[order]
     nodes = np.union1d(senders, receivers)

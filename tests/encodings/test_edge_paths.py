@@ -15,21 +15,24 @@ def random_tree(seed, nodes=30):
 
 
 def check(graph, pattern, max_distance, **options):
-    """Each row is a path from the receiver back to the sender, of the length of the distance."""
+    """Each row is the path from the receiver back to the sender that takes the first edges."""
+    pairs = ga.graphs.all_pairs(graph)
+    n = ga.graphs.num_nodes(graph)
+    far = shortest_path_distances(graph, max_distance, pattern=pairs, **options).reshape(n, n)
     hops = shortest_path_distances(graph, max_distance, pattern=pattern, **options)
     paths = edge_features_on_paths(graph, max_distance, pattern=pattern, **options)
     assert paths.shape == (len(hops), max_distance)
     length = np.where(hops <= max_distance, hops, 0)
     np.testing.assert_array_equal((paths >= 0).sum(1), length)
-    for sender, receiver, n, path in zip(
-        pattern.senders, pattern.receivers, length, paths, strict=True
-    ):
-        node = receiver
-        for edge in path[:n]:
-            assert graph.receivers[edge] == node
+    ends = zip(pattern.senders, pattern.receivers, length, paths, strict=True)
+    for sender, node, left, path in ends:
+        for edge in path[:left]:
+            into = np.flatnonzero(graph.receivers == node)
+            left = left - 1
+            nearer = [e for e in into if far[graph.senders[e], sender] == left]
+            assert edge == nearer[0]
             node = graph.senders[edge]
-        assert n == 0 or node == sender
-    return paths
+        assert node == sender or not (path >= 0).any()
 
 
 @pytest.mark.parametrize("max_distance", [1, 3, 8])
@@ -86,6 +89,16 @@ def test_in_trees_neither_the_order_of_edges_nor_the_direction_matters():
     reverse = ga.ops.reverse_edges(graph.senders, graph.receivers)
     for there, back in zip(paths, paths.reshape(30, 30, 30).swapaxes(0, 1).reshape(900, 30)):
         np.testing.assert_array_equal(there[there >= 0], np.asarray(reverse)[back[back >= 0]][::-1])
+
+
+def test_padding_and_virtual_nodes_have_no_path():
+    graph = random_tree(5, nodes=4)
+    budget = ga.graphs.Budget(n_node=6, n_edge=9, n_graph=2)
+    paths = edge_features_on_paths(graph, 2)
+    padded = edge_features_on_paths(ga.graphs.pad(graph, budget), 2)
+    np.testing.assert_array_equal(padded, np.vstack([paths, np.full((3, 2), -1)]))
+    grown = ga.encodings.extend_to_virtual_nodes(paths, graph, -1)
+    np.testing.assert_array_equal(grown, np.vstack([paths, np.full((8, 2), -1)]))
 
 
 def test_duplicates_give_the_first_and_loops_nothing():

@@ -41,6 +41,7 @@ def test_is_the_pseudo_inverse(exact, num_edges):
     assert got.dtype == np.float32
     np.testing.assert_allclose(got, reference(graph), rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(np.diag(got), 0)
+    np.testing.assert_array_equal(got, got.T)
 
 
 def test_weights_are_conductances(exact):
