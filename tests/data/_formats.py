@@ -1,5 +1,6 @@
 """Writers of tiny files in the published formats."""
 
+import gzip
 import pickle
 import struct
 from typing import ClassVar
@@ -70,3 +71,42 @@ def csr_arrays(prefix, matrix):
         f"{prefix}_indptr": matrix.indptr,
         f"{prefix}_shape": np.array(matrix.shape),
     }
+
+
+TU_TEXT = """\
+3
+3 1
+5 2 1 2
+7 1 0
+5 1 0
+2 -1
+7 1 1
+9 1 0
+1 1
+5 0
+"""
+
+
+def write_tu(root, name="MUTAG", text=TU_TEXT, *, packed=False):
+    """Three graphs (a path, an edge, a single node), tags 5, 7, 9, and folds that test graph k mod 3."""
+    folder = root / name
+    (folder / "10fold_idx").mkdir(parents=True, exist_ok=True)
+    if packed:
+        (folder / f"{name}.txt.gz").write_bytes(gzip.compress(text.encode()))
+    else:
+        (folder / f"{name}.txt").write_text(text)
+    for k in range(1, 11):
+        (folder / "10fold_idx" / f"test_idx-{k}.txt").write_text(f"{k % 3}\n")
+
+
+def write_csv(path, header, *rows):
+    """A packed table."""
+    lines = [",".join(str(cell) for cell in row) for row in (header, *rows)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress("\n".join(lines).encode() + b"\n"))
+
+
+def write_splits(path, names, **changes):
+    """Ten molecules in parts of 6, 2 and 2, once per name."""
+    parts = {"train": np.arange(6), "valid": np.array([6, 7]), "test": np.array([9, 8])}
+    np.savez(path, **{f"{n}_{p}": ids for n in names for p, ids in parts.items()} | changes)
