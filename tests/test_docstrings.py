@@ -43,6 +43,13 @@ NEED_SOURCE = {
     "from_smiles",
     "from_smiles_list",
     "murcko_scaffolds",
+    "scaffold_split",
+    "load_tu",
+    "load_zinc",
+    "load_moleculenet",
+    "load_freewilson",
+    "load_wordnet",
+    "load_amsterdam_museum",
 }
 
 
