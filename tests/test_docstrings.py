@@ -63,6 +63,13 @@ NEED_SOURCE = {
     "pearl",
     "lspe",
     "laplacian_loss",
+    "scaffold_split",
+    "load_tu",
+    "load_zinc",
+    "load_moleculenet",
+    "load_freewilson",
+    "load_wordnet",
+    "load_amsterdam_museum",
 }
 
 

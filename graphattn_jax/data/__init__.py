@@ -1,10 +1,11 @@
-"""Node-classification data sets as numpy-backed graphs with their published splits.
+"""Data sets as numpy-backed graphs: one graph with labelled nodes, many labelled graphs, typed graphs.
 
 `load` finds a set by name. Files come from a local folder first (`root`, then `GRAPHATTN_DATA`),
-else from their public homes, checked by sha256 and cached in `GRAPHATTN_CACHE`; `load_digits` needs
-no network. Nothing is downloaded at import.
+else from their public homes, checked by sha256 and cached in `GRAPHATTN_CACHE`; `load_digits`,
+`load_csl` and `load_freewilson` need no network. Nothing is downloaded at import.
 """
 
+from graphattn_jax.data._amsterdam_museum import load_amsterdam_museum
 from graphattn_jax.data._coauthor import load_coauthor
 from graphattn_jax.data._csl import load_csl
 from graphattn_jax.data._dataset import NodeDataset, Split
@@ -18,6 +19,8 @@ from graphattn_jax.data._planetoid import load_planetoid
 from graphattn_jax.data._scaffold_split import scaffold_split
 from graphattn_jax.data._splits import random_splits, row_normalize, standardize
 from graphattn_jax.data._tu import load_tu
+from graphattn_jax.data._typed_dataset import TypedNodeDataset
+from graphattn_jax.data._wordnet import load_wordnet
 from graphattn_jax.data._zinc import load_zinc
 
 __all__ = [
@@ -25,7 +28,9 @@ __all__ = [
     "GraphSplit",
     "NodeDataset",
     "Split",
+    "TypedNodeDataset",
     "load",
+    "load_amsterdam_museum",
     "load_coauthor",
     "load_csl",
     "load_digits",
@@ -34,6 +39,7 @@ __all__ = [
     "load_moleculenet",
     "load_planetoid",
     "load_tu",
+    "load_wordnet",
     "load_zinc",
     "random_splits",
     "row_normalize",

@@ -6,36 +6,59 @@ import os
 from functools import partial
 
 from graphattn_jax import _checks
-from graphattn_jax.data import _coauthor, _heterophilous, _planetoid
+from graphattn_jax.data import _coauthor, _heterophilous, _moleculenet, _planetoid, _tu
+from graphattn_jax.data._amsterdam_museum import load_amsterdam_museum
+from graphattn_jax.data._csl import load_csl
 from graphattn_jax.data._dataset import NodeDataset
 from graphattn_jax.data._digits import load_digits
+from graphattn_jax.data._freewilson import load_freewilson
+from graphattn_jax.data._graph_dataset import GraphDataset
+from graphattn_jax.data._typed_dataset import TypedNodeDataset
+from graphattn_jax.data._wordnet import load_wordnet
+from graphattn_jax.data._zinc import load_zinc
 
 _LOADERS = {
     "digits": lambda root: load_digits(),
     **{n: partial(_planetoid.load_planetoid, n) for n in _planetoid.NAMES},
     **{n: partial(_heterophilous.load_heterophilous, n) for n in _heterophilous.NAMES},
     **{f"coauthor-{n}": partial(_coauthor.load_coauthor, n) for n in _coauthor.NAMES},
+    "csl": lambda root: load_csl(),
+    "freewilson": lambda root: load_freewilson(),
+    **{n: partial(_tu.load_tu, n) for n in _tu.NAMES},
+    "zinc": load_zinc,
+    **{n: partial(_moleculenet.load_moleculenet, n) for n in _moleculenet.NAMES},
+    "wordnet": load_wordnet,
+    "amsterdam-museum": load_amsterdam_museum,
 }
 
 
-def load(name: str, *, root: str | os.PathLike | None = None) -> NodeDataset:
+def load(
+    name: str, *, root: str | os.PathLike | None = None
+) -> NodeDataset | GraphDataset | TypedNodeDataset:
     """A data set by name, as its own loader gives it with default arguments.
 
+    Names of one graph with labelled nodes: `"digits"`; `"cora"`, `"citeseer"`, `"pubmed"`;
+    `"roman-empire"`, `"amazon-ratings"`, `"minesweeper"`, `"tolokers"`, `"questions"`,
+    `"chameleon-filtered"`, `"squirrel-filtered"`, `"actor"`; `"coauthor-cs"`, `"coauthor-physics"`.
+    Many labelled graphs: `"csl"`; `"mutag"`, `"proteins"`, `"nci1"`; and molecules, which need
+    RDKit: `"freewilson"`, `"zinc"`, `"esol"`, `"freesolv"`, `"bbbp"`, `"tox21"`, `"hiv"`. Typed graphs:
+    `"wordnet"`, `"amsterdam-museum"`.
+
     Args:
-      name: `"digits"` (no network needed); `"cora"`, `"citeseer"`, `"pubmed"`; `"roman-empire"`,
-        `"amazon-ratings"`, `"minesweeper"`, `"tolokers"`, `"questions"`, `"chameleon-filtered"`,
-        `"squirrel-filtered"`, `"actor"`; `"coauthor-cs"`, `"coauthor-physics"`.
+      name: one of the names above.
       root: a folder with the files. None = the one named by `GRAPHATTN_DATA`, then the cache, then
-        a download. The digits have no file and ignore it.
+        a download, for sets that have a public home. `"digits"`, `"csl"` and `"freewilson"` have no
+        file and ignore it.
 
     Returns:
-      A `NodeDataset`.
+      A `NodeDataset`, `GraphDataset` or `TypedNodeDataset`.
 
     Raises:
       ValueError: unknown name, or a corrupted file.
       FileNotFoundError: a file is neither in a local folder nor can be downloaded.
+      ImportError: an optional package is not installed; the message says which.
 
-    Cost: that of `load_digits`, `load_planetoid`, `load_heterophilous` or `load_coauthor`.
+    Cost: that of the set's own loader.
 
     Example:
       >>> import graphattn_jax as ga

@@ -59,7 +59,7 @@ def load_zinc(*, root: str | os.PathLike | None = None) -> GraphDataset:
     split = np.array(table["split"], dtype=str)
     unknown = np.flatnonzero(~np.isin(split, _PARTS))
     if unknown.size:
-        raise unreadable(path, f"row {unknown[0]} has split {split[unknown[0]]!r}")
+        raise unreadable(path, f"row {unknown[0]} has split {table['split'][unknown[0]]!r}")
     try:
         graphs = from_smiles_list(table["smiles"], features="zinc").graphs
     except ValueError as error:

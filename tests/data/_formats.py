@@ -1,5 +1,6 @@
 """Writers of tiny files in the published formats."""
 
+import gzip
 import pickle
 import struct
 from typing import ClassVar
@@ -70,3 +71,78 @@ def csr_arrays(prefix, matrix):
         f"{prefix}_indptr": matrix.indptr,
         f"{prefix}_shape": np.array(matrix.shape),
     }
+
+
+TU_TEXT = """\
+3
+3 1
+5 2 1 2
+7 1 0
+5 1 0
+2 -1
+7 1 1
+9 1 0
+1 1
+5 0
+"""
+
+
+def write_tu(root, name="MUTAG", text=TU_TEXT, *, packed=False):
+    """Three graphs (a path, an edge, a single node), tags 5, 7, 9, and folds that test graph k mod 3."""
+    folder = root / name
+    (folder / "10fold_idx").mkdir(parents=True, exist_ok=True)
+    if packed:
+        (folder / f"{name}.txt.gz").write_bytes(gzip.compress(text.encode()))
+    else:
+        (folder / f"{name}.txt").write_text(text)
+    for k in range(1, 11):
+        (folder / "10fold_idx" / f"test_idx-{k}.txt").write_text(f"{k % 3}\n")
+
+
+def write_csv(path, header, *rows):
+    """A packed table."""
+    lines = [",".join(str(cell) for cell in row) for row in (header, *rows)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress("\n".join(lines).encode() + b"\n"))
+
+
+def write_splits(path, names, **changes):
+    """Ten molecules in parts of 6, 2 and 2, once per name."""
+    parts = {"train": np.arange(6), "valid": np.array([6, 7]), "test": np.array([9, 8])}
+    np.savez(path, **{f"{n}_{p}": ids for n in names for p, ids in parts.items()} | changes)
+
+
+def write_wordnet(
+    root, glosses=("a dog", "a big dog", "to run", "large", "huge", "fast"), **changes
+):
+    """Six synsets: two nouns, a verb, an adjective, a satellite of it and an adverb."""
+    arrays = {
+        "edges": np.array([[0, 1], [1, 0], [2, 0], [3, 4], [4, 3]], np.int32),
+        "edge_type": np.array([1, 0, 2, 3, 3], np.int8),
+        "edge_type_symbols": np.array(["@", "~", "+", "&"]),
+        "node_pos": np.array([0, 0, 1, 2, 3, 4], np.int8),
+        "labels": np.array([5, 5, 38, 0, 0, 2], np.int8),
+    } | changes
+    np.savez(root / "wordnet30.npz", **arrays)
+    lines = [
+        f"{i:08d} {label:02d} n 01 word 0 000 | {gloss}  "
+        for i, (label, gloss) in enumerate(zip([5, 5, 38, 0, 0, 2], glosses, strict=True))
+    ]
+    parts = {"noun": lines[:2], "verb": lines[2:3], "adj": lines[3:5], "adv": lines[5:]}
+    for name, part in parts.items():
+        text = "\n".join(["  1 This is the licence | of it", *part]) + "\n"
+        (root / f"data.{name}.gz").write_bytes(gzip.compress(text.encode()))
+
+
+def write_am(path, **changes):
+    """Three facts of two objects (nodes 2 and 3) and three more labelled nodes."""
+    arrays = {
+        "src": np.array([2, 3, 3], np.int32),
+        "rel": np.array([1, 0, 1], np.int8),
+        "dst": np.array([0, 6, 1], np.int32),
+        "training": np.array([[2, 1]], np.int32),
+        "validation": np.array([[3, 0]], np.int32),
+        "testing": np.array([[4, 2]], np.int32),
+        "meta_testing": np.array([[5, 1]], np.int32),
+    } | changes
+    np.savez(path, **arrays)

@@ -43,7 +43,7 @@ def online(tmp_path, monkeypatch):
     return asked
 
 
-@pytest.mark.parametrize("below", ["", "node", "node/planetoid_raw"])
+@pytest.mark.parametrize("below", ["", "node", "node/planetoid_raw", "graph", "typed/wordnet"])
 def test_local_folders(cache, tmp_path, below, offline, monkeypatch):
     folder = tmp_path / "mine" / below
     folder.mkdir(parents=True)

@@ -1,5 +1,5 @@
 import pytest
-from _formats import write_heterophilous
+from _formats import write_am, write_heterophilous, write_tu
 
 import graphattn_jax as ga
 
@@ -16,9 +16,28 @@ def test_loads_by_name(tmp_path):
     assert len(data.splits) == 2
 
 
+def test_loads_each_kind_by_name(tmp_path, monkeypatch):
+    monkeypatch.delenv("GRAPHATTN_DATA", raising=False)
+    write_tu(tmp_path, "NCI1")
+    assert type(ga.data.load("nci1", root=tmp_path)) is ga.data.GraphDataset
+    assert type(ga.data.load("csl", root=tmp_path)) is ga.data.GraphDataset
+    write_am(tmp_path / "am.npz")
+    assert type(ga.data.load("amsterdam-museum", root=tmp_path)) is ga.data.TypedNodeDataset
+    with pytest.raises(FileNotFoundError, match=r"wordnet30\.npz"):
+        ga.data.load("wordnet", root=tmp_path / "elsewhere")
+
+
+def test_a_set_is_called_what_it_is_loaded_by(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRAPHATTN_DATA", str(tmp_path))
+    write_tu(tmp_path, "MUTAG")
+    write_am(tmp_path / "am.npz")
+    for name in ("mutag", "csl", "digits", "amsterdam-museum"):
+        assert ga.data.load(name).name == name
+
+
 def test_docstring_lists_every_name():
     from graphattn_jax.data._load import _LOADERS
 
-    assert len(_LOADERS) == 14
+    assert len(_LOADERS) == 27
     for name in _LOADERS:
         assert f'"{name}"' in ga.data.load.__doc__
