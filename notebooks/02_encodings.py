@@ -126,7 +126,7 @@ for axis, probes in zip(axes, (16, 256, 4096), strict=True):
             np.asarray(estimate.standard_error)[:, t - 1],
             fmt="o", ms=3, lw=0.8, color=color, label=f"t = {t}",
         )
-    axis.plot([0, 0.45], [0, 0.45], color="0.6", lw=0.8)
+    axis.plot([0, 0.65], [0, 0.65], color="0.6", lw=0.8)
     axis.set(title=f"{probes} probes", xlabel="exact")
     axis.spines[["top", "right"]].set_visible(False)
 axes[0].set_ylabel("estimated, ± one standard error")
