@@ -74,7 +74,7 @@ def lspe(
       ValueError: shapes that disagree.
 
     Cost: O(N D² + E D).
-    Padding: exact; rows of padding nodes are 0.
+    Padding: rows of padding nodes are 0; what padding holds changes neither values nor gradients.
 
     Example:
       >>> import jax, jax.numpy as jnp, graphattn_jax as ga
@@ -88,7 +88,8 @@ def lspe(
       gate is ours.
     """
     check_rows("positions", positions, graph, layout)
-    positions, s = jnp.asarray(positions), structure(graph, layout)
+    s = structure(graph, layout)
+    positions = jnp.where(s.node_mask[:, None], jnp.asarray(positions), 0)
     if edge_gate is None:
         weight, degree = degrees(s, None)
         gate = (weight / jnp.maximum(degree, 1)[s.receivers])[:, None]

@@ -81,17 +81,17 @@ def rrwp(
             values[pairs, t] = power[places]
     for nodes in large_components(parts, max_nodes=DENSE_NODES):
         pairs = reader.pairs_of(int(parts.label[nodes[0]]))
-        values[pairs] = _pairs_of_band(band(step, nodes), receivers[pairs], senders[pairs], k)
+        part = band(step, parts, nodes)
+        position = np.empty(len(nodes), np.int64)
+        position[parts.rank[part.nodes]] = np.arange(len(nodes))
+        row, column = (position[parts.rank[ids[pairs]]] for ids in (receivers, senders))
+        values[pairs] = _entries(part, row, column, k)
     return values
 
 
-def _pairs_of_band(part: Band, receivers: np.ndarray, senders: np.ndarray, k: int) -> np.ndarray:
-    """`[pairs, k]` for pairs inside one component, block by block of sender columns."""
-    values = np.zeros((len(senders), k), np.float32)
-    by_id = np.argsort(part.nodes)
-    row, column = (
-        by_id[np.searchsorted(part.nodes, x, sorter=by_id)] for x in (receivers, senders)
-    )
+def _entries(part: Band, row: np.ndarray, column: np.ndarray, k: int) -> np.ndarray:
+    """Entries (row, column) of the powers 0 to k − 1, `[pairs, k]`, block by block of columns."""
+    values = np.zeros((len(row), k), np.float32)
     order = np.argsort(column, kind="stable")
     ascending = column[order]
     for start in range(0, len(part.nodes), COLUMNS):

@@ -76,7 +76,7 @@ def rwse(
         for t, (left, right) in zip(range(k), _halves(powers)):
             values[nodes, t] = np.einsum("bij,bji->bi", left, right)
     for nodes in large_components(parts, max_nodes=DENSE_NODES):
-        part = band(step, nodes)
+        part = band(step, parts, nodes)
         back = part if directed != "keep" else part._replace(matrix=part.matrix.T)
         for start in range(0, len(nodes), COLUMNS):
             columns = part.nodes[start : start + COLUMNS]

@@ -12,6 +12,8 @@ import numpy as np
 import scipy.sparse
 import scipy.sparse.csgraph
 
+from graphattn_jax.encodings._components import Components
+
 DENSE_NODES = 128
 """Components up to this size are computed as dense blocks in stacks."""
 
@@ -56,9 +58,12 @@ class Band(NamedTuple):
     last: np.ndarray
 
 
-def band(matrix: scipy.sparse.csr_array, nodes: np.ndarray) -> Band:
+def band(matrix: scipy.sparse.csr_array, parts: Components, nodes: np.ndarray) -> Band:
     """The component with these node ids in reverse Cuthill-McKee order; dense where that is faster."""
-    inside = matrix[nodes][:, nodes]
+    rows, size = matrix[nodes], len(nodes)
+    inside = scipy.sparse.csr_array(
+        (rows.data, parts.rank[rows.indices], rows.indptr), shape=(size, size)
+    )
     order = scipy.sparse.csgraph.reverse_cuthill_mckee(
         scipy.sparse.csr_array(inside + inside.T), symmetric_mode=True
     )
@@ -66,7 +71,7 @@ def band(matrix: scipy.sparse.csr_array, nodes: np.ndarray) -> Band:
     both = scipy.sparse.csr_array(inside + inside.T)
     first = np.minimum.reduceat(both.indices, both.indptr[:-1])
     last = np.maximum.reduceat(both.indices, both.indptr[:-1])
-    if _DENSE_GAIN * inside.nnz > len(nodes) ** 2:
+    if _DENSE_GAIN * inside.nnz > size**2:
         inside = inside.toarray()
     return Band(nodes[order], inside, first, last)
 

@@ -48,17 +48,20 @@ def test_padding_and_jit_change_neither_values_nor_gradients(gated):
     n, e = ga.graphs.num_nodes(graph), len(graph.senders)
     padded = ga.graphs.pad(graph, ga.graphs.Budget(n + 4, e + 6, 9))
     p = positions_of(graph)
-    p_padded = np.concatenate([p, np.full((4, 4), 7, np.float32)])
+    p_padded = np.concatenate([p, np.full((4, 4), np.nan, np.float32)])
     gate = np.full((e + 6, 2), 0.5, np.float32) if gated else None
+    if gated:
+        gate[e:] = np.nan
 
     def loss(params, graph, p, gate, layout=None):
         return jnp.square(lspe(params, graph, p, edge_gate=gate, layout=layout)).sum()
 
     gradient = jax.jit(jax.grad(loss))
     want = gradient(PARAMS, graph._replace(nodes=p), p, None if gate is None else gate[:e])
-    got = gradient(PARAMS, padded, p_padded, gate, ga.graphs.layout(padded))
-    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want)):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+    for layout in (None, ga.graphs.layout(padded)):
+        got = gradient(PARAMS, padded._replace(nodes=p_padded), p_padded, gate, layout)
+        for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want)):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
     values = lspe(PARAMS, padded, p_padded, edge_gate=gate)
     np.testing.assert_array_equal(values[n:], np.zeros((4, 4)))
     alone = lspe(PARAMS, graph, p, edge_gate=None if gate is None else gate[:e])
