@@ -167,7 +167,6 @@ def _sparse(matrix: scipy.sparse.csr_array, senders: np.ndarray, receivers: np.n
         unit[some, np.arange(len(some))] = 1.0
         columns = np.zeros((size, len(some)))
         columns[:-1] = factor.solve(unit[:-1])
-        columns[:, some == size - 1] = 0.0
         diagonal[some] = columns[some, np.arange(len(some))]
         first, last = np.searchsorted(ordered, [some[0], some[-1] + 1])
         pairs = order[first:last]
