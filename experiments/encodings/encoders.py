@@ -147,7 +147,7 @@ ENCODINGS = {
         large=False,
     ),
     "rwse": Encoding("walks (RWSE)", WALKS, partial(encodings.rwse, k=WALKS)),
-    "electrostatic": Encoding("electrostatic", 7, _electrostatic, large=False),
+    "electrostatic": Encoding("electrostatic", 8, _electrostatic, large=False),
     "random_features": Encoding("random feature propagation", 20, apply=_random_features),
     "pearl": Encoding("PEARL, random", WIDTH, init=_init_pearl, apply=_pearl),
     "distance": Encoding(
@@ -177,7 +177,9 @@ ENCODINGS = {
 
 
 def _cost_estimate(graph):
-    estimate = encodings.rwse_estimate(jax.random.key(0), graph, WALKS, num_probes=64)
+    estimate = encodings.rwse_estimate(
+        jax.random.key(0), graph, WALKS, num_probes=64, exact=encodings.rwse(graph, 3)
+    )
     return estimate.values, np.mean(estimate.standard_error)
 
 
