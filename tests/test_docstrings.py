@@ -44,6 +44,8 @@ NEED_SOURCE = {
     "from_smiles_list",
     "murcko_scaffolds",
     "scaffold_split",
+    "average_precision",
+    "mean_over_tasks",
     "load_tu",
     "load_zinc",
     "load_moleculenet",
