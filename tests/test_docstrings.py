@@ -64,6 +64,8 @@ NEED_SOURCE = {
     "lspe",
     "laplacian_loss",
     "scaffold_split",
+    "average_precision",
+    "mean_over_tasks",
     "load_tu",
     "load_zinc",
     "load_moleculenet",

@@ -23,7 +23,7 @@ def murcko_scaffolds(smiles: Sequence[str], *, chirality: bool = False) -> list[
       ValueError: `smiles` are not strings.
       ImportError: RDKit is not installed.
 
-    Cost: a third of a millisecond per molecule.
+    Cost: a millisecond per molecule.
 
     Example:
       >>> import graphattn_jax as ga

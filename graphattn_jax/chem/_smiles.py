@@ -52,7 +52,7 @@ def from_smiles(
       ValueError: `smiles` is no molecule, or has what the features have no place for.
       ImportError: RDKit is not installed.
 
-    Cost: a fifth of a millisecond for a molecule of 20 atoms.
+    Cost: O(atoms + bonds), below a millisecond for a drug-like molecule.
 
     Example:
       >>> import graphattn_jax as ga
@@ -108,7 +108,7 @@ def from_smiles_list(
         an atom or bond outside of the features, with their positions.
       ImportError: RDKit is not installed.
 
-    Cost: a fifth of a millisecond per molecule of 20 atoms, half of it RDKit's parser.
+    Cost: O(atoms + bonds) with a few calls of RDKit each: ten seconds for 10,000 drug-like molecules.
 
     Example:
       >>> import graphattn_jax as ga

@@ -111,6 +111,6 @@ def load_moleculenet(name: str, *, root: str | os.PathLike | None = None) -> Gra
         splits=[GraphSplit(*(ids[f"{split}_{part}"] for part in _PARTS)) for split in names],
         task="regression" if regression else "multilabel",
         metric="rmse" if regression else "roc_auc",
-        source=path,
+        source=splits_path,  # the table has been checked
         smiles=smiles,
     )

@@ -33,7 +33,7 @@ def scaffold_split(
       ValueError: `smiles` are not strings, or `fractions` are not three that sum to 1.
       ImportError: RDKit is not installed.
 
-    Cost: that of `murcko_scaffolds`, a third of a millisecond per molecule.
+    Cost: that of `murcko_scaffolds`, a millisecond per molecule.
 
     Example:
       >>> import graphattn_jax as ga

@@ -73,7 +73,7 @@ def load_tu(name: str, *, root: str | os.PathLike | None = None) -> GraphDataset
         splits=[GraphSplit(np.setdiff1d(everything, test), none, test) for test in folds],
         task="classification",
         metric="accuracy",
-        source=path,
+        source=path.parent / "10fold_idx",  # the graphs have been checked
     )
 
 
@@ -89,7 +89,9 @@ def _parse(path: Path) -> tuple[GraphsTuple, np.ndarray]:
     numbers = _integers(path)
     lengths = _numbers_per_line(read_text(path))
     starts = np.cumsum(lengths) - lengths
-    num_graphs = int(numbers[0]) if len(lengths) and lengths[0] == 1 else 0
+    if len(lengths) == 0 or lengths[0] != 1 or not 0 < numbers[0] < len(lengths):
+        raise unreadable(path, "the first line must be the number of its graphs")
+    num_graphs = int(numbers[0])
     headers = np.zeros(num_graphs, np.int64)
     line = 1
     for i in range(num_graphs):
@@ -97,7 +99,7 @@ def _parse(path: Path) -> tuple[GraphsTuple, np.ndarray]:
             raise unreadable(path, f"graph {i} must begin with a line 'nodes label'")
         headers[i] = line
         line += 1 + int(numbers[starts[line]])
-    if num_graphs == 0 or line != len(lengths):
+    if line != len(lengths):
         raise unreadable(path, f"{num_graphs} graphs end at line {line} of {len(lengths)}")
     n_node, labels = numbers[starts[headers]], numbers[starts[headers] + 1]
 

@@ -38,7 +38,7 @@ def load_zinc(*, root: str | os.PathLike | None = None) -> GraphDataset:
       FileNotFoundError: the file is in no local folder.
       ImportError: RDKit is not installed.
 
-    Cost: six seconds.
+    Cost: ten seconds.
 
     Example:
       >>> import graphattn_jax as ga

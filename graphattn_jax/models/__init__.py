@@ -1,6 +1,7 @@
 """Whole networks, losses and metrics."""
 
 from graphattn_jax.models._attention_spec import AttentionSpec
+from graphattn_jax.models._average_precision import average_precision
 from graphattn_jax.models._losses import (
     l1_loss,
     l2_loss,
@@ -14,6 +15,7 @@ from graphattn_jax.models._metrics import (
     roc_auc,
     squared_error,
 )
+from graphattn_jax.models._multitask import mean_over_tasks
 from graphattn_jax.models._plain_network import (
     PlainNetworkParams,
     init_plain_network,
@@ -30,12 +32,14 @@ __all__ = [
     "PlainNetworkParams",
     "ResidualNetworkParams",
     "accuracy",
+    "average_precision",
     "init_plain_network",
     "init_residual_network",
     "l1_loss",
     "l2_loss",
     "mean_absolute_error",
     "mean_from_sums",
+    "mean_over_tasks",
     "plain_network",
     "residual_network",
     "roc_auc",

@@ -166,6 +166,26 @@ def roc_auc(scores: ArrayLike, labels: ArrayLike, where: ArrayLike | None = None
     Source: Hanley, McNeil, "The Meaning and Use of the Area under a Receiver Operating
     Characteristic (ROC) Curve", Radiology 143, 1982.
     """
+    scores, positive, negative, defined, xp = two_classes(scores, labels, where)
+    dtype = scores.dtype
+    num_positive, num_negative = xp.sum(positive), xp.sum(negative)
+    # Everything but the negatives sorts behind them, as +inf; the counts are clipped back.
+    negatives = xp.sort(xp.where(negative, scores, xp.inf))
+    below = xp.minimum(xp.searchsorted(negatives, scores, side="left"), num_negative)
+    not_above = xp.minimum(xp.searchsorted(negatives, scores, side="right"), num_negative)
+    # Divided before the sum: the number of pairs overflows int32 and float32's integers.
+    share = (below + not_above).astype(dtype) / xp.maximum(2 * num_negative, 1).astype(dtype)
+    auc = xp.sum(xp.where(positive, share, 0)) / xp.maximum(num_positive, 1).astype(dtype)
+    return xp.where(defined, auc, xp.nan)[()]
+
+
+def two_classes(
+    scores: ArrayLike, labels: ArrayLike, where: ArrayLike | None
+) -> tuple[Any, Any, Any, Any, Any]:
+    """Scores, positive and negative rows of a ranking metric, whether it is defined, and numpy or jnp.
+
+    Host arrays are in float64, and what leaves the metric undefined raises; else all is float32.
+    """
     _checks.shape("scores", scores, (None,))
     _checks.floating("scores", scores)
     _checks.shape("labels", labels, scores.shape)
@@ -174,8 +194,7 @@ def roc_auc(scores: ArrayLike, labels: ArrayLike, where: ArrayLike | None = None
 
     on_host = all(x is None or isinstance(x, np.ndarray) for x in (scores, labels, where))
     xp: Any = np if on_host else jnp
-    dtype = np.float64 if on_host else np.float32
-    scores = xp.asarray(scores).astype(dtype)
+    scores = xp.asarray(scores).astype(np.float64 if on_host else np.float32)
     mask: Any = xp.ones(scores.shape, bool) if where is None else where
     positive = mask & (labels == 1)
     negative = mask & (labels == 0)
@@ -191,16 +210,8 @@ def roc_auc(scores: ArrayLike, labels: ArrayLike, where: ArrayLike | None = None
             f"labels must hold both classes, got {num_positive} positives and {num_negative} "
             "negatives; skip this task or evaluate on more rows",
         )
-
-    # Everything but the negatives sorts behind them, as +inf; the counts are clipped back.
-    negatives = xp.sort(xp.where(negative, scores, xp.inf))
-    below = xp.minimum(xp.searchsorted(negatives, scores, side="left"), num_negative)
-    not_above = xp.minimum(xp.searchsorted(negatives, scores, side="right"), num_negative)
-    # Divided before the sum: the number of pairs overflows int32 and float32's integers.
-    share = (below + not_above).astype(dtype) / xp.maximum(2 * num_negative, 1).astype(dtype)
-    auc = xp.sum(xp.where(positive, share, 0)) / xp.maximum(num_positive, 1).astype(dtype)
     defined = binary & ordered & (num_positive > 0) & (num_negative > 0)
-    return xp.where(defined, auc, xp.nan)[()]
+    return scores, positive, negative, defined, xp
 
 
 def _refuse(bad: Any, message: str) -> None:

@@ -8,7 +8,7 @@ from _folders import data_folder
 from _formats import write_heterophilous
 
 import graphattn_jax as ga
-from graphattn_jax.data._fetch import find_local
+from graphattn_jax.data._fetch import fetch, find_local
 from graphattn_jax.data._sources import SOURCES
 
 
@@ -90,6 +90,14 @@ def test_download_of_unknown_checksum_is_recorded_and_cached(cache, online, monk
     assert online == [SOURCES["actor.npz"].url]
     np.testing.assert_array_equal(first.graph.nodes, second.graph.nodes)
     assert (cache / "actor.npz.sha256").read_text() == pooch.file_hash(cache / "actor.npz")
+
+
+def test_a_file_in_a_folder_is_cached_in_that_folder(cache, online):
+    path = fetch("MUTAG/10fold_idx/test_idx-1.txt", root=None)
+    assert path == cache / "MUTAG/10fold_idx/test_idx-1.txt" and path.is_file()
+    assert path.with_name("test_idx-1.txt.sha256").read_text() == pooch.file_hash(path)
+    assert fetch("MUTAG/10fold_idx/test_idx-1.txt", root=None) == path
+    assert len(online) == 1 and online[0].endswith("/data/MUTAG/10fold_idx/test_idx-1.txt")
 
 
 def test_corrupted_cache_is_named(cache, online):

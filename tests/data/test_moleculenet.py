@@ -60,9 +60,9 @@ def test_many_tasks_with_missing_labels(tmp_path):
         ({"labels": (0, 1) * 4 + (0, "yes")}, r"BBBP.csv.gz .*column p_np: could not convert"),
         (
             {"scaffold122_test": np.array([9, 10])},
-            r"test ids of .*BBBP.csv.gz must lie in \[0, 10\)",
+            r"test ids of .*BBBP/splits.npz must lie in \[0, 10\)",
         ),
-        ({"scaffold122_test": np.array([9, 0])}, "has a graph twice"),
+        ({"scaffold122_test": np.array([9, 0])}, r"a split of .*BBBP/splits.npz has a graph twice"),
         ({"scaffold122_test": np.array([9.0])}, "test ids of .*must be integer ids"),
     ],
 )

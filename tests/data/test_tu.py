@@ -29,7 +29,7 @@ def test_reads_graphs_tags_labels_and_folds(tmp_path, packed):
     [
         ("3\n3 1", "4\n3 1", "graph 3 must begin with a line"),
         ("3\n3 1", "2\n3 1", "2 graphs end at line 8 of 10"),
-        ("3\n3 1", "3 1\n3 1", "0 graphs end"),
+        ("3\n3 1", "3 1\n3 1", "first line must be the number of its graphs"),
         ("3 1\n5 2", "2 1\n5 2", "graph 1 must begin with a line"),
         ("3 1\n5 2", "4 1\n5 2", "must begin with|must be 'tag degree'|graphs end"),
         ("5 2 1 2", "5 3 1 2", "must be 'tag degree' and as many neighbours"),
@@ -37,7 +37,9 @@ def test_reads_graphs_tags_labels_and_folds(tmp_path, packed):
         ("5 2 1 2", "5 2 1 3", "a neighbour is not a node of its graph"),
         ("5 2 1 2", "5 2 1 -1", "a neighbour is not a node of its graph"),
         ("7 1 0", "x 1 0", "invalid literal"),
-        (TU_TEXT, "", "corrupted|end at line"),
+        (TU_TEXT, "", "first line must be"),
+        ("3\n3 1", "-3\n3 1", "first line must be"),
+        ("3\n3 1", "999999999999\n3 1", "first line must be"),
     ],
 )
 def test_wrong_content_names_the_file(tmp_path, old, new, message):
@@ -56,7 +58,7 @@ def test_damaged_archive_and_fold(tmp_path):
         ga.data.load_tu("mutag", root=tmp_path)
     path.write_bytes(whole)
     (tmp_path / "MUTAG/10fold_idx/test_idx-4.txt").write_text("3\n")
-    with pytest.raises(ValueError, match=r"test ids of .*MUTAG.txt.gz must lie in \[0, 3\)"):
+    with pytest.raises(ValueError, match=r"test ids of .*MUTAG/10fold_idx must lie in \[0, 3\)"):
         ga.data.load_tu("mutag", root=tmp_path)
 
 
