@@ -46,7 +46,7 @@ class Options:
             ("--parts", self.parts, ("quality", "cost")),
             ("--tasks", self.tasks, tuple(PROTOCOLS)),
             ("--encodings", self.encodings, tuple(ENCODINGS)),
-            ("--graphs", [g for g in self.graphs if not g.isdigit()], REAL_GRAPHS),
+            ("--graphs", [g for g in self.graphs if not g.isdigit()], tuple(REAL_GRAPHS)),
         ):
             unknown = [v for v in values if v not in valid]
             if unknown:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import networkx as nx
 import numpy as np
@@ -130,10 +130,17 @@ def zinc() -> Task:
     return task._replace(graphs=[g._replace(globals=g.globals.reshape(1, 1)) for g in task.graphs])
 
 
+def undirected(graph: ga.graphs.GraphsTuple) -> ga.graphs.GraphsTuple:
+    """The structure alone: both directions of every edge once, no features, no self-loops."""
+    nodes = ga.graphs.num_nodes(graph)
+    graph = ga.graphs.from_edge_list(graph.senders, graph.receivers, num_nodes=nodes)
+    return ga.graphs.coalesce(ga.graphs.add_reverse_edges(ga.graphs.remove_self_loops(graph)))
+
+
 def wordnet() -> Task:
     """45 lexicographer classes of WordNet's synsets from the graph of their relations and the part of speech."""
-    data: Any = ga.data.load("wordnet")
-    graph = data.graph
-    masks = data.splits[0]
-    folds = (tuple(np.flatnonzero(mask) for mask in masks),)
-    return Task([graph._replace(edges=None)], folds, data.num_classes, "accuracy", data.labels)
+    data = ga.data.load_wordnet(num_features=None)
+    parts_of_speech = np.eye(data.num_node_types, dtype=np.float32)[data.node_types]
+    graph = undirected(data.graph)._replace(nodes=parts_of_speech)
+    folds = tuple(tuple(np.flatnonzero(mask) for mask in split) for split in data.splits)
+    return Task([graph], folds, data.num_classes, "accuracy", data.labels)
