@@ -40,6 +40,11 @@ NEED_SOURCE = {
     "residual_network",
     "laplacian",
     "laplacian_eigenvectors",
+    "flip_signs",
+    "laplace_deepset",
+    "san_encoder",
+    "signnet",
+    "spe",
 }
 
 

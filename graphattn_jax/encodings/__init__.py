@@ -5,7 +5,34 @@ learned encoders are jitted functions. Node encodings are `[N, K]`, pair encodin
 `pattern` that attends. Always encode the original graph: every function takes it first, and the pattern beside it.
 """
 
+from graphattn_jax.encodings._deepset import init_laplace_deepset, laplace_deepset
 from graphattn_jax.encodings._eigenvectors import LaplacianEigenvectors, laplacian_eigenvectors
 from graphattn_jax.encodings._laplacian import laplacian
+from graphattn_jax.encodings._san import (
+    SANEncoderLayerParams,
+    SANEncoderParams,
+    init_san_encoder,
+    san_encoder,
+)
+from graphattn_jax.encodings._signnet import SignNetParams, init_signnet, signnet
+from graphattn_jax.encodings._signs import flip_signs
+from graphattn_jax.encodings._spe import SPEParams, init_spe, spe
 
-__all__ = ["LaplacianEigenvectors", "laplacian", "laplacian_eigenvectors"]
+__all__ = [
+    "LaplacianEigenvectors",
+    "SANEncoderLayerParams",
+    "SANEncoderParams",
+    "SPEParams",
+    "SignNetParams",
+    "flip_signs",
+    "init_laplace_deepset",
+    "init_san_encoder",
+    "init_signnet",
+    "init_spe",
+    "laplace_deepset",
+    "laplacian",
+    "laplacian_eigenvectors",
+    "san_encoder",
+    "signnet",
+    "spe",
+]
