@@ -72,6 +72,11 @@ NEED_SOURCE = {
     "load_freewilson",
     "load_wordnet",
     "load_amsterdam_museum",
+    "flip_signs",
+    "laplace_deepset",
+    "san_encoder",
+    "signnet",
+    "spe",
 }
 
 

@@ -6,6 +6,7 @@ learned encoders are jitted functions. Node encodings are `[N, K]`, pair encodin
 """
 
 from graphattn_jax.encodings._common_neighbours import common_neighbours
+from graphattn_jax.encodings._deepset import init_laplace_deepset, laplace_deepset
 from graphattn_jax.encodings._degree_encoding import degree_encoding
 from graphattn_jax.encodings._edge_paths import edge_features_on_paths
 from graphattn_jax.encodings._effective_resistance import effective_resistance
@@ -28,11 +29,20 @@ from graphattn_jax.encodings._random_feature_propagation import random_feature_p
 from graphattn_jax.encodings._rrwp import rrwp
 from graphattn_jax.encodings._rwse import rwse
 from graphattn_jax.encodings._rwse_estimate import RWSEEstimate, rwse_estimate
+from graphattn_jax.encodings._san import (
+    SANEncoderLayerParams,
+    SANEncoderParams,
+    init_san_encoder,
+    san_encoder,
+)
 from graphattn_jax.encodings._shortest_path import (
     DistanceBuckets,
     distance_buckets,
     shortest_path_distances,
 )
+from graphattn_jax.encodings._signnet import SignNetParams, init_signnet, signnet
+from graphattn_jax.encodings._signs import flip_signs
+from graphattn_jax.encodings._spe import SPEParams, init_spe, spe
 from graphattn_jax.encodings._triangle_counts import triangle_counts
 from graphattn_jax.encodings._type_bias import (
     TypeBiasParams,
@@ -55,6 +65,10 @@ __all__ = [
     "PEARLParams",
     "PathBiasParams",
     "RWSEEstimate",
+    "SANEncoderLayerParams",
+    "SANEncoderParams",
+    "SPEParams",
+    "SignNetParams",
     "TypeBiasParams",
     "TypeDistanceBiasParams",
     "TypeFactors",
@@ -65,14 +79,20 @@ __all__ = [
     "effective_resistance",
     "electrostatic",
     "extend_to_virtual_nodes",
+    "flip_signs",
     "gaussian_bias",
     "hitting_times",
     "init_gaussian_bias",
+    "init_laplace_deepset",
     "init_lspe",
     "init_path_bias",
     "init_pearl",
+    "init_san_encoder",
+    "init_signnet",
+    "init_spe",
     "init_type_bias",
     "init_type_distance_bias",
+    "laplace_deepset",
     "laplacian",
     "laplacian_eigenvectors",
     "laplacian_loss",
@@ -85,7 +105,10 @@ __all__ = [
     "rrwp",
     "rwse",
     "rwse_estimate",
+    "san_encoder",
     "shortest_path_distances",
+    "signnet",
+    "spe",
     "triangle_counts",
     "type_bias",
     "type_distance_bias",

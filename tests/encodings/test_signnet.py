@@ -1,0 +1,55 @@
+import jax
+import networkx as nx
+import numpy as np
+import pytest
+
+from graphattn_jax.encodings import init_signnet, laplacian_eigenvectors, signnet
+
+
+def perceptron(params, x):
+    (w1, b1), (w2, b2) = (tuple(map(np.asarray, layer)) for layer in params.layers)
+    return np.maximum(x @ w1 + b1, 0) @ w2 + b2
+
+
+@pytest.mark.parametrize("with_edges", [True, False])
+def test_equation_vector_by_vector(graph_of, with_edges):
+    networkx_graph = nx.gnm_random_graph(7, 12, seed=0)
+    graph = graph_of(networkx_graph)
+    vectors, values, mask = laplacian_eigenvectors(graph, 3)
+    params = init_signnet(jax.random.key(0), 3, 4, hidden=5, channels=2, layers=2)
+    params = jax.tree.map(lambda x: x + 0.1, params)
+    gather = np.eye(7) + (nx.to_numpy_array(networkx_graph) if with_edges else 0)
+
+    def phi(v, value):
+        h = perceptron(params.phi[0], gather @ np.stack([v, value], 1))
+        return perceptron(params.phi[1], gather @ np.maximum(h, 0))
+
+    columns = [phi(v, x) + phi(-v, x) for v, x in zip(vectors.T, values.T, strict=True)]
+    want = perceptron(params.rho, np.concatenate(columns, 1))
+    edges = (graph.senders, graph.receivers) if with_edges else ()
+    got = signnet(params, vectors, values, mask, *edges)
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
+
+
+def test_any_signs_give_the_same_and_columns_differ(graph_of, rng):
+    graph = graph_of(nx.gnm_random_graph(12, 24, seed=2))
+    vectors, values, mask = laplacian_eigenvectors(graph, 5)
+    params = init_signnet(jax.random.key(0), 5, 8)
+    encode = jax.jit(lambda v: signnet(params, v, values, mask, graph.senders, graph.receivers))
+    signs = rng.choice([-1, 1], 5).astype(np.float32)
+    np.testing.assert_allclose(encode(vectors * signs), encode(vectors), atol=1e-6)
+    # Not the same signs over all nodes: another vector, another result.
+    assert np.abs(encode(np.abs(vectors)) - encode(vectors)).max() > 1e-3
+
+
+def test_errors():
+    params = init_signnet(jax.random.key(0), 3, 4)
+    x, mask = np.ones((2, 4), np.float32), np.ones((2, 4), bool)
+    with pytest.raises(ValueError, match="vectors must have 3 columns, as the parameters, got 4"):
+        signnet(params, x, x, mask)
+    with pytest.raises(ValueError, match="senders and receivers come together"):
+        signnet(params, x[:, :3], x[:, :3], mask[:, :3], np.array([0]))
+    with pytest.raises(ValueError, match="layers must be a positive integer"):
+        init_signnet(jax.random.key(0), 3, 4, layers=0)
+    with pytest.raises(ValueError, match="num_vectors must be a positive integer"):
+        init_signnet(jax.random.key(0), 0, 4)
