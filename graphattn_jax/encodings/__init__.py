@@ -5,8 +5,13 @@ learned encoders are jitted functions. Node encodings are `[N, K]`, pair encodin
 `pattern` that attends. Always encode the original graph: every function takes it first, and the pattern beside it.
 """
 
+from graphattn_jax.encodings._chebyshev import chebyshev_coefficients, chebyshev_filter
 from graphattn_jax.encodings._deepset import init_laplace_deepset, laplace_deepset
 from graphattn_jax.encodings._eigenvectors import LaplacianEigenvectors, laplacian_eigenvectors
+from graphattn_jax.encodings._heat_kernel import (
+    heat_kernel_diagonal,
+    heat_kernel_diagonal_estimate,
+)
 from graphattn_jax.encodings._laplacian import laplacian
 from graphattn_jax.encodings._san import (
     SANEncoderLayerParams,
@@ -17,6 +22,7 @@ from graphattn_jax.encodings._san import (
 from graphattn_jax.encodings._signnet import SignNetParams, init_signnet, signnet
 from graphattn_jax.encodings._signs import flip_signs
 from graphattn_jax.encodings._spe import SPEParams, init_spe, spe
+from graphattn_jax.encodings._subspace import SubspaceEigenvectors, subspace_eigenvectors
 
 __all__ = [
     "LaplacianEigenvectors",
@@ -24,7 +30,12 @@ __all__ = [
     "SANEncoderParams",
     "SPEParams",
     "SignNetParams",
+    "SubspaceEigenvectors",
+    "chebyshev_coefficients",
+    "chebyshev_filter",
     "flip_signs",
+    "heat_kernel_diagonal",
+    "heat_kernel_diagonal_estimate",
     "init_laplace_deepset",
     "init_san_encoder",
     "init_signnet",
@@ -35,4 +46,5 @@ __all__ = [
     "san_encoder",
     "signnet",
     "spe",
+    "subspace_eigenvectors",
 ]
