@@ -77,6 +77,11 @@ NEED_SOURCE = {
     "san_encoder",
     "signnet",
     "spe",
+    "heat_kernel_diagonal",
+    "heat_kernel_diagonal_estimate",
+    "chebyshev_coefficients",
+    "chebyshev_filter",
+    "subspace_eigenvectors",
 }
 
 

@@ -18,6 +18,7 @@ WALKS = 16
 EIGENVECTORS = 8
 TIMES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 MAX_DISTANCE = 8
+BUCKETS = encodings.distance_buckets(MAX_DISTANCE).count
 WIDTH = 16
 """Of learned encoders."""
 
@@ -30,7 +31,7 @@ def _as_they_are(params, inputs, graph, layout, key):
     return inputs
 
 
-def _no_params(key, heads: int) -> tuple:
+def _no_params(key) -> tuple:
     return ()
 
 
@@ -38,8 +39,9 @@ def _no_params(key, heads: int) -> tuple:
 class Encoding:
     """One row of the quality table.
 
-    nodes, pairs: what is computed once, of each node or of all pairs. init(key, heads) and apply(params, inputs,
-    graph, layout, key) make `[N, width]` features of it, or for pairs a bias `[E, H]`; key is None in evaluation.
+    nodes, pairs: what is computed once, of each node or of all pairs. init(key) and apply(params, inputs, graph, layout,
+    key) make `[N, width]` or `[E, width]` features of it; key is None in evaluation. Features of pairs, unlike a bias on
+    logits, also tell nodes of a regular graph apart: softmax attention over equal values gives equal values.
     """
 
     label: str
@@ -68,12 +70,21 @@ def _eigenvectors(params, inputs, graph, layout, key):
     return jnp.concatenate([vectors, inputs["values"]], axis=1)
 
 
-def _init_signnet(key, heads: int):
-    return encodings.init_signnet(key, EIGENVECTORS, WIDTH, WIDTH)
+def _init_signnet(key):
+    return encodings.init_signnet(key, EIGENVECTORS, WIDTH)
 
 
 def _signnet(params, inputs, graph, layout, key):
     return encodings.signnet(params, inputs["vectors"], inputs["values"], inputs["mask"])
+
+
+def _init_spe(key):
+    return encodings.init_spe(key, WIDTH)
+
+
+def _spe(params, inputs, graph, layout, key):
+    pairs = (inputs["vectors"], inputs["values"], inputs["mask"])
+    return encodings.spe(params, *pairs, graph.senders, graph.receivers, edge_mask=layout.edge_mask)
 
 
 def _electrostatic(graph) -> np.ndarray:
@@ -87,7 +98,7 @@ def _random_features(params, inputs, graph, layout, key):
     )
 
 
-def _init_pearl(key, heads: int):
+def _init_pearl(key):
     return encodings.init_pearl(key, 8, WIDTH, WIDTH)
 
 
@@ -99,29 +110,14 @@ def _pearl(params, inputs, graph, layout, key):
 # --- pair encodings -----------------------------------------------------------------------------------------
 
 
-def _init_distance(key, heads: int):
-    buckets = encodings.distance_buckets(MAX_DISTANCE).count
-    return ga.attention.init_relative_bias(key, buckets, heads)
-
-
 def _distance(params, inputs, graph, layout, key):
-    return ga.attention.relative_bias(params, inputs)
-
-
-def _init_walks_of_pairs(key, heads: int):
-    return ga.nn.init_linear(key, WALKS, heads)
-
-
-def _walks_of_pairs(params, inputs, graph, layout, key):
-    return ga.nn.linear(params, inputs)
-
-
-def _init_resistance(key, heads: int):
-    return encodings.init_gaussian_bias(key, 16, heads, max_distance=8.0)
+    return jax.nn.one_hot(inputs, BUCKETS, dtype=jnp.float32)
 
 
 def _resistance(params, inputs, graph, layout, key):
-    return encodings.gaussian_bias(params, inputs)
+    """A bump around each of 16 resistances."""
+    centers = jnp.linspace(0.0, 4.0, 16)
+    return jnp.exp(-8 * jnp.square(inputs[:, None] - centers))
 
 
 ENCODINGS = {
@@ -140,6 +136,13 @@ ENCODINGS = {
         init=_init_signnet,
         apply=_signnet,
     ),
+    "spe": Encoding(
+        "Laplacian eigenvectors, SPE",
+        WIDTH,
+        partial(encodings.laplacian_eigenvectors, k=EIGENVECTORS),
+        init=_init_spe,
+        apply=_spe,
+    ),
     "heat_kernel": Encoding(
         "heat kernel diagonal",
         len(TIMES),
@@ -152,22 +155,21 @@ ENCODINGS = {
     "pearl": Encoding("PEARL, random", WIDTH, init=_init_pearl, apply=_pearl),
     "distance": Encoding(
         "shortest paths, all pairs",
+        BUCKETS,
         pairs=partial(encodings.shortest_path_distances, max_distance=MAX_DISTANCE),
-        init=_init_distance,
         apply=_distance,
         large=False,
     ),
     "rrwp": Encoding(
         "walks (RRWP), all pairs",
+        WALKS,
         pairs=partial(encodings.rrwp, k=WALKS),
-        init=_init_walks_of_pairs,
-        apply=_walks_of_pairs,
         large=False,
     ),
     "resistance": Encoding(
         "effective resistance, all pairs",
+        16,
         pairs=encodings.effective_resistance,
-        init=_init_resistance,
         apply=_resistance,
         large=False,
     ),
@@ -212,7 +214,7 @@ COSTS: dict[str, Callable[..., Any]] = {
     ),
     "pearl": lambda graph: (
         encodings.pearl(
-            _init_pearl(jax.random.key(0), 1), graph, num_samples=8, sample_key=jax.random.key(1)
+            _init_pearl(jax.random.key(0)), graph, num_samples=8, sample_key=jax.random.key(1)
         ),
         None,
     ),

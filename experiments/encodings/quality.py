@@ -38,7 +38,20 @@ def encode(task: Task, encoding: Encoding) -> tuple[list[ga.graphs.GraphsTuple],
         pattern=_all_pairs_with_edges if encoding.pairs else None,
         progress=False,
     )
-    return graphs, time.perf_counter() - start
+    seconds = time.perf_counter() - start
+    return (graphs if encoding.pairs else _standardized(graphs)), seconds
+
+
+def _standardized(graphs: list[ga.graphs.GraphsTuple]) -> list[ga.graphs.GraphsTuple]:
+    """Columns of mean 0 and variance 1 over all nodes; eigenvectors (a dict) stay orthonormal."""
+    if isinstance(graphs[0].nodes["encoding"], dict):
+        return graphs
+    columns = np.concatenate([graph.nodes["encoding"] for graph in graphs])
+    mean, std = columns.mean(0), np.maximum(columns.std(0), 1e-6)
+    return [
+        graph._replace(nodes=graph.nodes | {"encoding": (graph.nodes["encoding"] - mean) / std})
+        for graph in graphs
+    ]
 
 
 def _all_pairs_with_edges(graph: ga.graphs.GraphsTuple) -> ga.graphs.GraphsTuple:
@@ -70,39 +83,51 @@ def make_batches(task: Task, graphs: list, ids: np.ndarray, batch_size: int | No
 def predictions(params, batch: Batch, encoding: Encoding, protocol: Protocol, key) -> jax.Array:
     """`[G, outputs]`, or `[N, outputs]` for a task on nodes. `key` is None in evaluation."""
     graph, layout = batch.graph, batch.layout
-    edges = graph.edges["features"] if isinstance(graph.edges, dict) else graph.edges
-    inputs = graph.nodes["encoding"] if encoding.pairs is None else graph.edges["encoding"]
-    plain = graph._replace(nodes=graph.nodes["features"], edges=edges)
+    inputs = (graph.nodes if encoding.pairs is None else graph.edges)["encoding"]
+    plain = graph._replace(nodes=graph.nodes["features"], edges=_edge_features(graph))
     encoded = encoding.apply(params["encoder"], inputs, plain, layout, key)
-    bias = None
-    if encoding.pairs is not None:
-        bias = encoded
+    if encoding.pairs is None:
+        plain = plain._replace(nodes=_beside(plain.nodes, encoded))
     else:
-        plain = plain._replace(nodes=jnp.concatenate([plain.nodes, encoded], axis=1))
-    out, _ = ga.models.residual_network(
-        params["network"], plain, spec=SPEC, bias=bias, layout=layout
-    )
+        plain = plain._replace(edges=_beside(plain.edges, encoded))
+    out, _ = ga.models.residual_network(params["network"], plain, spec=SPEC, layout=layout)
     if protocol.pool is None:
         return out
     pool = ga.ops.segment_mean if protocol.pool == "mean" else ga.ops.segment_sum
     return pool(out, layout.node_graph_ids, len(batch.targets), where=layout.node_mask)
 
 
+def _edge_features(graph):
+    return graph.edges["features"] if isinstance(graph.edges, dict) else graph.edges
+
+
+def _beside(features, encoded):
+    return encoded if features is None else jnp.concatenate([features, encoded], axis=1)
+
+
 def init(key, graph, task: Task, encoding: Encoding, protocol: Protocol) -> dict[str, Any]:
     k_encoder, k_network = jax.random.split(key)
-    edges = graph.edges["features"] if isinstance(graph.edges, dict) else graph.edges
+    edges = _edge_features(graph)
+    node_width, edge_width = (
+        graph.nodes["features"].shape[1],
+        0 if edges is None else edges.shape[1],
+    )
+    if encoding.pairs is None:
+        node_width += encoding.width
+    else:
+        edge_width += encoding.width
     params = ga.models.init_residual_network(
         k_network,
-        graph.nodes["features"].shape[1] + encoding.width,
+        node_width,
         task.num_outputs,
         spec=SPEC,
         width=protocol.width,
         heads=protocol.heads,
         num_layers=protocol.num_layers,
         separate=True,
-        edge_features=None if edges is None else edges.shape[1],
+        edge_features=edge_width or None,
     )
-    return {"encoder": encoding.init(k_encoder, protocol.heads), "network": params}
+    return {"encoder": encoding.init(k_encoder), "network": params}
 
 
 def train(task: Task, graphs: list, encoding: Encoding, protocol: Protocol, seed: int) -> dict:

@@ -5,6 +5,7 @@ learned encoders are jitted functions. Node encodings are `[N, K]`, pair encodin
 `pattern` that attends. Always encode the original graph: every function takes it first, and the pattern beside it.
 """
 
+from graphattn_jax.encodings._chebyshev import chebyshev_coefficients, chebyshev_filter
 from graphattn_jax.encodings._common_neighbours import common_neighbours
 from graphattn_jax.encodings._deepset import init_laplace_deepset, laplace_deepset
 from graphattn_jax.encodings._degree_encoding import degree_encoding
@@ -17,6 +18,7 @@ from graphattn_jax.encodings._gaussian_bias import (
     gaussian_bias,
     init_gaussian_bias,
 )
+from graphattn_jax.encodings._heat_kernel import heat_kernel_diagonal, heat_kernel_diagonal_estimate
 from graphattn_jax.encodings._hitting_times import hitting_times
 from graphattn_jax.encodings._laplacian import laplacian
 from graphattn_jax.encodings._laplacian_loss import laplacian_loss
@@ -43,6 +45,7 @@ from graphattn_jax.encodings._shortest_path import (
 from graphattn_jax.encodings._signnet import SignNetParams, init_signnet, signnet
 from graphattn_jax.encodings._signs import flip_signs
 from graphattn_jax.encodings._spe import SPEParams, init_spe, spe
+from graphattn_jax.encodings._subspace import SubspaceEigenvectors, subspace_eigenvectors
 from graphattn_jax.encodings._triangle_counts import triangle_counts
 from graphattn_jax.encodings._type_bias import (
     TypeBiasParams,
@@ -69,9 +72,12 @@ __all__ = [
     "SANEncoderParams",
     "SPEParams",
     "SignNetParams",
+    "SubspaceEigenvectors",
     "TypeBiasParams",
     "TypeDistanceBiasParams",
     "TypeFactors",
+    "chebyshev_coefficients",
+    "chebyshev_filter",
     "common_neighbours",
     "degree_encoding",
     "distance_buckets",
@@ -81,6 +87,8 @@ __all__ = [
     "extend_to_virtual_nodes",
     "flip_signs",
     "gaussian_bias",
+    "heat_kernel_diagonal",
+    "heat_kernel_diagonal_estimate",
     "hitting_times",
     "init_gaussian_bias",
     "init_laplace_deepset",
@@ -109,6 +117,7 @@ __all__ = [
     "shortest_path_distances",
     "signnet",
     "spe",
+    "subspace_eigenvectors",
     "triangle_counts",
     "type_bias",
     "type_distance_bias",

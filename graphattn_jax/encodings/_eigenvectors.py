@@ -16,6 +16,7 @@ from graphattn_jax.encodings._components import (
     components,
     dense_blocks,
     large_components,
+    sparse_block,
     stacks,
 )
 from graphattn_jax.encodings._eigensolvers import smallest_eigenpairs
@@ -124,7 +125,7 @@ def laplacian_eigenvectors(
         store(nodes, *np.linalg.eigh(dense_blocks(matrix, parts, nodes)))
     for nodes in large_components(parts, max_nodes=max_dense):
         count = min(k + first, len(nodes))
-        found, basis = smallest_eigenpairs(matrix[nodes][:, nodes], count)
+        found, basis = smallest_eigenpairs(sparse_block(matrix, parts, nodes), count)
         store(nodes[None], found[None], basis[None])
 
     if by_walk:

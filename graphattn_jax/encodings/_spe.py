@@ -69,9 +69,11 @@ def spe(
 
     b does not change if the vectors of an eigenspace are replaced by another orthonormal basis of it, signs included,
     because equal eigenvalues get equal φ; and φ is continuous, so nearly equal eigenvalues do no harm either. This
-    holds for eigenspaces that lie within the K vectors as a whole. Two things are narrower than in the paper: its ρ is any
-    equivariant network on the whole `[n, n, M]` tensor and sees every pair, where this one sees those of the
-    pattern (with `graphs.all_pairs` on a connected graph, all of them); and its φ_m may mix the eigenvalues.
+    holds for eigenspaces that lie within the K vectors as a whole.
+
+    Two things are narrower than in the paper. Its ρ is any equivariant network on the whole `[n, n, M]` tensor and sees
+    every pair; this one sees those of the pattern, with `graphs.all_pairs` on a connected graph all of them. And
+    its φ_m may mix the eigenvalues.
 
     Args:
       params: from `init_spe`.

@@ -102,7 +102,9 @@ def test_what_does_not_converge_falls_through_to_the_next(graph_of, monkeypatch)
 
 @pytest.mark.parametrize("normalization", ["symmetric", "combinatorial"])
 def test_norm_bound(graph_of, normalization):
-    for graph in (nx.star_graph(9), nx.complete_bipartite_graph(3, 4), nx.path_graph(6)):
+    loops = nx.path_graph(4)
+    loops.add_edges_from([(1, 1), (3, 3)])
+    for graph in (nx.star_graph(9), nx.complete_bipartite_graph(3, 4), nx.path_graph(6), loops):
         matrix = matrix_of(graph_of, graph, normalization)
         assert np.linalg.eigvalsh(matrix.toarray())[-1] <= norm_bound(matrix) * (1 + 1e-12)
 
