@@ -52,7 +52,9 @@ def draw(axis, values, title, cmap="coolwarm", symmetric=True):
     for sender, receiver in zip(graph.senders, graph.receivers, strict=True):
         axis.plot(*places[[sender, receiver]].T, color="0.85", lw=0.5, zorder=0)
     low = -limit if symmetric else None
-    points = axis.scatter(*places.T, c=values, cmap=cmap, vmin=low, vmax=limit, s=45, edgecolor="0.3", lw=0.4)
+    points = axis.scatter(
+        *places.T, c=values, cmap=cmap, vmin=low, vmax=limit, s=45, edgecolor="0.3", lw=0.4
+    )
     axis.set_title(title, fontsize=10)
     axis.axis("off")
     return points
@@ -124,7 +126,11 @@ for axis, probes in zip(axes, (16, 256, 4096), strict=True):
             walks[:, t - 1],
             np.asarray(estimate.values)[:, t - 1],
             np.asarray(estimate.standard_error)[:, t - 1],
-            fmt="o", ms=3, lw=0.8, color=color, label=f"t = {t}",
+            fmt="o",
+            ms=3,
+            lw=0.8,
+            color=color,
+            label=f"t = {t}",
         )
     axis.plot([0, 0.65], [0, 0.65], color="0.6", lw=0.8)
     axis.set(title=f"{probes} probes", xlabel="exact")
@@ -169,9 +175,7 @@ plt.show()
 # whatever pattern attends afterwards.
 
 # %%
-molecule_like = [
-    ga.graphs.from_networkx(nx.random_labeled_tree(n, seed=n)) for n in range(5, 25)
-]
+molecule_like = [ga.graphs.from_networkx(nx.random_labeled_tree(n, seed=n)) for n in range(5, 25)]
 encoded = ga.encodings.precompute(
     molecule_like,
     {

@@ -39,9 +39,9 @@ def _no_params(key) -> tuple:
 class Encoding:
     """One row of the quality table.
 
-    nodes, pairs: what is computed once, of each node or of all pairs. init(key) and apply(params, inputs, graph, layout,
-    key) make `[N, width]` or `[E, width]` features of it; key is None in evaluation. Features of pairs, unlike a bias on
-    logits, also tell nodes of a regular graph apart: softmax attention over equal values gives equal values.
+    nodes, pairs: what is computed once, of each node or of all pairs. init(key) and apply(params, inputs, graph,
+    layout, key) make `[N, width]` or `[E, width]` features of it; key is None in evaluation. Features of pairs, unlike
+    a bias on logits, also tell nodes of a regular graph apart: attention over equal values gives equal values.
     """
 
     label: str
