@@ -18,7 +18,7 @@ import numpy as np
 
 import graphattn_jax as ga
 from experiments.benchmarks.worker import peak, start_peak
-from experiments.encodings.encoders import COSTS
+from experiments.encodings.encoders import COSTS, ERRORS
 from experiments.encodings.tasks import undirected
 
 SIZES = ("100", "1000", "10000", "100000", "1000000")
@@ -63,8 +63,9 @@ def measure(encoding: str, graph_name: str) -> dict[str, Any]:
         start = time.perf_counter()
         result = jax.block_until_ready(compute(graph))
         seconds.append(time.perf_counter() - start)
-    arrays, error = result
-    assert all(np.isfinite(x).all() for x in jax.tree.leaves(arrays)), "the encoding is not finite"
+    used = peak() - memory
+    assert all(np.isfinite(x).all() for x in jax.tree.leaves(result)), "the encoding is not finite"
+    error = ERRORS[encoding](graph, result) if encoding in ERRORS else None
     return {
         "encoding": encoding,
         "graph": graph_name,
@@ -72,7 +73,7 @@ def measure(encoding: str, graph_name: str) -> dict[str, Any]:
         "num_edges": ga.graphs.num_edges(graph),
         "seconds": seconds[-1],
         "first_seconds": seconds[0],
-        "memory_bytes": peak() - memory,
+        "memory_bytes": used,
         "error": None if error is None else float(error),
     }
 

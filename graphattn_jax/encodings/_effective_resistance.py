@@ -8,15 +8,11 @@ import scipy.sparse.linalg
 
 from graphattn_jax import _checks
 from graphattn_jax.encodings._adjacency import adjacency
-from graphattn_jax.encodings._components import (
-    Components,
-    components,
-    dense_blocks,
-    large_components,
-    stacks,
-)
+from graphattn_jax.encodings._components import Components, components, large_components
 from graphattn_jax.encodings._conjugate_gradient import conjugate_gradient
+from graphattn_jax.encodings._laplacian import laplacian_of
 from graphattn_jax.encodings._pairs import PairReader, read_pairs
+from graphattn_jax.encodings._pseudoinverse import pseudoinverses
 from graphattn_jax.graphs import GraphsTuple
 from graphattn_jax.typing import ArrayLike
 
@@ -113,35 +109,16 @@ def effective_resistance(
     return values.astype(np.float32)
 
 
-def laplacian(matrix: scipy.sparse.csr_array) -> scipy.sparse.csr_array:
-    """L = D − A. Self-loops cancel."""
-    return scipy.sparse.csr_array(scipy.sparse.diags_array(matrix.sum(1)) - matrix)
-
-
 def _exact(matrix: scipy.sparse.csr_array, parts: Components, reader: PairReader) -> None:
-    for nodes in stacks(parts, max_nodes=DENSE_NODES):
-        if nodes.shape[1] > 1:
-            reader.read(nodes, _dense(dense_blocks(matrix, parts, nodes)))
+    for nodes, _, inverse in pseudoinverses(matrix, parts, max_nodes=DENSE_NODES):
+        diagonal = np.diagonal(inverse, axis1=1, axis2=2)
+        both = inverse + inverse.swapaxes(1, 2)
+        resistance = diagonal[:, :, None] + diagonal[:, None, :] - both
+        reader.read(nodes, np.maximum(resistance, 0.0))
     for nodes in large_components(parts, max_nodes=DENSE_NODES):
         pairs = reader.pairs_of(int(parts.label[nodes[0]]))
         senders, receivers = parts.rank[reader.senders[pairs]], parts.rank[reader.receivers[pairs]]
         reader.values[pairs] = _sparse(matrix[nodes][:, nodes], senders, receivers)
-
-
-def _dense(weights: np.ndarray) -> np.ndarray:
-    """`[B, n, n]` resistances of connected components from their weights.
-
-    (L + c J)⁻¹ = L⁺ + J / (c n²) for the matrix J of ones, and J cancels in differences. With c = tr(D) / n² the new
-    eigenvalue is the mean degree.
-    """
-    size, degree = weights.shape[1], weights.sum(2)
-    loaded = degree.sum(1)[:, None, None] / size**2 - weights
-    loaded[:, np.arange(size), np.arange(size)] += degree
-    inverse = np.linalg.inv(loaded)
-    diagonal = np.diagonal(inverse, axis1=1, axis2=2)
-    both = inverse + inverse.swapaxes(1, 2)
-    resistance = diagonal[:, :, None] + diagonal[:, None, :] - both
-    return np.maximum(resistance, 0.0)
 
 
 def _sparse(matrix: scipy.sparse.csr_array, senders: np.ndarray, receivers: np.ndarray):
@@ -151,7 +128,7 @@ def _sparse(matrix: scipy.sparse.csr_array, senders: np.ndarray, receivers: np.n
     """
     size = len(matrix.indptr) - 1
     factor = scipy.sparse.linalg.splu(
-        laplacian(matrix)[:-1, :-1].tocsc(),
+        laplacian_of(matrix, "combinatorial")[:-1, :-1].tocsc(),
         permc_spec="MMD_AT_PLUS_A",
         diag_pivot_thresh=0.0,
         options={"SymmetricMode": True},
@@ -183,7 +160,7 @@ def _projected(
     rng: np.random.Generator,
 ) -> np.ndarray:
     """The mean of squared differences of k potentials."""
-    system = laplacian(matrix)
+    system = laplacian_of(matrix, "combinatorial")
     upper = scipy.sparse.triu(matrix, 1).tocoo()
     edge, root = np.arange(upper.nnz), np.sqrt(upper.data)
     incidence = scipy.sparse.csr_array(  # Bᵀ W^{1/2}

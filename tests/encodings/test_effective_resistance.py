@@ -5,6 +5,7 @@ import pytest
 import graphattn_jax as ga
 from graphattn_jax.encodings import _effective_resistance, effective_resistance
 from graphattn_jax.encodings._conjugate_gradient import conjugate_gradient
+from graphattn_jax.encodings._laplacian import laplacian_of
 
 
 def undirected(graph):
@@ -146,7 +147,7 @@ def test_projection_follows_its_seed():
 @pytest.mark.parametrize("num_edges", [0, 30])
 def test_conjugate_gradients_solve(rng, num_edges):
     graph = ga.testing.random_graph(5, 15, num_edges, 1, undirected=True)
-    laplacian = _effective_resistance.laplacian(ga.graphs.to_scipy_sparse(graph).astype(np.float64))
+    laplacian = laplacian_of(ga.graphs.to_scipy_sparse(graph).astype(np.float64), "combinatorial")
     targets = laplacian @ rng.normal(size=(15, 3))
     targets[:, 1] = 0
     got = conjugate_gradient(laplacian, targets, tolerance=1e-10)
@@ -174,5 +175,5 @@ def test_conjugate_gradients_say_when_they_give_up():
     targets[[0, -1], 0] = 1, -1
     with pytest.raises(ValueError, match=r"not reached in 5 steps.*Fix: method='exact'"):
         conjugate_gradient(
-            _effective_resistance.laplacian(path), targets, tolerance=1e-6, max_steps=5
+            laplacian_of(path, "combinatorial"), targets, tolerance=1e-6, max_steps=5
         )
