@@ -21,7 +21,7 @@ def small(monkeypatch):
 
 def test_quality_of_every_encoding_runs_and_resumes(small, tmp_path):
     options = main.Options(parts=("quality",), tasks=("spectrum",), out=tmp_path)
-    console = Console(file=(tmp_path / "out.txt").open("w"), width=200)
+    console = Console(quiet=True)
     main.main(options, console)
     table = (tmp_path / "quality.md").read_text()
     for encoding in ENCODINGS.values():
