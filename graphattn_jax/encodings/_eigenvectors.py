@@ -129,8 +129,7 @@ def laplacian_eigenvectors(
         store(nodes[None], found[None], basis[None])
 
     if by_walk:
-        degree = links.sum(axis=1)
-        vectors *= power(degree, -0.5)[:, None] + (degree == 0)[:, None]
+        vectors *= power(links.sum(axis=1), -0.5)[:, None]
         norm = np.sqrt(component_sum(parts, vectors**2))[parts.label]
         vectors /= np.where(norm > 0, norm, 1.0)
     vectors *= _sign(parts, vectors)[parts.label]

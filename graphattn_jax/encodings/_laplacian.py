@@ -76,5 +76,5 @@ def laplacian_of(matrix: scipy.sparse.csr_array, normalization: str) -> scipy.sp
 
 
 def power(degree: np.ndarray, exponent: float) -> np.ndarray:
-    """degree^exponent, 0 for nodes of degree 0."""
-    return np.where(degree > 0, np.where(degree > 0, degree, 1.0) ** exponent, 0.0)
+    """degree^exponent, 1 for nodes of degree 0, whose rows are zero with any scale."""
+    return np.where(degree > 0, degree, 1.0) ** exponent

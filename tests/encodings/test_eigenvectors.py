@@ -100,6 +100,12 @@ def test_a_batch_is_each_graph_alone_and_padding_is_zero(mixed_batch, max_dense)
         assert not padded[field][size:].any()
 
 
+def test_padding_has_no_trivial_pair(graph_of):
+    padded = ga.graphs.pad(graph_of(nx.path_graph(3)), ga.graphs.Budget(6, 9, 2))
+    eigen = laplacian_eigenvectors(padded, 2, skip_zero=False)
+    assert eigen.mask[:3].all() and not eigen.mask[3:].any() and not eigen.vectors[3:].any()
+
+
 @pytest.mark.parametrize("max_dense", [256, 10])
 def test_signs_do_not_depend_on_the_order_of_nodes(max_dense, graph_of):
     graph = graph_of(nx.gnm_random_graph(30, 70, seed=5))  # simple spectrum, no symmetry

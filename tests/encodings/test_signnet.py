@@ -15,8 +15,9 @@ def perceptron(params, x):
 def test_equation_vector_by_vector(graph_of, with_edges):
     networkx_graph = nx.gnm_random_graph(7, 12, seed=0)
     graph = graph_of(networkx_graph)
-    vectors, values, mask = laplacian_eigenvectors(graph, 3)
-    params = init_signnet(jax.random.key(0), 3, 4, hidden=5, channels=2, layers=2)
+    vectors, values, mask = laplacian_eigenvectors(graph, 8)  # two more than there are
+    assert mask.sum(1).tolist() == [6] * 7
+    params = init_signnet(jax.random.key(0), 8, 4, hidden=32, channels=2, layers=2)
     params = jax.tree.map(lambda x: x + 0.1, params)
     gather = np.eye(7) + (nx.to_numpy_array(networkx_graph) if with_edges else 0)
 
@@ -24,8 +25,10 @@ def test_equation_vector_by_vector(graph_of, with_edges):
         h = perceptron(params.phi[0], gather @ np.stack([v, value], 1))
         return perceptron(params.phi[1], gather @ np.maximum(h, 0))
 
-    columns = [phi(v, x) + phi(-v, x) for v, x in zip(vectors.T, values.T, strict=True)]
+    pairs = zip(vectors.T[:6], values.T[:6], strict=True)
+    columns = [phi(v, x) + phi(-v, x) for v, x in pairs] + [np.zeros((7, 2))] * 2
     want = perceptron(params.rho, np.concatenate(columns, 1))
+    assert np.ptp(want, axis=0).min() > 0.1  # ρ is alive
     edges = (graph.senders, graph.receivers) if with_edges else ()
     got = signnet(params, vectors, values, mask, *edges)
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
