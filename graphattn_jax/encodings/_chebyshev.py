@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from graphattn_jax import _checks
-from graphattn_jax.encodings._operator import laplacian_operator
-from graphattn_jax.graphs import GraphsTuple, node_mask
+from graphattn_jax.encodings._propagation import laplacian_operator, structure
+from graphattn_jax.graphs import GraphsTuple, Layout
 from graphattn_jax.typing import Array, ArrayLike
 
 
@@ -67,6 +67,7 @@ def chebyshev_filter(
     upper: float = 2.0,
     normalization: str = "symmetric",
     edge_weight: ArrayLike | None = None,
+    layout: Layout | None = None,
 ) -> Array:
     """A spectral filter without eigenvectors, g(L) X with g a Chebyshev series.
 
@@ -84,6 +85,7 @@ def chebyshev_filter(
         largest degree for the combinatorial one.
       normalization: `"symmetric"`, `"combinatorial"` or `"random_walk"`; see `laplacian`.
       edge_weight: `[E]` nonnegative numbers; None = 1 for every edge.
+      layout: from `graphs.layout`, for speed.
 
     Returns:
       `[N, F]` in the dtype of `signal`, computed in float32.
@@ -113,9 +115,9 @@ def chebyshev_filter(
     _checks.floating("coefficients", coefficients)
     if not coefficients.shape[0]:
         raise ValueError("coefficients must have at least one entry, got none.")
-    real = jnp.asarray(node_mask(graph._replace(nodes=signal)))[:, None]
-    apply = laplacian_operator(graph, signal.shape[0], normalization, edge_weight)
-    wide = jnp.where(real, signal.astype(jnp.float32), 0)
+    s = structure(graph._replace(nodes=signal), layout)
+    apply = laplacian_operator(s, normalization, edge_weight)
+    wide = jnp.where(s.node_mask[:, None], signal.astype(jnp.float32), 0)
     table = coefficients.astype(jnp.float32)[:, None]
     return chebyshev_sums(apply, wide, table, upper)[0].astype(signal.dtype)
 

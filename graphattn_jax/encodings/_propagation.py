@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax.numpy as jnp
 
 from graphattn_jax import _checks
+from graphattn_jax.encodings._laplacian import NORMALIZATIONS
 from graphattn_jax.graphs import (
     GraphsTuple,
     Layout,
@@ -86,3 +88,20 @@ def propagate(s: Structure, weights: Array, x: Array) -> Array:
         layout=s.edges,
     )
     return out.reshape(x.shape)
+
+
+def laplacian_operator(
+    s: Structure, normalization: str, edge_weight: ArrayLike | None
+) -> Callable[[Array], Array]:
+    """The map x ↦ L x of `[N, F]` float32 arrays, with the L of `laplacian`; padding rows of L x are 0."""
+    _checks.choice("normalization", normalization, NORMALIZATIONS)
+    weight, degree = degrees(s, edge_weight)
+    diagonal = degree
+    if normalization != "combinatorial":
+        diagonal = (degree > 0).astype(jnp.float32)
+        inverse = diagonal / jnp.where(degree > 0, degree, 1)
+        scale = inverse[s.receivers]
+        if normalization == "symmetric":
+            scale = jnp.sqrt(scale * inverse[s.senders])
+        weight = weight * scale
+    return lambda x: diagonal[:, None] * x - propagate(s, weight, x)

@@ -11,8 +11,8 @@ from jax.core import Tracer
 
 from graphattn_jax import _checks
 from graphattn_jax.encodings._chebyshev import chebyshev_sums
-from graphattn_jax.encodings._operator import laplacian_operator, weights_and_degrees
-from graphattn_jax.graphs import GraphsTuple, graph_mask, node_mask
+from graphattn_jax.encodings._propagation import degrees, laplacian_operator, structure
+from graphattn_jax.graphs import GraphsTuple, Layout, graph_mask, node_mask
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
 
@@ -37,6 +37,7 @@ def subspace_eigenvectors(
     iterations: int = 30,
     tolerance: float = 1e-4,
     edge_weight: ArrayLike | None = None,
+    layout: Layout | None = None,
 ) -> SubspaceEigenvectors:
     """The k smallest non-trivial Laplacian eigenpairs of one connected graph, by Chebyshev-filtered subspace iteration.
 
@@ -67,6 +68,7 @@ def subspace_eigenvectors(
       iterations: at most so many filters.
       tolerance: largest residual, relative to `upper`.
       edge_weight: `[E]` nonnegative numbers; None = 1 for every edge.
+      layout: from `graphs.layout`, for speed.
 
     Returns:
       `SubspaceEigenvectors(vectors, values, mask, residuals)`: `[N, K]` three times, and `[K]`. Vectors have unit
@@ -95,12 +97,12 @@ def subspace_eigenvectors(
     if degree > 40:
         raise ValueError(f"degree must be at most 40, or float32 overflows, got {degree}.")
     _check_graph(graph, k + extra)
-    real = jnp.asarray(node_mask(graph))
-    nodes = real.shape[0]
-    _, degrees = weights_and_degrees(graph, nodes, edge_weight)
-    trivial = jnp.sqrt(degrees) if normalization == "symmetric" else real.astype(jnp.float32)
+    s = structure(graph, layout)
+    real, nodes = s.node_mask, len(s.node_mask)
+    _, degree_of = degrees(s, edge_weight)
+    trivial = jnp.sqrt(degree_of) if normalization == "symmetric" else real.astype(jnp.float32)
     trivial = (trivial / jnp.linalg.norm(trivial))[:, None]
-    multiply = laplacian_operator(graph, nodes, normalization, edge_weight)
+    multiply = laplacian_operator(s, normalization, edge_weight)
 
     def apply(x: Array) -> Array:
         """L with the trivial eigenvalue moved from 0 to `upper`."""
