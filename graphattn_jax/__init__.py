@@ -1,6 +1,6 @@
 """Graph attention for JAX: pure functions on jraph `GraphsTuple`s and explicit parameter pytrees.
 
-The sub-packages load on first use: `ga.graphs`, `ga.attention`, `ga.ops`, `ga.nn`, `ga.models`,
+The sub-packages load on first use: `ga.graphs`, `ga.attention`, `ga.message_passing`, `ga.ops`, `ga.nn`, `ga.models`,
 `ga.diagnostics`, `ga.chem`, `ga.data`, `ga.training`, `ga.testing`.
 """
 
@@ -19,6 +19,7 @@ __all__ = [
     "diagnostics",
     "encodings",
     "graphs",
+    "message_passing",
     "models",
     "nn",
     "ops",
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         diagnostics,
         encodings,
         graphs,
+        message_passing,
         models,
         nn,
         ops,

@@ -19,6 +19,7 @@ LAYER = {
     "encodings": 3,
     "chem": 3,
     "attention": 3,
+    "message_passing": 3,
     "diagnostics": 3,
     "models": 4,
     "data": 5,
@@ -61,7 +62,7 @@ def test_every_package_has_a_layer():
     assert packages == set(LAYER)
 
 
-@pytest.mark.parametrize("package", ["ops", "attention"])
+@pytest.mark.parametrize("package", ["ops", "attention", "message_passing"])
 def test_arrays_and_layers_do_without_jraph(package):
     for path in (ROOT / package).rglob("*.py"):
         assert not any(name.split(".")[0] == "jraph" for name in imports(path)), path

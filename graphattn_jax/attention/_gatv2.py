@@ -18,9 +18,8 @@ from graphattn_jax.attention._pipeline import (
     combine_heads,
     finish,
     project,
-    read_edges,
-    read_nodes,
 )
+from graphattn_jax.nn._arrays import read_edges, read_nodes
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
 __all__ = ["GATv2Params", "gatv2", "init_gatv2"]

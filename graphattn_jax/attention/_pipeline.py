@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from graphattn_jax import _checks, ops
+from graphattn_jax import ops
 from graphattn_jax._dtypes import accumulation_dtype
 from graphattn_jax.typing import Array, ArrayLike
 
@@ -91,29 +91,6 @@ def attend(
         layout=None if layout is None else layout.edges,
         implementation=implementation,
     )
-
-
-def read_nodes(graph: Any, width: int) -> Array:
-    """The `[N, D]` features that a layer with D = `width` inputs works on."""
-    nodes = graph.nodes
-    if not hasattr(nodes, "shape") or len(nodes.shape) != 2 or nodes.shape[1] != width:
-        raise ValueError(
-            f"graph.nodes must be an array of shape [N, {width}] for these parameters, got {_checks.describe(nodes)}."
-        )
-    _checks.floating("graph.nodes", nodes)
-    return jnp.asarray(nodes)
-
-
-def read_edges(graph: Any, width: int) -> Array:
-    """The `[E, D_e]` features that a layer with `width` edge inputs works on."""
-    edges = graph.edges
-    if not hasattr(edges, "shape") or len(edges.shape) != 2 or edges.shape[1] != width:
-        raise ValueError(
-            f"graph.edges must be an array of shape [E, {width}] for these parameters (made with "
-            f"edge_features={width}), got {_checks.describe(edges)}."
-        )
-    _checks.floating("graph.edges", edges)
-    return jnp.asarray(edges)
 
 
 def project(x: Array, weight: ArrayLike, bias: ArrayLike | None = None) -> Array:
