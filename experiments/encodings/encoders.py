@@ -64,6 +64,13 @@ def _degree(graph) -> np.ndarray:
     return np.log1p(np.asarray(ga.graphs.in_degree(graph), np.float32))[:, None]
 
 
+def _spectrum(graph):
+    """Eigenvectors of mean square 1 over the nodes of their graph, whatever its size."""
+    found = encodings.laplacian_eigenvectors(graph, EIGENVECTORS)
+    size = np.repeat(graph.n_node, graph.n_node).astype(np.float32)
+    return found._replace(vectors=found.vectors * np.sqrt(size)[:, None])
+
+
 def _eigenvectors(params, inputs, graph, layout, key):
     """Vectors with random signs in training, beside their eigenvalues."""
     vectors = inputs["vectors"]
@@ -129,20 +136,20 @@ ENCODINGS = {
     "laplacian": Encoding(
         "Laplacian eigenvectors, random signs",
         2 * EIGENVECTORS,
-        partial(encodings.laplacian_eigenvectors, k=EIGENVECTORS),
+        _spectrum,
         apply=_eigenvectors,
     ),
     "signnet": Encoding(
         "Laplacian eigenvectors, SignNet",
         WIDTH,
-        partial(encodings.laplacian_eigenvectors, k=EIGENVECTORS),
+        _spectrum,
         init=_init_signnet,
         apply=_signnet,
     ),
     "spe": Encoding(
         "Laplacian eigenvectors, SPE",
         WIDTH,
-        partial(encodings.laplacian_eigenvectors, k=EIGENVECTORS),
+        _spectrum,
         init=_init_spe,
         apply=_spe,
     ),

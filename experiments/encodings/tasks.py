@@ -44,7 +44,7 @@ class Task(NamedTuple):
 
 
 PROTOCOLS = {
-    "csl": Protocol(32, 4, 2, 1e-2, 100, 10, seeds=5),
+    "csl": Protocol(32, 4, 2, 3e-3, 200, 20, seeds=5),
     "spectrum": Protocol(32, 4, 3, 5e-3, 150, 10, seeds=3),
     "zinc": Protocol(64, 4, 4, 2e-3, 400, 80, seeds=1, batch_size=128, pool="sum"),
     "wordnet": Protocol(32, 4, 2, 1e-2, 40, 10, seeds=1, pool=None),
