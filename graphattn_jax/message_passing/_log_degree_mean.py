@@ -22,7 +22,7 @@ def log_degree_mean(graph_list: Iterable[GraphsTuple]) -> float:
       δ, for `pna`.
 
     Raises:
-      ValueError: no nodes or no edges at all, so that no degree is positive; traced graphs.
+      ValueError: one graph instead of several, no edges at all, so that no degree is positive; traced graphs.
 
     Cost: O(N + E).
     Padding: padding nodes and edges do not count.
@@ -36,12 +36,13 @@ def log_degree_mean(graph_list: Iterable[GraphsTuple]) -> float:
     Source: Corso et al., "Principal Neighbourhood Aggregation for Graph Nets", NeurIPS 2020, arXiv:2004.05718,
       equation 5.
     """
+    if isinstance(graph_list, GraphsTuple):
+        raise ValueError("graph_list must hold graphs, got one GraphsTuple. Fix: [graph].")
     total, count = 0.0, 0
     for graph in graph_list:
         graph = to_host(graph, "log_degree_mean", allow_padded=True)
-        real = node_mask(graph)
-        total += float(np.log1p(in_degree(graph)[real]).sum())
-        count += int(np.count_nonzero(real))
+        total += float(np.log1p(in_degree(graph)).sum())  # 0 for padding
+        count += int(np.count_nonzero(node_mask(graph)))
     if total == 0:
         raise ValueError(
             f"graph_list must have edges, got {count} nodes without any. "

@@ -119,7 +119,7 @@ def pna(params: PNAParams, graph: Any, *, log_degree_mean: float, layout: Any = 
     Raises:
       ValueError: features that do not fit the parameters, δ that is not positive.
 
-    Cost: O(N D T F + N T F D_out + E T F) time and an [E, T F] array; [E, T F D_e] time with edges.
+    Cost: O(N D T F + N T F D_out + E T F) time and an [E, T F] array; O(E D_e T F) time more with edges.
     Padding: exact on real nodes, values and gradients.
 
     Example:

@@ -28,3 +28,8 @@ def test_a_data_set_without_edges_has_none():
     for graph_list in ([], [empty]):
         with pytest.raises(ValueError, match="graph_list must have edges"):
             log_degree_mean(graph_list)
+
+
+def test_one_graph_is_not_a_list():
+    with pytest.raises(ValueError, match="got one GraphsTuple"):
+        log_degree_mean(STAR)

@@ -1,16 +1,19 @@
 """What every message-passing layer promises: its equation, and what may not change a result."""
 
+import re
+
 import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from _rows import EDGE_WIDTH, WIDTH, directed_graph, each_row, on_features, outputs
+from _rows import EDGE_WIDTH, OUT, ROWS, WIDTH, directed_graph, each_row, on_features, outputs
 from jax.test_util import check_grads
 
 from graphattn_jax import graphs, testing, training
 
 GRAPH = directed_graph(0)
+SUMS = [row for row in ROWS if row.name in ("gcn", "gcn-weighted", "sage", "gine")]
 
 
 def layer_on_features(row, graph=GRAPH, *, with_layout=True):
@@ -107,6 +110,20 @@ def test_layer_in_bfloat16_errs_at_most_twice_as_much_as_the_plain_computation(r
     )
 
 
+@pytest.mark.parametrize("row", SUMS, ids=lambda row: row.name)
+def test_weighted_sums_form_no_array_of_edges_times_channels(row):
+    """With a layout, neither forwards nor backwards; without one there is such an array."""
+
+    def has_one(with_layout):
+        run = layer_on_features(row, with_layout=with_layout)
+        arguments = row.init(), GRAPH.nodes, GRAPH.edges
+        jaxpr = jax.make_jaxpr(jax.grad(lambda *a: run(*a)[0].sum(), argnums=(0, 1)))(*arguments)
+        return re.search(rf"\[{len(GRAPH.senders)}(,1)?,({WIDTH}|{OUT})\]", str(jaxpr)) is not None
+
+    assert has_one(with_layout=False)
+    assert not has_one(with_layout=True)
+
+
 @each_row
 def test_layer_keeps_the_dtype_of_the_features(row):
     testing.assert_dtype_preserved(row.apply, row.init(), GRAPH)
@@ -159,13 +176,13 @@ def test_degenerate_graphs_are_finite(row, scale):
 
 
 @each_row
-@pytest.mark.parametrize("num_nodes", [0, 3], ids=["no_nodes", "no_edges"])
 @pytest.mark.usefixtures("debug_nans")
 @jax.disable_jit()
-def test_nothing_to_hear(row, num_nodes):
-    graph = make_graph([], [], num_nodes)
+def test_nothing_to_hear(row):
+    """No nodes; and nothing but padding, with and without a layout."""
+    graph = make_graph([], [], 0)
     assert_finite(row, graph, graphs.layout(graph))
-    padded = graphs.pad(graph, graphs.Budget(n_node=6, n_edge=5, n_graph=2))
+    padded = graphs.pad(graph, graphs.Budget(n_node=3, n_edge=5, n_graph=2))
     assert_finite(row, padded, graphs.layout(padded))
     assert_finite(row, padded, None)
 
