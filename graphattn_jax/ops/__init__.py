@@ -15,6 +15,7 @@ from graphattn_jax.ops._edge_attention import (
     edge_scores,
 )
 from graphattn_jax.ops._edges import reverse_edges
+from graphattn_jax.ops._host_memory import keep_freed_memory
 from graphattn_jax.ops._layout import EdgeLayout, Tiles, edge_layout
 from graphattn_jax.ops._normalizers import (
     NORMALIZERS,
@@ -64,6 +65,7 @@ __all__ = [
     "edge_attention",
     "edge_layout",
     "edge_scores",
+    "keep_freed_memory",
     "normalize",
     "reverse_edges",
     "segment_logsumexp",
