@@ -20,7 +20,7 @@ $(VENV)/.ready: pyproject.toml scripts/find_python.sh
 	@$(PY) -m pip install --quiet --editable ".[dev]"
 	@touch $@
 
-run: $(VENV)/.ready ## train every symmetry treatment on the embedded digits graph; about 4 minutes on 2 cores
+run: $(VENV)/.ready ## train every symmetry treatment on the embedded digits graph; about 3 minutes on 2 cores
 	$(PY) -m experiments.symmetry --dataset digits
 
 test: lint types unit ## lint, types and tests

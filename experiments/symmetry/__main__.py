@@ -71,7 +71,10 @@ def run(options: Options, console: Console) -> list[dict]:
     )
     workdir = options.out / options.dataset
     with console.status(f"loading {options.dataset}"):
-        problem = load_problem(configs[0].data_name, configs[0].protocol)
+        try:
+            problem = load_problem(configs[0].data_name, configs[0].protocol)
+        except FileNotFoundError as error:  # says where it looked, and what to do
+            raise SystemExit(str(error)) from error
     results = []
     columns = (
         TextColumn("{task.description}"),
