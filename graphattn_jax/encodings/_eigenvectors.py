@@ -21,8 +21,12 @@ from graphattn_jax.encodings._components import (
 )
 from graphattn_jax.encodings._eigensolvers import smallest_eigenpairs
 from graphattn_jax.encodings._laplacian import NORMALIZATIONS, UNDIRECTED, laplacian_of, power
+from graphattn_jax.encodings._threads import map_ahead, thread_pool
 from graphattn_jax.graphs import GraphsTuple, node_mask, num_nodes
 from graphattn_jax.typing import ArrayLike
+
+MANY_NODES = 2**12
+"""From here on it pays to share small components out to threads."""
 
 
 class LaplacianEigenvectors(NamedTuple):
@@ -121,8 +125,17 @@ def laplacian_eigenvectors(
         values[nodes, :count] = np.maximum(found[:, None, first : first + count], 0.0)
         mask[nodes, :count] = True
 
-    for nodes in stacks(parts, max_nodes=max_dense):
-        store(nodes, *np.linalg.eigh(dense_blocks(matrix, parts, nodes)))
+    def solve(nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.linalg.eigh(dense_blocks(matrix, parts, nodes))
+
+    small = stacks(parts, max_nodes=max_dense)
+    if len(parts.nodes) < MANY_NODES:
+        for nodes in small:
+            store(nodes, *solve(nodes))
+    else:
+        with thread_pool() as pool:
+            for nodes, pairs in map_ahead(pool, solve, small):
+                store(nodes, *pairs)
     for nodes in large_components(parts, max_nodes=max_dense):
         count = min(k + first, len(nodes))
         found, basis = smallest_eigenpairs(sparse_block(matrix, parts, nodes), count)
@@ -144,8 +157,10 @@ def laplacian_eigenvectors(
 def _sign(parts: Components, vectors: np.ndarray) -> np.ndarray:
     """±1 `[C, K]`, which makes the sum of cubes positive, or else the first large entry."""
     size = np.abs(vectors)
-    skew = component_sum(parts, vectors**3)
-    clear = np.abs(skew) > 1e-5 * component_sum(parts, size**3)
+    skew = component_sum(parts, vectors * size * size)
+    clear = np.abs(skew) > 1e-5 * component_sum(
+        parts, size * size * size
+    )  # products: powers are slow
     large = size >= 0.5 * component_max(parts, size)[parts.label]
     position = np.arange(len(vectors))[:, None]
     leader = component_min(parts, np.where(large, position, len(vectors)))

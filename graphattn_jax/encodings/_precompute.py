@@ -7,7 +7,7 @@ import inspect
 import os
 import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, overload
@@ -16,10 +16,11 @@ import jax
 import numpy as np
 
 from graphattn_jax import __version__, _checks
+from graphattn_jax.encodings._threads import thread_pool
 from graphattn_jax.graphs import GraphsTuple, batch, num_edges, num_graphs, num_nodes, unbatch
 from graphattn_jax.graphs._types import to_host
 
-CHUNK_NODES = 2**13
+CHUNK_NODES = 2**15
 """Graphs are computed in chunks of about this many nodes: large enough to stack, small enough to share out."""
 
 NodeEncoding = Callable[[GraphsTuple], Any]
@@ -116,7 +117,7 @@ def precompute(
     if whole and num_graphs(graphs) <= 1:
         return work(to_host(graphs, "precompute"))
     parts = unbatch(to_host(graphs, "precompute")) if whole else graphs
-    encoded = _run(work, list(_chunks(parts)), threads or os.cpu_count() or 1, progress)
+    encoded = _run(work, list(_chunks(parts)), threads, progress)
     encoded = [graph for chunk in encoded for graph in unbatch(chunk)]
     return batch(encoded) if whole else encoded
 
@@ -134,10 +135,12 @@ def _chunks(graphs: Sequence[GraphsTuple]) -> Iterator[GraphsTuple]:
         yield batch(chunk)
 
 
-def _run(work: Callable[[GraphsTuple], GraphsTuple], chunks: list, threads: int, progress: bool):
-    """`work` on every chunk: numpy and SciPy release the interpreter's lock where they compute."""
+def _run(
+    work: Callable[[GraphsTuple], GraphsTuple], chunks: list, threads: int | None, progress: bool
+):
+    """`work` on every chunk, several at a time."""
     results: list = [None] * len(chunks)
-    with ThreadPoolExecutor(threads) as pool, _bar(progress, len(chunks)) as advance:
+    with thread_pool(threads) as pool, _bar(progress, len(chunks)) as advance:
         futures = {pool.submit(work, chunk): index for index, chunk in enumerate(chunks)}
         try:
             for future in as_completed(futures):

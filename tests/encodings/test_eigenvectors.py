@@ -178,3 +178,13 @@ def test_errors(graph_of):
         laplacian_eigenvectors(graph, 2, normalization="rw")
     with pytest.raises(ValueError, match="directed must be one of 'error', 'symmetrize'"):
         laplacian_eigenvectors(graph, 2, directed="keep")
+
+
+def test_many_small_components_are_solved_in_threads_with_the_same_result(monkeypatch):
+    graphs = [ga.testing.random_graph(i, 4 + i % 7, 30, 1, undirected=True) for i in range(40)]
+    batch = ga.graphs.batch(graphs)
+    alone = ga.encodings.laplacian_eigenvectors(batch, 3)
+    monkeypatch.setattr(_eigenvectors, "MANY_NODES", 1)
+    threaded = ga.encodings.laplacian_eigenvectors(batch, 3)
+    for one, other in zip(alone, threaded, strict=True):
+        np.testing.assert_array_equal(one, other)
