@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +27,7 @@ from graphattn_jax.graphs import GraphsTuple, node_mask, num_nodes
 from graphattn_jax.typing import ArrayLike
 
 MANY_NODES = 2**12
-"""From here on it pays to share small components out to threads."""
+"""From here on it pays to share small components out to threads, and to keep BLAS from starting its own."""
 
 
 class LaplacianEigenvectors(NamedTuple):
@@ -129,17 +130,16 @@ def laplacian_eigenvectors(
         return np.linalg.eigh(dense_blocks(matrix, parts, nodes))
 
     small = stacks(parts, max_nodes=max_dense)
-    if len(parts.nodes) < MANY_NODES:
-        for nodes in small:
-            store(nodes, *solve(nodes))
-    else:
-        with thread_pool() as pool:
-            for nodes, pairs in map_ahead(pool, solve, small):
-                store(nodes, *pairs)
-    for nodes in large_components(parts, max_nodes=max_dense):
-        count = min(k + first, len(nodes))
-        found, basis = smallest_eigenpairs(sparse_block(matrix, parts, nodes), count)
-        store(nodes[None], found[None], basis[None])
+    with thread_pool() if len(parts.nodes) >= MANY_NODES else nullcontext() as pool:
+        solved = (
+            map_ahead(pool, solve, small) if pool else ((nodes, solve(nodes)) for nodes in small)
+        )
+        for nodes, pairs in solved:
+            store(nodes, *pairs)
+        for nodes in large_components(parts, max_nodes=max_dense):
+            count = min(k + first, len(nodes))
+            found, basis = smallest_eigenpairs(sparse_block(matrix, parts, nodes), count)
+            store(nodes[None], found[None], basis[None])
 
     if by_walk:
         vectors *= power(links.sum(axis=1), -0.5)[:, None]
