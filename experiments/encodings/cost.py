@@ -26,7 +26,7 @@ REAL_GRAPHS = {
     "wordnet": partial(ga.data.load_wordnet, num_features=None),
     "amsterdam-museum": ga.data.load_amsterdam_museum,
 }
-TIME_LIMIT = 120
+TIME_LIMIT = 60
 """Seconds for one process; larger graphs are not tried after one that exceeds it."""
 MEMORY_LIMIT = 16
 """GiB of memory of one process."""
