@@ -92,7 +92,7 @@ def plot_cost(reports: list[dict[str, Any]], path: Path) -> None:
         axis.spines[["top", "right"]].set_visible(False)
     axes[1].set_ylim(bottom=0.5)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="lower center", ncol=6, frameon=False)
-    figure.tight_layout(rect=(0, 0.1, 1, 1))
+    figure.tight_layout(rect=(0, 0.14, 1, 1))
     figure.savefig(path, dpi=120)
     plt.close(figure)
 
