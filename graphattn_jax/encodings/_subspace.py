@@ -134,7 +134,9 @@ def subspace_eigenvectors(
     last = jnp.zeros((degree + 1, 1)).at[degree].set(1)
     start = jax.random.normal(key, (nodes, k + extra), jnp.float32)
     start = jnp.where(real[:, None], start, 0)
-    _, (vectors, values, residuals) = jax.lax.while_loop(unfinished, iterate, (0, ritz(start)))
+    _, (vectors, values, _) = jax.lax.while_loop(unfinished, iterate, (0, ritz(start)))
+    # Of the vectors as they are returned: those of the loop went through one rotation more.
+    residuals = jnp.linalg.norm(multiply(vectors) - vectors * values[None], axis=0)
     vectors = vectors[:, :k] * jnp.where(jnp.sum(vectors[:, :k] ** 3, axis=0) < 0, -1, 1)[None]
     mask = jnp.broadcast_to(real[:, None], vectors.shape)
     return SubspaceEigenvectors(

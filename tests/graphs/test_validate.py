@@ -63,9 +63,10 @@ def test_padded_graphs(two_graphs):
 
 
 def test_graph_without_nodes_and_batch_without_graphs():
-    ga.graphs.validate(ga.graphs.from_edge_list([], []))
+    empty = ga.graphs.from_edge_list([], [])
+    assert ga.graphs.validate(empty) is empty
     none = np.zeros(0, np.int32)
     graph = ga.graphs.GraphsTuple(
         nodes=None, edges=None, senders=none, receivers=none, globals=None, n_node=none, n_edge=none
     )
-    ga.graphs.validate(graph)
+    assert ga.graphs.validate(graph) is graph
