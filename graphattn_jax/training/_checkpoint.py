@@ -67,6 +67,10 @@ class Checkpointer:
     ):
         _checks.positive("keep", keep)
         _checks.positive("every", every)
+        # Not at the first save: importing Orbax imports Pallas, which changes JAX's trace context,
+        # and every function traced before would be traced and compiled once more.
+        import orbax.checkpoint  # noqa: F401
+
         self.directory = Path(directory).absolute()
         self.keep = keep
         self.every = every

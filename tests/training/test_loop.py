@@ -28,6 +28,8 @@ def loss_fn(params, batch, dropout_key):
     return (total, count), {"kept": (jnp.sum(keep, dtype=jnp.float32), jnp.float32(keep.size))}
 
 
+# One trace for all tests of this file; a first `Checkpointer` made later would cost another.
+Checkpointer(".")
 STEP = make_train_step(chex.assert_max_traces(n=1)(loss_fn), OPTIMIZER)
 GENERATOR = np.random.default_rng(0)
 BATCHES = [
