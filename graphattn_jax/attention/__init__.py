@@ -13,7 +13,13 @@ from graphattn_jax.attention._graph_transformer import (
     graph_transformer,
     init_graph_transformer,
 )
-from graphattn_jax.attention._pipeline import Attention, attend, combine_heads, project
+from graphattn_jax.attention._pipeline import (
+    Attention,
+    attend,
+    attend_from_logits,
+    combine_heads,
+    project,
+)
 from graphattn_jax.attention._relative import (
     init_relative_bias,
     relative_bias,
@@ -29,6 +35,7 @@ __all__ = [
     "GATv2Params",
     "GraphTransformerParams",
     "attend",
+    "attend_from_logits",
     "combine_heads",
     "gat",
     "gatv2",

@@ -10,7 +10,7 @@ from graphattn_jax import ops
 from graphattn_jax._dtypes import accumulation_dtype
 from graphattn_jax.typing import Array, ArrayLike
 
-__all__ = ["Attention", "attend", "combine_heads", "project"]
+__all__ = ["Attention", "attend", "attend_from_logits", "combine_heads", "project"]
 
 
 class Attention(NamedTuple):
@@ -84,6 +84,62 @@ def attend(
         graph.receivers,
         score=score,
         bias=bias,
+        where=None if layout is None else layout.edge_mask,
+        normalizer=normalizer,
+        dropout_rate=dropout_rate,
+        dropout_key=dropout_key,
+        layout=None if layout is None else layout.edges,
+        implementation=implementation,
+    )
+
+
+def attend_from_logits(
+    logits: ArrayLike,
+    value: ArrayLike,
+    graph: Any,
+    *,
+    normalizer: str | ops.Normalizer = "softmax",
+    layout: Any = None,
+    dropout_rate: float = 0.0,
+    dropout_key: Array | None = None,
+    implementation: str | None = None,
+) -> ops.EdgeAttention:
+    """The pipeline from the normalizer on, for layers whose score is none of the kernels of `ga.ops`.
+
+        a_ij = normalize_j( l_ij ),    out_i = Σ_j dropout(a_ij) v_j
+
+    Args:
+      logits: `[E, H]` floating point, bias included.
+      value: `[N, H, C]`.
+      graph: a `GraphsTuple`; only senders and receivers are read.
+      normalizer: as `attend`.
+      layout: from `ga.graphs.layout`.
+      dropout_rate: probability in [0, 1), applied to the weights.
+      dropout_key: typed key.
+      implementation: see `ga.ops.edge_attention`.
+
+    Returns:
+      `ops.EdgeAttention`.
+
+    Raises:
+      ValueError: see `ga.ops.attend_from_logits`.
+
+    Cost: see `ga.ops.attend_from_logits`.
+    Padding: as `attend`.
+
+    Example:
+      >>> import jax.numpy as jnp, graphattn_jax as ga
+      >>> graph = ga.graphs.from_edge_list([0, 1, 1], [1, 0, 1])
+      >>> value = jnp.arange(2.).reshape(2, 1, 1)
+      >>> ga.attention.attend_from_logits(jnp.zeros((3, 1)), value, graph).out.ravel().tolist()
+      [1.0, 0.5]
+    """
+    return ops.attend_from_logits(
+        logits,
+        value,
+        graph.senders,
+        graph.receivers,
+        num_nodes=value.shape[0],
         where=None if layout is None else layout.edge_mask,
         normalizer=normalizer,
         dropout_rate=dropout_rate,

@@ -3,6 +3,7 @@
 from graphattn_jax.ops._edge_attention._api import (
     IMPLEMENTATIONS,
     EdgeAttention,
+    attend_from_logits,
     edge_aggregate,
     edge_attention,
     edge_scores,
@@ -23,6 +24,7 @@ __all__ = [
     "GATv2Score",
     "Score",
     "SymmetrizedScore",
+    "attend_from_logits",
     "edge_aggregate",
     "edge_attention",
     "edge_scores",

@@ -21,7 +21,14 @@ from graphattn_jax.ops._layout import EdgeLayout
 from graphattn_jax.ops._normalizers import Normalizer, Sigmoid, Softmax, normalize, resolve
 from graphattn_jax.typing import Array, ArrayLike
 
-__all__ = ["IMPLEMENTATIONS", "EdgeAttention", "edge_aggregate", "edge_attention", "edge_scores"]
+__all__ = [
+    "IMPLEMENTATIONS",
+    "EdgeAttention",
+    "attend_from_logits",
+    "edge_aggregate",
+    "edge_attention",
+    "edge_scores",
+]
 
 _MODULES = {"xla": _xla, "reference": _reference}
 
@@ -226,29 +233,100 @@ def edge_attention(
     score = DotScore() if score is None else score
     _check_score(query, key, score)
     _checks.shape("value", value, (key.shape[0], query.shape[1], "C"))
-    _checks.floating("value", value)
     _checks.ids("senders", senders)
     if bias is not None:
         _checks.shape("bias", bias, (senders.shape[0], query.shape[1]))
     if where is not None:
         _checks.mask("where", where, senders.shape[0])
-    _checks.dropout(dropout_rate, dropout_key)
-    normalizer = resolve(normalizer)
-    if not isinstance(normalizer, (Softmax, Sigmoid)) and query.shape[0] != key.shape[0]:
-        raise ValueError(
-            f"normalizer={normalizer} needs the same nodes on both sides, got {query.shape[0]} "
-            f"receivers and {key.shape[0]} senders."
-        )
     logits = edge_scores(
         query, key, senders, receivers, score=score, layout=layout, implementation=implementation
     )
     if bias is not None:
         logits = logits + jnp.asarray(bias).astype(logits.dtype)
+    return attend_from_logits(
+        logits,
+        value,
+        senders,
+        receivers,
+        num_nodes=query.shape[0],
+        where=where,
+        normalizer=normalizer,
+        dropout_rate=dropout_rate,
+        dropout_key=dropout_key,
+        layout=layout,
+        implementation=implementation,
+    )
+
+
+def attend_from_logits(
+    logits: ArrayLike,
+    value: ArrayLike,
+    senders: ArrayLike,
+    receivers: ArrayLike,
+    *,
+    num_nodes: int,
+    where: ArrayLike | None = None,
+    normalizer: str | Normalizer = "softmax",
+    dropout_rate: float = 0.0,
+    dropout_key: Array | None = None,
+    layout: EdgeLayout | None = None,
+    implementation: str | None = None,
+) -> EdgeAttention:
+    """The second half of `edge_attention`, for logits of any origin: normalize, aggregate.
+
+        a_ij = normalize_j( l_ij ),    out_i = Σ_j dropout(a_ij) v_j
+
+    Args:
+      logits: `[E, H]` floating point, bias included.
+      value: of the senders, `[N_s, H, C]`.
+      senders: `[E]` integers in `[0, N_s)`, any order.
+      receivers: `[E]` integers in `[0, num_nodes)`.
+      num_nodes: static number of receivers.
+      where: `[E]` bool, True = real edge.
+      normalizer: a name or options tuple, see `normalize`. Constraints need as many senders as receivers.
+      dropout_rate: probability in [0, 1), applied to the weights.
+      dropout_key: typed key, required when the rate is positive.
+      layout: from `edge_layout`, for the fast implementations and the reverse edges.
+      implementation: None (choose), "xla" or "reference".
+
+    Returns:
+      `EdgeAttention`, as `edge_attention`.
+
+    Raises:
+      ValueError: shapes, ids, unknown options, dropout without key.
+      NotImplementedError: the named implementation does not support the arguments.
+
+    Cost: O(E H C) time; memory O(E H) + O(N H C) for "xla", O(E H C) for "reference".
+    Padding: exact with `where`; receivers without real edges get 0, with finite gradients.
+
+    Example:
+      >>> import jax.numpy as jnp, graphattn_jax as ga
+      >>> v = jnp.array([1., 2., 4.]).reshape(3, 1, 1)
+      >>> senders, receivers = jnp.array([0, 1, 0]), jnp.array([1, 1, 2])
+      >>> ga.ops.attend_from_logits(jnp.zeros((3, 1)), v, senders, receivers, num_nodes=3).out.ravel().tolist()
+      [0.0, 1.5, 1.0]
+    """
+    _checks.shape("logits", logits, ("E", "H"))
+    _checks.floating("logits", logits)
+    _checks.shape("value", value, ("N", logits.shape[1], "C"))
+    _checks.floating("value", value)
+    _checks.ids("senders", senders, logits.shape[0])
+    _checks.ids("receivers", receivers, logits.shape[0])
+    if where is not None:
+        _checks.mask("where", where, logits.shape[0])
+    _checks.dropout(dropout_rate, dropout_key)
+    normalizer = resolve(normalizer)
+    if not isinstance(normalizer, (Softmax, Sigmoid)) and num_nodes != value.shape[0]:
+        raise ValueError(
+            f"normalizer={normalizer} needs the same nodes on both sides, got {num_nodes} "
+            f"receivers and {value.shape[0]} senders."
+        )
+    logits = _wide(logits)
     weights, residual = normalize(
         logits,
         _ids(senders),
         _ids(receivers),
-        query.shape[0],
+        num_nodes,
         normalizer=normalizer,
         where=where,
         reverse=None if layout is None else layout.reverse,
@@ -259,7 +337,7 @@ def edge_attention(
         value,
         senders,
         receivers,
-        num_nodes=query.shape[0],
+        num_nodes=num_nodes,
         layout=layout,
         implementation=implementation,
     )
