@@ -76,7 +76,8 @@ def fit(
       batches: a `DataIterator` such as `Repeat` or `ShuffledBatches`; without a checkpointer any
         iterable with enough batches.
       num_steps: the step to train to, counted from the very start of the run.
-      evaluate: `evaluate(params)` gives a dict of numbers, e.g. `{"val_accuracy": 0.8}`.
+      evaluate: `evaluate(params)`, or `evaluate(params, model_state)` for a state that has one, gives a dict
+        of numbers, e.g. `{"val_accuracy": 0.8}`.
       eval_every: steps between records.
       early_stopping: which state to keep and when to stop. None = neither.
       checkpointer: saves every `checkpointer.every` steps and at the end.
@@ -152,7 +153,7 @@ def fit(
             _absorb(progress.sums, *in_flight, state.params)
             in_flight = None
         if recording:
-            record = _record(progress.sums, evaluate(state.params) if evaluate else {})
+            record = _record(progress.sums, evaluate(*_variables(state)) if evaluate else {})
             progress.sums = {}
             progress.history.append({"step": step, **record})
             if early_stopping is not None:
@@ -170,6 +171,10 @@ def fit(
     if progress.best_step is None:
         best_state = state
     return FitResult(state, best_state, progress.best_step, progress.history, stopped)
+
+
+def _variables(state: TrainState) -> tuple[Any, ...]:
+    return (state.params,) if state.model_state is None else (state.params, state.model_state)
 
 
 def _copy(state: TrainState) -> TrainState:

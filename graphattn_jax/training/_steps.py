@@ -14,7 +14,7 @@ from graphattn_jax.models import mean_from_sums
 from graphattn_jax.typing import Array, Params, PRNGKey
 
 Pair = tuple[Array, Array]
-LossFn = Callable[[Params, Any, PRNGKey], Any]
+LossFn = Callable[..., Any]
 TrainStep = Callable[["TrainState", Any], tuple["TrainState", dict[str, Any]]]
 
 _STEP_METRICS = ("loss", "count", "grad_norm", "finite", "finite_leaves", "step")
@@ -23,17 +23,23 @@ _STEP_METRICS = ("loss", "count", "grad_norm", "finite", "finite_leaves", "step"
 class TrainState(NamedTuple):
     """All that a step reads and writes; with the data position, all that a resumed run needs.
 
-    `key` never changes: the dropout key of a step is `fold_in(key, step)`.
+    `key` never changes: the dropout key of a step is `fold_in(key, step)`. `model_state` holds what the model updates
+    without a gradient, the running statistics of batch norms; None for models without.
     """
 
     params: Params
     opt_state: Any
     key: PRNGKey
     step: Array
+    model_state: Any = None
 
 
 def init_train_state(
-    params: Params, optimizer: optax.GradientTransformation, key: PRNGKey
+    params: Params,
+    optimizer: optax.GradientTransformation,
+    key: PRNGKey,
+    *,
+    model_state: Any = None,
 ) -> TrainState:
     """The state before the first step.
 
@@ -41,6 +47,7 @@ def init_train_state(
       params: pytree of float arrays.
       optimizer: any optax transformation, e.g. from `make_optimizer`.
       key: typed key from `jax.random.key`, the source of all dropout keys of the run.
+      model_state: pytree of arrays that `loss_fn` reads and renews, or None.
 
     Returns:
       `TrainState` with `step` an int32 zero; it shares no buffers with the arguments.
@@ -60,8 +67,9 @@ def init_train_state(
         raise ValueError(
             f"key must be one typed key, got {_checks.describe(key)}. Fix: jax.random.key(seed)."
         )
-    params = jax.tree.map(jnp.asarray, params)
-    state = TrainState(params, optimizer.init(params), key, jnp.zeros((), jnp.int32))
+    params, model_state = jax.tree.map(jnp.asarray, (params, model_state))
+    step = jnp.zeros((), jnp.int32)
+    state = TrainState(params, optimizer.init(params), key, step, model_state)
     return jax.tree.map(jnp.copy, state)  # own buffers: a step that donates them hurts no one
 
 
@@ -75,12 +83,13 @@ def make_train_step(
 ) -> TrainStep:
     """A jitted step down the gradient of `sum / max(count, 1)`.
 
-    A step whose loss or gradient is not finite leaves `params` and `opt_state` as they were and
+    A step whose loss or gradient is not finite leaves `params`, `opt_state` and `model_state` as they were and
     says so in its metrics, without waiting for the device; `fit` turns it into an error.
 
     Args:
       loss_fn: `loss_fn(params, batch, dropout_key)` returns the float32 pair `(sum, count)`, or
-        `((sum, count), aux)` with `aux` a dict of further `(sum, count)` pairs to report.
+        `((sum, count), aux)` with `aux` a dict of further `(sum, count)` pairs to report. With a model state:
+        `loss_fn(params, model_state, batch, dropout_key)` returns `((sum, count), aux, model_state)`.
       optimizer: any optax transformation.
       donate: reuse the buffers of the state passed in, which is then no longer readable.
       check_finite: guard against non-finite losses and gradients, at one pass over both.
@@ -116,13 +125,19 @@ def make_train_step(
     def step(state: TrainState, batch: Any) -> tuple[TrainState, dict[str, Any]]:
         dropout_key = jax.random.fold_in(state.key, state.step)
 
-        def loss_sum(params: Params) -> tuple[Array, tuple[Array, dict[str, Pair]]]:
-            (total, count), aux = _split_loss(loss_fn(params, batch, dropout_key))
-            return total, (count, aux)
+        def loss_sum(params: Params) -> tuple[Array, tuple[Array, dict[str, Pair], Any]]:
+            if state.model_state is None:
+                result, model_state = loss_fn(params, batch, dropout_key), None
+            else:
+                loss, aux, model_state = loss_fn(params, state.model_state, batch, dropout_key)
+                _check_model_state(state.model_state, model_state)
+                result = loss, aux
+            (total, count), aux = _split_loss(result)
+            return total, (count, aux, model_state)
 
         # The mean enters as the cotangent: over devices, counts are summed before this division
         # and gradients after it.
-        total, pullback, (count, aux) = jax.vjp(loss_sum, state.params, has_aux=True)
+        total, pullback, (count, aux, model_state) = jax.vjp(loss_sum, state.params, has_aux=True)
         per_count = 1.0 / jnp.maximum(count, 1.0)
         (grads,) = pullback(per_count)
         loss = total * per_count
@@ -134,13 +149,13 @@ def make_train_step(
         if check_finite:
             finite_leaves = jnp.array([jnp.all(jnp.isfinite(g)) for g in jax.tree.leaves(grads)])
             finite = jnp.isfinite(loss) & jnp.all(finite_leaves)
-            params, opt_state = jax.tree.map(
+            params, opt_state, model_state = jax.tree.map(
                 lambda new, old: jnp.where(finite, new, old),
-                (params, opt_state),
-                (state.params, state.opt_state),
+                (params, opt_state, model_state),
+                (state.params, state.opt_state, state.model_state),
             )
             metrics |= {"finite": finite, "finite_leaves": finite_leaves}
-        return TrainState(params, opt_state, state.key, state.step + 1), metrics
+        return TrainState(params, opt_state, state.key, state.step + 1, model_state), metrics
 
     return jax.jit(step, donate_argnums=0 if donate else ())
 
@@ -225,6 +240,19 @@ def _split_loss(result: Any) -> tuple[Pair, dict[str, Pair]]:
     if taken:
         raise ValueError(f"aux must not use the names of the step's own metrics, got {taken}.")
     return pair, aux
+
+
+def _check_model_state(old: Any, new: Any) -> None:
+    """Another structure, shape or dtype would compile anew at every step, or fail at the second."""
+    wanted, got = (
+        (jax.tree.structure(x), [(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(x)])
+        for x in (old, new)
+    )
+    if wanted != got:
+        raise ValueError(
+            "loss_fn must return a model_state of the structure, shapes and dtypes it was given, "
+            f"{jax.tree.map(_checks.describe, old)}, got {jax.tree.map(_checks.describe, new)}."
+        )
 
 
 def _check_pairs(source: str, metrics: Any) -> None:

@@ -244,3 +244,21 @@ def test_errors(tmp_path):
     train(tmp_path, num_steps=4)
     with pytest.raises(ValueError, match=r"monitors \['kept'\], the run .* \['val_loss'\]"):
         train(tmp_path, early_stopping=EarlyStopping("kept"))
+
+
+def test_evaluation_gets_the_model_state():
+    def loss(params, seen, batch, dropout_key):
+        return l2_loss(batch["x"] @ params["w"], batch["y"]), {}, seen + 1
+
+    state = init_train_state(
+        {"w": jnp.zeros(3)}, OPTIMIZER, jax.random.key(0), model_state=jnp.zeros((), jnp.int32)
+    )
+    result = fit(
+        state,
+        make_train_step(loss, OPTIMIZER),
+        Repeat(BATCHES[0]),
+        num_steps=4,
+        eval_every=2,
+        evaluate=lambda params, seen: {"seen": int(seen)},
+    )
+    assert [record["seen"] for record in result.history] == [2, 4]

@@ -171,3 +171,28 @@ def test_errors():
         make_eval_step(lambda params, batch: one)(None, None)
     with pytest.raises(ValueError, match="batches must hold at least one batch"):
         evaluate(lambda params, batch: {}, None, [])
+
+
+def counting_loss(params, seen, batch, dropout_key):
+    return loss_fn(params, batch, dropout_key), {}, seen + jnp.sum(batch["mask"])
+
+
+def test_model_state_is_renewed_and_kept_by_a_non_finite_step():
+    state = init_train_state(
+        params(), optax.sgd(0.1), jax.random.key(0), model_state=jnp.zeros((), jnp.int32)
+    )
+    step = make_train_step(counting_loss, optax.sgd(0.1))
+    for _ in range(2):
+        state, metrics = step(state, BATCH)
+    assert state.model_state == 4 and metrics["loss"] > 0
+    state, metrics = step(state, BATCH | {"y": jnp.full(3, jnp.nan)})
+    assert not metrics["finite"] and state.model_state == 4
+
+
+def test_model_state_of_another_shape_is_an_error():
+    def grows(params, seen, batch, dropout_key):
+        return loss_fn(params, batch, dropout_key), {}, seen[None]
+
+    state = init_train_state(params(), optax.sgd(0.1), jax.random.key(0), model_state=jnp.zeros(()))
+    with pytest.raises(ValueError, match="model_state of the structure"):
+        make_train_step(grows, optax.sgd(0.1))(state, BATCH)
