@@ -8,6 +8,7 @@ Every layer is `layer(params, graph, *, layout=None, score=, normalizer=, bias=,
 
 from graphattn_jax.attention._gat import GATParams, gat, init_gat
 from graphattn_jax.attention._gatv2 import GATv2Params, gatv2, init_gatv2
+from graphattn_jax.attention._global_attention import global_attention
 from graphattn_jax.attention._graph_transformer import (
     GraphTransformerParams,
     graph_transformer,
@@ -39,6 +40,7 @@ __all__ = [
     "combine_heads",
     "gat",
     "gatv2",
+    "global_attention",
     "graph_transformer",
     "init_gat",
     "init_gatv2",

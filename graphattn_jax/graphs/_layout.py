@@ -8,7 +8,7 @@ import numpy as np
 
 from graphattn_jax.graphs._masks import edge_mask, graph_mask, node_graph_ids, node_mask
 from graphattn_jax.graphs._types import GraphsTuple, is_padded, num_nodes, to_host
-from graphattn_jax.ops import EdgeLayout, edge_layout
+from graphattn_jax.ops import BlockLayout, EdgeLayout, block_layout, edge_layout
 from graphattn_jax.typing import ArrayLike
 
 __all__ = ["Layout", "layout"]
@@ -20,6 +20,7 @@ class Layout(NamedTuple):
     node_mask `[N]`, edge_mask `[E]`, graph_mask `[G]`: True = real.
     node_graph_ids `[N]`: the graph of each node.
     edges: neighbour tiles and reverse edges (`ga.ops.EdgeLayout`).
+    blocks: one block of slots per graph (`ga.ops.BlockLayout`), or None.
     """
 
     node_mask: ArrayLike
@@ -27,9 +28,12 @@ class Layout(NamedTuple):
     graph_mask: ArrayLike
     node_graph_ids: ArrayLike
     edges: EdgeLayout
+    blocks: BlockLayout | None = None
 
 
-def layout(graph: GraphsTuple, *, padded: bool | None = None) -> Layout:
+def layout(
+    graph: GraphsTuple, *, padded: bool | None = None, block_size: int | None = None
+) -> Layout:
     """The layout of a graph: pass it to every layer that works on this batch.
 
     For a padded graph all sizes follow from the budget, so batches of one budget share a compilation.
@@ -37,12 +41,15 @@ def layout(graph: GraphsTuple, *, padded: bool | None = None) -> Layout:
     Args:
       graph: a graph or batch on the host, before `jax.jit`.
       padded: None = padded if it is a `PaddedGraphsTuple`; True for a graph that jraph padded.
+      block_size: nodes per block for `ga.attention.global_attention`, at least the size of the largest graph of all
+        batches that are to share a compilation; None = no blocks.
 
     Returns:
       A `Layout` of numpy arrays.
 
     Raises:
-      ValueError: not a `GraphsTuple`, traced, or ids that are not integers or out of range.
+      ValueError: not a `GraphsTuple`, traced, ids that are not integers or out of range, or a graph larger than
+        `block_size`.
 
     Cost: O(E log E) on the host, about 15 ms per 100,000 edges.
     Padding: padding edges enter no neighbour tile and have no reverse.
@@ -56,11 +63,15 @@ def layout(graph: GraphsTuple, *, padded: bool | None = None) -> Layout:
     """
     graph = to_host(graph, "layout", allow_padded=True)
     real = edge_mask(graph, padded=padded)
+    real_nodes, owner = node_mask(graph, padded=padded), node_graph_ids(graph)
+    blocks = None
+    if block_size is not None:
+        blocks = block_layout(owner, len(graph.n_node), block_size, where=real_nodes)
     return Layout(
-        node_mask=node_mask(graph, padded=padded),
+        node_mask=real_nodes,
         edge_mask=np.asarray(real),
         graph_mask=graph_mask(graph, padded=padded),
-        node_graph_ids=node_graph_ids(graph),
+        node_graph_ids=owner,
         edges=edge_layout(
             graph.senders,
             graph.receivers,
@@ -68,4 +79,5 @@ def layout(graph: GraphsTuple, *, padded: bool | None = None) -> Layout:
             where=real,
             static=is_padded(graph, padded),
         ),
+        blocks=blocks,
     )

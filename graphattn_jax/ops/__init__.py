@@ -1,5 +1,7 @@
 """Arrays in, arrays out: segment reductions, attention, normalizers. No graphs, no parameters."""
 
+from graphattn_jax.ops._block_attention import BlockAttention, block_attention
+from graphattn_jax.ops._blocks import BlockLayout, block_layout, from_blocks, to_blocks
 from graphattn_jax.ops._dense import dense_attention
 from graphattn_jax.ops._dropout import dropout
 from graphattn_jax.ops._edge_attention import (
@@ -44,6 +46,8 @@ __all__ = [
     "IMPLEMENTATIONS",
     "NORMALIZERS",
     "AdditiveScore",
+    "BlockAttention",
+    "BlockLayout",
     "DotScore",
     "EdgeAttention",
     "EdgeLayout",
@@ -60,6 +64,8 @@ __all__ = [
     "SymmetrizedScore",
     "Tiles",
     "attend_from_logits",
+    "block_attention",
+    "block_layout",
     "dense_attention",
     "dense_sinkhorn",
     "dropout",
@@ -67,6 +73,7 @@ __all__ = [
     "edge_attention",
     "edge_layout",
     "edge_scores",
+    "from_blocks",
     "keep_freed_memory",
     "normalize",
     "reverse_edges",
@@ -78,4 +85,5 @@ __all__ = [
     "segment_std",
     "segment_sum",
     "sinkhorn",
+    "to_blocks",
 ]

@@ -1,0 +1,144 @@
+"""Attention inside dense blocks with any normalizer and dropout: each node of a graph may attend to all of it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from graphattn_jax import _checks
+from graphattn_jax._dtypes import accumulation_dtype
+from graphattn_jax.ops._dropout import dropout
+from graphattn_jax.ops._normalizers import Normalizer, Sigmoid, Softmax, normalize, resolve
+from graphattn_jax.typing import Array, ArrayLike
+
+__all__ = ["BlockAttention", "block_attention"]
+
+
+class BlockAttention(NamedTuple):
+    """What `block_attention` returns: the aggregated values, and what led to them.
+
+    out `[B, n, H, C]`; weights `[B, H, n, n]` (row = receiver), logits likewise; residual `[B, n, H]` for Sinkhorn,
+    else None. Under `jit` what is not used is not computed.
+    """
+
+    out: Array
+    weights: Array
+    logits: Array
+    residual: Array | None
+
+
+def block_attention(
+    query: ArrayLike,
+    key: ArrayLike,
+    value: ArrayLike,
+    *,
+    mask: ArrayLike,
+    scale: float | None = None,
+    bias: ArrayLike | None = None,
+    normalizer: str | Normalizer = "softmax",
+    dropout_rate: float = 0.0,
+    dropout_key: Array | None = None,
+) -> BlockAttention:
+    """Attention among all nodes of each block.
+
+        a_ij = normalize_j( scale · q_i · k_j + b_ij ),    out_i = Σ_j dropout(a_ij) v_j
+
+    The dense counterpart of `edge_attention` on all pairs, with the same normalizers: for many small graphs it needs
+    neither an edge list nor a scatter. `dense_attention` is the softmax without dropout in fused implementations.
+
+    Args:
+      query: `[B, n, H, C]` floating point, from `to_blocks`.
+      key: as `query`.
+      value: `[B, n, H, C_v]`.
+      mask: bool, True = a node `[B, n]`, or a pair (receiver, sender) that may attend `[B, n, n]`.
+      scale: None = 1/√C.
+      bias: `[B, H, n, n]` or broadcastable to it with four axes, added to the logits.
+      normalizer: a name or options tuple, see `normalize`. The limits of a constraint to some `edges` are given
+        for all B n² pairs in order (block, receiver, sender).
+      dropout_rate: probability in [0, 1), applied to the weights.
+      dropout_key: typed key, required when the rate is positive.
+
+    Returns:
+      `BlockAttention`. `out` has the dtype of `value`, everything else is float32 (float64 for float64).
+
+    Raises:
+      ValueError: shapes, unknown options, dropout without key.
+
+    Cost: O(B n² H C) time, O(B H n²) memory; constraints as `normalize` on B n² edges.
+    Padding: empty slots receive 0 and give nothing.
+
+    Example:
+      >>> import jax.numpy as jnp, graphattn_jax as ga
+      >>> q, v = jnp.ones((1, 3, 1, 2)), jnp.arange(6.).reshape(1, 3, 1, 2)
+      >>> ga.ops.block_attention(q, q, v, mask=jnp.array([[True, True, False]])).out[0, :, 0].tolist()
+      [[1.0, 2.0], [1.0, 2.0], [0.0, 0.0]]
+
+    Source: Vaswani et al. 2017, equation 1.
+    """
+    for name, x in (("query", query), ("key", key), ("value", value)):
+        _checks.shape(name, x, ("B", "n", "H", "C"))
+        _checks.floating(name, x)
+    batch, size, heads, channels = query.shape
+    _checks.shape("key", key, query.shape)
+    _checks.shape("value", value, (*query.shape[:3], "C"))
+    _checks.shape("mask", mask, (batch, size, size)[: len(mask.shape)])
+    _checks.dropout(dropout_rate, dropout_key)
+    normalizer = resolve(normalizer)
+    query, key, wide_value = (
+        jnp.asarray(x).astype(accumulation_dtype(x.dtype)) for x in (query, key, value)
+    )
+    scale = channels**-0.5 if scale is None else scale
+    logits = jnp.einsum("bihc,bjhc->bhij", query * scale, key)
+    if bias is not None:
+        wanted = (batch, heads, size, size)
+        if len(bias.shape) != 4 or any(n not in (1, m) for n, m in zip(bias.shape, wanted)):
+            raise ValueError(
+                f"bias must have four axes broadcastable to [B, H, n, n] = {list(wanted)}, got {tuple(bias.shape)}."
+            )
+        logits = logits + jnp.asarray(bias).astype(logits.dtype)
+    pairs = jnp.asarray(mask)
+    if pairs.ndim < 3:
+        pairs = pairs[:, :, None] & pairs[:, None, :]
+    pairs = pairs[:, None]
+    if isinstance(normalizer, Softmax):
+        weights, residual = _softmax(logits, pairs), None
+    elif isinstance(normalizer, Sigmoid):
+        weights, residual = jnp.where(pairs, jax.nn.sigmoid(logits), 0), None
+    else:
+        weights, residual = _constrained(logits, pairs, normalizer)
+    applied = dropout(weights, dropout_rate, dropout_key)
+    out = jnp.einsum("bhij,bjhc->bihc", applied, wide_value).astype(value.dtype)
+    return BlockAttention(out, weights, logits, residual)
+
+
+def _softmax(logits: Array, pairs: Array) -> Array:
+    """Over the last axis; rows without a pair are 0, with a gradient of 0."""
+    low = jnp.finfo(logits.dtype).min
+    top = jnp.max(jnp.where(pairs, logits, low), axis=-1, keepdims=True)
+    powers = jnp.where(pairs, jnp.exp(jnp.where(pairs, logits - jax.lax.stop_gradient(top), 0)), 0)
+    total = jnp.sum(powers, axis=-1, keepdims=True)
+    return powers / jnp.where(total > 0, total, 1)
+
+
+def _constrained(logits: Array, pairs: Array, normalizer: Normalizer) -> tuple[Array, Array | None]:
+    """All B n² pairs as one edge list with known reverses: the normalizers are the same as on edges."""
+    batch, heads, size, _ = logits.shape
+    slots = np.arange(batch * size, dtype=np.int32).reshape(batch, size)
+    ids = np.arange(batch * size * size, dtype=np.int32).reshape(batch, size, size)
+    shape = (batch, size, size)
+    found = normalize(
+        logits.transpose(0, 2, 3, 1).reshape(-1, heads),
+        np.broadcast_to(slots[:, None, :], shape).reshape(-1),
+        np.broadcast_to(slots[:, :, None], shape).reshape(-1),
+        batch * size,
+        normalizer=normalizer,
+        where=pairs.reshape(-1),
+        reverse=ids.swapaxes(1, 2).reshape(-1),
+    )
+    weights = found.weights.reshape(*shape, heads).transpose(0, 3, 1, 2)
+    if found.residual is None:
+        return weights, None
+    return weights, found.residual.reshape(batch, size, heads)
