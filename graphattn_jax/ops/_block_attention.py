@@ -90,8 +90,8 @@ def block_attention(
     query, key, wide_value = (
         jnp.asarray(x).astype(accumulation_dtype(x.dtype)) for x in (query, key, value)
     )
-    scale = channels**-0.5 if scale is None else scale
-    logits = jnp.einsum("bihc,bjhc->bhij", query * scale, key)
+    query = query * (channels**-0.5 if scale is None else scale)
+    logits = jnp.einsum("bihc,bjhc->bhij", query, key)
     if bias is not None:
         wanted = (batch, heads, size, size)
         if len(bias.shape) != 4 or any(n not in (1, m) for n, m in zip(bias.shape, wanted)):

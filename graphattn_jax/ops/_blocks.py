@@ -148,8 +148,8 @@ def _forward(x: Array, ids: Array, inverse: Array) -> tuple[Array, tuple[Array, 
 def _backward(saved: tuple[Array, Array], g: Array) -> tuple[Array, Any, Any]:
     ids, inverse = saved
     flat = jnp.asarray(g).reshape(-1, *g.shape[ids.ndim :])
-    back = _rows(flat, inverse.reshape(-1), ids)
-    return back, *(np.zeros(i.shape, jax.dtypes.float0) for i in saved)
+    none = (np.zeros(i.shape, jax.dtypes.float0) for i in saved)
+    return _rows(flat, inverse.reshape(-1), ids), next(none), next(none)
 
 
 _rows.defvjp(_forward, _backward)
