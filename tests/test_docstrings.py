@@ -44,6 +44,8 @@ NEED_SOURCE = {
     "layer_norm",
     "batch_norm",
     "graph_norm",
+    "embedding",
+    "attention_pool",
     "plain_network",
     "residual_network",
     "rwse",

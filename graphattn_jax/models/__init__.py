@@ -1,4 +1,4 @@
-"""Whole networks, losses and metrics."""
+"""Whole networks, pooling, losses and metrics."""
 
 from graphattn_jax.models._attention_spec import AttentionSpec
 from graphattn_jax.models._average_precision import average_precision
@@ -21,6 +21,12 @@ from graphattn_jax.models._plain_network import (
     init_plain_network,
     plain_network,
 )
+from graphattn_jax.models._pooling import (
+    AttentionPoolParams,
+    attention_pool,
+    init_attention_pool,
+    pool,
+)
 from graphattn_jax.models._residual_network import (
     ResidualNetworkParams,
     init_residual_network,
@@ -28,11 +34,14 @@ from graphattn_jax.models._residual_network import (
 )
 
 __all__ = [
+    "AttentionPoolParams",
     "AttentionSpec",
     "PlainNetworkParams",
     "ResidualNetworkParams",
     "accuracy",
+    "attention_pool",
     "average_precision",
+    "init_attention_pool",
     "init_plain_network",
     "init_residual_network",
     "l1_loss",
@@ -41,6 +50,7 @@ __all__ = [
     "mean_from_sums",
     "mean_over_tasks",
     "plain_network",
+    "pool",
     "residual_network",
     "roc_auc",
     "sigmoid_binary_cross_entropy",

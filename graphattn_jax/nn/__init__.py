@@ -1,5 +1,6 @@
-"""Linear maps, multilayer perceptrons and norms: parameters and arrays, no graphs."""
+"""Linear maps, multilayer perceptrons, embeddings and norms: parameters and arrays, no graphs."""
 
+from graphattn_jax.nn._embedding import EmbeddingParams, embedding, init_embedding
 from graphattn_jax.nn._initializers import Initializer, initializer
 from graphattn_jax.nn._linear import (
     LinearParams,
@@ -28,6 +29,7 @@ from graphattn_jax.ops import dropout
 __all__ = [
     "BatchNormParams",
     "BatchNormState",
+    "EmbeddingParams",
     "GraphNormParams",
     "Initializer",
     "LayerNormParams",
@@ -36,9 +38,11 @@ __all__ = [
     "activation",
     "batch_norm",
     "dropout",
+    "embedding",
     "graph_layer_norm",
     "graph_norm",
     "init_batch_norm",
+    "init_embedding",
     "init_graph_norm",
     "init_layer_norm",
     "init_linear",
