@@ -74,12 +74,14 @@ def gine(
     *,
     layout: Any = None,
     activation: str | Activation = "relu",
+    add_edges: bool = False,
 ):
     """Graph isomorphism layer with edge features.
 
         x'_i = MLP( (1 + ε) x_i + Σ_j ReLU( x_j + W_e e_ij + b_e ) )
 
-    with i the receiver and j the sender. Without an edge term the messages are ReLU(x_j). This is the form in
+    with i the receiver and j the sender. Without an edge term the messages are ReLU(x_j), or with `add_edges`
+    ReLU(x_j + e_ij) for edge features that already have the width of the nodes. This is the form in
     common use: ε is that of GIN, and the ReLU before the sum is not in Hu et al., who add x_j and e_ij as they are.
 
     Args:
@@ -87,6 +89,7 @@ def gine(
       graph: nodes `[N, D]`; edges `[E, D_e]` if the parameters have an edge term, else anything.
       layout: from `ga.graphs.layout`; optional, faster with it.
       activation: inside the MLP; see `ga.nn.activation`.
+      add_edges: read edges `[E, D]` although the parameters have no edge term.
 
     Returns:
       The graph with new nodes `[N, D_out]`, in the dtype of the old; edges stay. The sum over no neighbours is 0.
@@ -111,11 +114,13 @@ def gine(
     """
     x = read_nodes(graph, params.mlp.layers[0].weight.shape[0])
     real = real_edges(graph, layout, wide(x).dtype)
-    if params.edge is None:
+    if params.edge is None and not add_edges:
         total = edge_sum(real, jax.nn.relu(wide(x)), graph, layout)
     else:
-        edges = read_edges(graph, params.edge.weight.shape[0])
-        edges = nn.linear(params.edge, edges.astype(x.dtype))
+        edges = read_edges(graph, (x if params.edge is None else params.edge.weight.T).shape[1])
+        edges = edges.astype(x.dtype)
+        if params.edge is not None:
+            edges = nn.linear(params.edge, edges)
         messages = jax.nn.relu(wide(take(x, graph.senders)) + wide(edges))
         total = ops.segment_sum(messages, graph.receivers, x.shape[0])
     h = (1 + params.epsilon.astype(total.dtype)) * wide(x) + total

@@ -2,6 +2,18 @@
 
 from graphattn_jax.models._attention_spec import AttentionSpec
 from graphattn_jax.models._average_precision import average_precision
+from graphattn_jax.models._gps import (
+    GPSConfig,
+    GPSLayerParams,
+    GPSLayerState,
+    GPSParams,
+    GPSState,
+    gps_layer,
+    gps_network,
+    init_gps_layer,
+    init_gps_network,
+)
+from graphattn_jax.models._inputs import InputParams, InputSpec, encode_inputs, init_inputs
 from graphattn_jax.models._losses import (
     l1_loss,
     l2_loss,
@@ -27,6 +39,7 @@ from graphattn_jax.models._pooling import (
     init_attention_pool,
     pool,
 )
+from graphattn_jax.models._readout import init_readout, readout
 from graphattn_jax.models._residual_network import (
     ResidualNetworkParams,
     init_residual_network,
@@ -36,13 +49,27 @@ from graphattn_jax.models._residual_network import (
 __all__ = [
     "AttentionPoolParams",
     "AttentionSpec",
+    "GPSConfig",
+    "GPSLayerParams",
+    "GPSLayerState",
+    "GPSParams",
+    "GPSState",
+    "InputParams",
+    "InputSpec",
     "PlainNetworkParams",
     "ResidualNetworkParams",
     "accuracy",
     "attention_pool",
     "average_precision",
+    "encode_inputs",
+    "gps_layer",
+    "gps_network",
     "init_attention_pool",
+    "init_gps_layer",
+    "init_gps_network",
+    "init_inputs",
     "init_plain_network",
+    "init_readout",
     "init_residual_network",
     "l1_loss",
     "l2_loss",
@@ -51,6 +78,7 @@ __all__ = [
     "mean_over_tasks",
     "plain_network",
     "pool",
+    "readout",
     "residual_network",
     "roc_auc",
     "sigmoid_binary_cross_entropy",

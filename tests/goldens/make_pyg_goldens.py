@@ -93,6 +93,24 @@ def main():
         for key, value in layer.state_dict().items():
             arrays[f"{name}/param/{key}"] = value.numpy()
 
+    # Behind the others, whose random numbers stay what they were.
+    local = nn.GINEConv(
+        torch.nn.Sequential(torch.nn.Linear(WIDTH, 5), torch.nn.ReLU(), torch.nn.Linear(5, WIDTH)),
+        edge_dim=EDGE_WIDTH,
+    )
+    layer = nn.GPSConv(WIDTH, local, heads=HEADS, attn_type="multihead")
+    batch = torch.tensor([0] * NODES)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter += 0.3 * torch.randn_like(parameter)
+        for key, value in layer.state_dict().items():
+            arrays[f"gps/param/{key}"] = value.numpy().copy()
+        arrays["gps/out"] = layer(x, edge_index, batch, **FEATURES).numpy()
+        for key, value in layer.state_dict().items():
+            if "running" in key:
+                arrays[f"gps/after/{key}"] = value.numpy()
+        arrays["gps/evaluated"] = layer.eval()(x, edge_index, batch, **FEATURES).numpy()
+
     path = Path(__file__).with_name("pyg.npz")
     np.savez_compressed(path, **arrays)
     print(path, path.stat().st_size, *arrays["versions"])

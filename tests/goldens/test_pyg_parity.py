@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from graphattn_jax import attention, graphs, nn
+from graphattn_jax import attention, graphs, models, nn
 from graphattn_jax import message_passing as mp
 
 with np.load(Path(__file__).with_name("pyg.npz")) as file:
@@ -184,6 +184,69 @@ def test_layer_equals_that_of_pyg(name, with_layout):
     np.testing.assert_allclose(out.nodes, GOLDENS[f"{name}/out"], rtol=1e-5, atol=1e-5)
 
 
+def gps_parameters(p):
+    width = GRAPH.nodes.shape[1]
+    weight, bias = p["attn.in_proj_weight"], p["attn.in_proj_bias"]
+    projections = [
+        part
+        for w, b in zip(np.split(weight, 3), np.split(bias, 3), strict=True)
+        for part in (heads(w), b.reshape(HEADS, -1))
+    ]
+    norms = [
+        nn.BatchNormParams(p[f"norm{k}.module.weight"], p[f"norm{k}.module.bias"])
+        for k in (1, 2, 3)
+    ]
+    local = mp.GINEParams(
+        p["conv.eps"][0],
+        linear(p, "conv.lin"),
+        nn.MLPParams((linear(p, "conv.nn.0"), linear(p, "conv.nn.2"))),
+    )
+    none = attention.init_graph_transformer(jax.random.key(0), width, width // HEADS, HEADS)
+    attended = attention.GraphTransformerParams(
+        *projections, *none[6:9], output=linear(p, "attn.out_proj"), root=None
+    )
+    return models.GPSLayerParams(
+        local=local,
+        local_norm=norms[0],
+        inner_norm=None,
+        edge_norm=None,
+        attention=attended,
+        attention_norm=norms[1],
+        feed_forward=nn.MLPParams((linear(p, "mlp.0"), linear(p, "mlp.3"))),
+        output_norm=norms[2],
+    )
+
+
+def gps_state(p, prefix):
+    states = [
+        nn.BatchNormState(
+            *(p[f"{prefix}norm{k}.module.running_{name}"] for name in ("mean", "var"))
+        )
+        for k in (1, 2, 3)
+    ]
+    return models.GPSLayerState(states[0], None, None, states[1], states[2])
+
+
+@pytest.mark.parametrize("with_layout", [True, False], ids=["layout", "no_layout"])
+@jax.disable_jit()
+def test_gps_layer_equals_that_of_pyg_in_training_and_after(with_layout):
+    p = {k.removeprefix("gps/"): v for k, v in GOLDENS.items() if k.startswith("gps/")}
+    params = gps_parameters({k.removeprefix("param/"): v for k, v in p.items()})
+    config = models.GPSConfig(
+        models.InputSpec(nodes=6, edges=3), width=6, heads=HEADS, attention_dropout=0.0
+    )
+    options = {
+        "config": config,
+        "layout": graphs.layout(GRAPH, block_size=13) if with_layout else None,
+    }
+    out, state = models.gps_layer(params, gps_state(p, "param/"), GRAPH, training=True, **options)
+    np.testing.assert_allclose(out.nodes, p["out"], rtol=1e-5, atol=1e-5)
+    after = gps_state(p, "after/")
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6), state, after)
+    out, _ = models.gps_layer(params, after, GRAPH, **options)
+    np.testing.assert_allclose(out.nodes, p["evaluated"], rtol=1e-5, atol=1e-5)
+
+
 def test_every_golden_is_compared():
-    assert {k.split("/")[0] for k in GOLDENS if k.endswith("/out")} == set(CASES)
+    assert {k.split("/")[0] for k in GOLDENS if k.endswith("/out")} == {*CASES, "gps"}
     assert GOLDENS["versions"].tolist() == ["torch 2.13.0+cpu", "torch_geometric 2.8.1"]
