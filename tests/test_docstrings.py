@@ -65,6 +65,7 @@ NEED_SOURCE = {
     "from_smiles",
     "from_smiles_list",
     "murcko_scaffolds",
+    "draw_attention",
     "laplacian",
     "laplacian_eigenvectors",
     "rwse_estimate",

@@ -37,10 +37,11 @@ def test_rows_are_sums_over_columns(params, ids):
 
 def test_gradient_is_that_of_the_multi_hot_product(params, ids, rng):
     w = jnp.asarray(rng.normal(size=(7, 4)), jnp.float32)
-    got, want = (
-        jax.jit(jax.grad(lambda p: (f(p, ids) * w).sum()))(params)
-        for f in (nn.embedding, multi_hot)
-    )
+
+    def gradient(f):
+        return jax.jit(jax.grad(lambda p: (f(p, ids) * w).sum()))(params)
+
+    got, want = gradient(nn.embedding), gradient(multi_hot)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), got, want)
     assert all((np.asarray(table) != 0).any() for table in got.tables)
 
