@@ -71,7 +71,7 @@ def is_dot_form(score: str) -> bool:
 
 def dot_form(
     score: str, x: Array, pairwise: ArrayLike | None, temperature: float
-) -> tuple[Array, Array, ops.Score]:
+) -> tuple[Array, Array, ops.DotScore]:
     """Query, key and kernel of a score on features x `[N, H, C]`."""
     wide = x.astype(accumulation_dtype(x.dtype))
     if score == "cosine":

@@ -104,7 +104,7 @@ def edge_scores(
         score = score._replace(scale=query.shape[-1] ** -0.5)
     if score.edge is not None:
         _checks.shape("score.edge", score.edge, (senders.shape[0], *query.shape[1:]))
-        score = score._replace(edge=_wide(score.edge))
+        score = score._replace(edge=jnp.asarray(score.edge).astype(query.dtype))
     if isinstance(score, GATv2Score):
         score = score._replace(vector=_wide(score.vector))
     return _dispatch(
