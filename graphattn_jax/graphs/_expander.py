@@ -63,8 +63,7 @@ def add_expander(
       True
 
     Source: Shirzad, Velingker, Venkatachalam, Sutherland, Sinop, "Exphormer: Sparse Transformers for Graphs",
-    ICML 2023, arXiv:2303.06147, section 4.1 and appendix C; the spectrum of random regular graphs is Friedman's
-    theorem.
+    ICML 2023, arXiv:2303.06147, the random regular expander; that they exist in plenty is Friedman's theorem.
     """
     graph = to_host(graph, "add_expander")
     if isinstance(degree, bool) or not isinstance(degree, (int, np.integer)) or degree < 2:

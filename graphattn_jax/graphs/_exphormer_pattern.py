@@ -66,7 +66,7 @@ def exphormer_pattern(
       (array([0, 0, 1, 1, 1, 1, 2, 2, 2, 3, 3, 3], dtype=int32), array([0, 0, 0, 1], dtype=int32))
 
     Source: Shirzad, Velingker, Venkatachalam, Sutherland, Sinop, "Exphormer: Sparse Transformers for Graphs",
-    ICML 2023, arXiv:2303.06147, section 4.1.
+    ICML 2023, arXiv:2303.06147, the interaction graph.
     """
     graph = to_host(graph, "exphormer_pattern")
     if num_virtual != 0:

@@ -64,7 +64,9 @@ def test_draws_again_until_it_is_one(monkeypatch):
     draws = [rng.permuted(np.tile(np.arange(20), (2, 1)), axis=1) for _ in range(3)]
     np.testing.assert_array_equal(got, draws[2])
     monkeypatch.setattr(_expander, "second_eigenvalue", lambda permutations: 99.0)
-    with pytest.raises(ValueError, match="no expander among 100 .* 20 nodes with degree=2, seed=0"):
+    with pytest.raises(
+        ValueError, match=r"no expander among 100 .* 20 nodes with degree=2, seed=0"
+    ):
         add_expander(empty(20), 2)
 
 

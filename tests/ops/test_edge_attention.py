@@ -39,9 +39,7 @@ for name in ("dot", "dot edge", "additive edge", "gatv2"):
     )
 # The xla implementation leaves vectors on the edges to the reference.
 BY_REFERENCE = ("dot edge", "symmetrized dot edge", "gatv2 edge")
-IMPLEMENTATIONS = {
-    name: ("reference", None if name in BY_REFERENCE else "xla") for name in SCORES
-}
+IMPLEMENTATIONS = {name: ("reference", None if name in BY_REFERENCE else "xla") for name in SCORES}
 
 
 def edges(num_edges=14, seed=0):

@@ -14,7 +14,7 @@ class DotScore(NamedTuple):
     (None = ones, the dot product). scale None = 1/√C.
 
     Source: Vaswani et al., "Attention Is All You Need", NeurIPS 2017, equation 1; the edge term after Dwivedi,
-      Bresson, "A Generalization of Transformer Networks to Graphs", 2021, arXiv:2012.09699, equation 12.
+      Bresson, "A Generalization of Transformer Networks to Graphs", 2021, arXiv:2012.09699.
     """
 
     scale: float | None = None
