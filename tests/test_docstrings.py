@@ -92,6 +92,11 @@ NEED_SOURCE = {
     "chebyshev_coefficients",
     "chebyshev_filter",
     "subspace_eigenvectors",
+    "add_expander",
+    "add_virtual_node",
+    "exphormer_pattern",
+    "exphormer",
+    "san",
 }
 
 

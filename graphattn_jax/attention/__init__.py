@@ -6,6 +6,8 @@ Every layer is `layer(params, graph, *, layout=None, score=, normalizer=, bias=,
 `init_layer` makes its parameters.
 """
 
+from graphattn_jax.attention._edge_modulated import EdgeModulatedParams
+from graphattn_jax.attention._exphormer import ExphormerParams, exphormer, init_exphormer
 from graphattn_jax.attention._gat import GATParams, gat, init_gat
 from graphattn_jax.attention._gatv2 import GATv2Params, gatv2, init_gatv2
 from graphattn_jax.attention._global_attention import global_attention
@@ -27,27 +29,35 @@ from graphattn_jax.attention._relative import (
     relative_buckets,
     shaw_features,
 )
+from graphattn_jax.attention._san import SANParams, init_san, san
 from graphattn_jax.attention._scores import SCORES
 
 __all__ = [
     "SCORES",
     "Attention",
+    "EdgeModulatedParams",
+    "ExphormerParams",
     "GATParams",
     "GATv2Params",
     "GraphTransformerParams",
+    "SANParams",
     "attend",
     "attend_from_logits",
     "combine_heads",
+    "exphormer",
     "gat",
     "gatv2",
     "global_attention",
     "graph_transformer",
+    "init_exphormer",
     "init_gat",
     "init_gatv2",
     "init_graph_transformer",
     "init_relative_bias",
+    "init_san",
     "project",
     "relative_bias",
     "relative_buckets",
+    "san",
     "shaw_features",
 ]

@@ -98,6 +98,7 @@ def attend_from_logits(
     value: ArrayLike,
     graph: Any,
     *,
+    where: ArrayLike | None = None,
     normalizer: str | ops.Normalizer = "softmax",
     layout: Any = None,
     dropout_rate: float = 0.0,
@@ -112,6 +113,7 @@ def attend_from_logits(
       logits: `[E, H]` floating point, bias included.
       value: `[N, H, C]`.
       graph: a `GraphsTuple`; only senders and receivers are read.
+      where: `[E]` bool, True = the edge takes part; padding does not in any case. None = all edges.
       normalizer: as `attend`.
       layout: from `ga.graphs.layout`.
       dropout_rate: probability in [0, 1), applied to the weights.
@@ -134,13 +136,15 @@ def attend_from_logits(
       >>> ga.attention.attend_from_logits(jnp.zeros((3, 1)), value, graph).out.ravel().tolist()
       [1.0, 0.5]
     """
+    if layout is not None:
+        where = layout.edge_mask if where is None else jnp.asarray(where) & layout.edge_mask
     return ops.attend_from_logits(
         logits,
         value,
         graph.senders,
         graph.receivers,
         num_nodes=value.shape[0],
-        where=None if layout is None else layout.edge_mask,
+        where=where,
         normalizer=normalizer,
         dropout_rate=dropout_rate,
         dropout_key=dropout_key,

@@ -10,7 +10,9 @@ from graphattn_jax.graphs._types import to_host
 from graphattn_jax.typing import ArrayLike
 
 
-def extend_to_virtual_nodes(values: ArrayLike, pattern: GraphsTuple, fill: float) -> np.ndarray:
+def extend_to_virtual_nodes(
+    values: ArrayLike, pattern: GraphsTuple, fill: float, *, count: int = 1
+) -> np.ndarray:
     """The pair encodings of `add_virtual_node(pattern)`: those of `pattern`, and `fill` on the new edges.
 
     Encode the graph first and add virtual nodes after: a virtual node would put every pair two hops apart.
@@ -19,9 +21,10 @@ def extend_to_virtual_nodes(values: ArrayLike, pattern: GraphsTuple, fill: float
       values: `[E]` or `[E, ...]`, any pair encoding of the edges of `pattern`.
       pattern: the graph or batch that goes into `graphs.add_virtual_node`, without padding.
       fill: the value of the edges from and to virtual nodes, as `distance_buckets(K).virtual`.
+      count: virtual nodes per graph, as given to `add_virtual_node`.
 
     Returns:
-      `[E + 2 N, ...]` in the dtype of `values`, in the order of the edges of `add_virtual_node(pattern)`.
+      `[E + 2 count N, ...]` in the dtype of `values`, in the order of the edges of `add_virtual_node(pattern)`.
 
     Raises:
       ValueError: `values` does not have E rows, or the pattern is padded or traced.
@@ -49,4 +52,6 @@ def extend_to_virtual_nodes(values: ArrayLike, pattern: GraphsTuple, fill: float
             f"values must have one row for each of {edges} edges of pattern, got {_checks.describe(values)}. "
             "Fix: encode with this pattern, before add_virtual_node."
         )
-    return add_virtual_node(pattern._replace(nodes=None, edges=values), edge_fill=fill).edges
+    return add_virtual_node(
+        pattern._replace(nodes=None, edges=values), count=count, edge_fill=fill
+    ).edges

@@ -21,6 +21,8 @@ from graphattn_jax.graphs._build import (
 from graphattn_jax.graphs._coalesce import coalesce
 from graphattn_jax.graphs._degree import in_degree, out_degree
 from graphattn_jax.graphs._direction import add_reverse_edges, is_undirected
+from graphattn_jax.graphs._expander import add_expander
+from graphattn_jax.graphs._exphormer_pattern import ExphormerPattern, exphormer_pattern
 from graphattn_jax.graphs._layout import Layout, layout
 from graphattn_jax.graphs._masks import (
     edge_graph_ids,
@@ -48,10 +50,12 @@ from graphattn_jax.graphs._virtual_node import add_virtual_node
 
 __all__ = [
     "Budget",
+    "ExphormerPattern",
     "FillRatio",
     "GraphsTuple",
     "Layout",
     "PaddedGraphsTuple",
+    "add_expander",
     "add_reverse_edges",
     "add_self_loops",
     "add_virtual_node",
@@ -63,6 +67,7 @@ __all__ = [
     "edge_graph_ids",
     "edge_mask",
     "estimate_budget",
+    "exphormer_pattern",
     "fill_ratio",
     "from_dense",
     "from_edge_list",

@@ -144,3 +144,50 @@ def graph_transformer(params, graph, bias, *, score, normalizer, concat=True):
     if params.root is not None:
         out = out + graph.nodes @ params.root.weight
     return out
+
+
+def edge_modulated_scores(params, graph, score):
+    """clamp(Σ_c q_ic k_jc e_ijc / √C, ±5)."""
+
+    def project(weight, shift):
+        return jnp.einsum("nd,dhc->hnc", graph.nodes, weight) + shift[:, None, :]
+
+    q = project(params.query_weight, params.query_bias)
+    e = jnp.einsum("dij,dhc->hijc", pairs(graph, graph.edges), params.edge_weight)
+    e = e + params.edge_bias[:, None, None, :]
+
+    def s(x, y):
+        return jnp.einsum("hic,hjc,hijc->hij", x, y, e)
+
+    if score == "cosine":
+        unit = q / jnp.sqrt((q * q).sum(-1, keepdims=True))
+        logits = s(unit, unit)
+    else:
+        if score == "pairwise":
+            k = q @ ((params.pairwise + transpose(params.pairwise)) / 2)
+            logits = (s(q, k) + s(k, q)) / 2
+        else:
+            k = q if score == "shared" else project(params.key_weight, params.key_bias)
+            logits = own_scores(score, s, q, k)
+        logits = logits * q.shape[-1] ** -0.5
+    return jnp.clip(logits, -5, 5)
+
+
+def heads_mapped(params, graph, weights):
+    """W_o ‖_h A W_v x."""
+    value = jnp.einsum("nd,dhc->hnc", graph.nodes, params.value_weight)
+    out = combine(weights @ (value + params.value_bias[:, None, :]), concat=True)
+    return out if params.output is None else out @ params.output.weight + params.output.bias[None]
+
+
+def exphormer(params, graph, bias, *, score, normalizer):
+    logits = edge_modulated_scores(params.score, graph, score) + bias
+    return heads_mapped(params, graph, normalize(logits, graph, normalizer))
+
+
+def san(params, graph, bias, *, real, gamma, score, normalizer):
+    """`real` `[N, N]`."""
+    edges = edge_modulated_scores(params.real, graph, score) + np.log(1 / (1 + gamma))
+    others = edge_modulated_scores(params.fake, graph, score) + np.log(gamma / (1 + gamma))
+    weights = normalize(jnp.where(real[None], edges, others) + bias, graph, normalizer)
+    return heads_mapped(params, graph, weights)

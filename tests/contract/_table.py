@@ -5,6 +5,7 @@ A compilation costs a hundred times the arithmetic of these graphs. So most prop
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import _dense
@@ -17,6 +18,18 @@ from graphattn_jax import attention, graphs, ops, testing
 
 WIDTH, EDGE_WIDTH, HEADS, CHANNELS = 4, 3, 2, 3
 
+
+def san_by_sign(params, graph, **options):
+    """SAN where an edge with a positive first feature is a real one."""
+    real = jnp.asarray(graph.edges)[:, 0] > 0
+    return attention.san(params, graph, real=real, gamma=0.5, **options)
+
+
+def dense_san_by_sign(params, graph, bias, **options):
+    real = _dense.pairs(graph, graph.edges)[0] > 0
+    return _dense.san(params, graph, bias, real=real, gamma=0.5, **options)
+
+
 LAYERS = {
     "gat": (attention.init_gat, attention.gat, _dense.gat),
     "gatv2": (attention.init_gatv2, attention.gatv2, _dense.gatv2),
@@ -25,6 +38,12 @@ LAYERS = {
         attention.graph_transformer,
         _dense.graph_transformer,
     ),
+    "exphormer": (
+        partial(attention.init_exphormer, bias=True),
+        attention.exphormer,
+        _dense.exphormer,
+    ),
+    "san": (partial(attention.init_san, bias=True), san_by_sign, dense_san_by_sign),
 }
 
 NORMALIZERS = {
@@ -106,7 +125,7 @@ def case(
         edge_bias = 0 if params.bias is None else _dense.pairs(graph, graph.edges @ params.bias)
         return dense_layer(params.layer, graph, edge_bias, **choices)
 
-    supports_xla = not (layer == "gatv2" and edges)
+    supports_xla = not (layer in ("gatv2", "exphormer", "san") and edges)
     return Case(name, init, apply, dense, choices["normalizer"], supports_xla)
 
 
@@ -133,6 +152,16 @@ CASES = (
     case("graph_transformer", "standard", "sinkhorn", edges=True),
     case("graph_transformer", "shared", "softmax", edges=True, bias=True),
     case("graph_transformer", "standard", "softmax", separate=True, out_features=5),
+    case("exphormer", "standard", "softmax", edges=True),
+    case("exphormer", "shared", "sigmoid", edges=True),
+    case("exphormer", "symmetrized", "post_hoc", edges=True),
+    case("exphormer", "cosine", "symmetric", edges=True, bias=True),
+    case("exphormer", "pairwise", "sinkhorn", edges=True, out_features=5),
+    case("san", "standard", "softmax", edges=True, out_features=5),
+    case("san", "shared", "symmetric", edges=True),
+    case("san", "symmetrized", "sinkhorn", edges=True),
+    case("san", "cosine", "sigmoid", edges=True),
+    case("san", "pairwise", "post_hoc", edges=True, bias=True),
 )
 
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -19,14 +19,25 @@ def test_by_hand(two_graphs):
     assert grown.edges[:, 0].tolist() == [10, 11] + [8] * 6 + [20, 21, 22] + [8] * 4
 
 
-@given(data=st.data())
+def test_two_of_them_by_hand(two_graphs):
+    grown = ga.graphs.validate(ga.graphs.add_virtual_node(two_graphs, count=2, node_fill=9.0))
+    assert grown.n_node.tolist() == [5, 4] and grown.n_edge.tolist() == [14, 11]
+    assert grown.nodes[:, 0].tolist() == [0, 1, 2, 9, 9, 3, 4, 9, 9]
+    assert grown.senders[:14].tolist() == [0, 1, 0, 1, 2, 0, 1, 2, 3, 3, 3, 4, 4, 4]
+    assert grown.receivers[:14].tolist() == [1, 2, 3, 3, 3, 4, 4, 4, 0, 1, 2, 0, 1, 2]
+    assert grown.senders[14:].tolist() == [5, 6, 6, 5, 6, 5, 6, 7, 7, 8, 8]
+    assert grown.receivers[14:].tolist() == [5, 5, 5, 7, 7, 8, 8, 5, 6, 5, 6]
+
+
+@given(data=st.data(), count=st.integers(1, 3))
 @deterministic
-def test_structure(data, batch_strategy, assert_same):
+def test_structure(data, count, batch_strategy, assert_same):
     graph = ga.graphs.batch(data.draw(batch_strategy))
-    grown = ga.graphs.validate(ga.graphs.add_virtual_node(graph))
-    virtual = np.cumsum(grown.n_node) - 1
-    assert ga.graphs.in_degree(grown)[virtual].tolist() == graph.n_node.tolist()
-    assert ga.graphs.out_degree(grown)[virtual].tolist() == graph.n_node.tolist()
+    grown = ga.graphs.validate(ga.graphs.add_virtual_node(graph, count=count))
+    virtual = (np.cumsum(grown.n_node)[:, None] - np.arange(count, 0, -1)).ravel()
+    sizes = np.repeat(graph.n_node, count).tolist()
+    assert ga.graphs.in_degree(grown)[virtual].tolist() == sizes
+    assert ga.graphs.out_degree(grown)[virtual].tolist() == sizes
     assert not grown.nodes["x"][virtual].any()
     real = np.ones(ga.graphs.num_nodes(grown), bool)
     real[virtual] = False
@@ -40,6 +51,8 @@ def test_without_features_and_errors(two_graphs):
         ga.graphs.add_virtual_node(bare, node_fill=1.0)
     with pytest.raises(ValueError, match="edge_fill must have one row's shape"):
         ga.graphs.add_virtual_node(two_graphs, edge_fill=np.zeros(3))
+    with pytest.raises(ValueError, match="count must be a positive integer"):
+        ga.graphs.add_virtual_node(two_graphs, count=0)
     padded = ga.graphs.pad(two_graphs, ga.graphs.Budget(8, 12, 4))
     with pytest.raises(ValueError, match="apply add_virtual_node before pad"):
         ga.graphs.add_virtual_node(padded)

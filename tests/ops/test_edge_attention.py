@@ -14,6 +14,10 @@ N, H, C, C_V = 6, 2, 3, 4
 SCORES = {
     "dot": (lambda rng, e: {}, lambda p: ops.DotScore()),
     "dot scaled": (lambda rng, e: {}, lambda p: ops.DotScore(0.3)),
+    "dot edge": (
+        lambda rng, e: {"edge": rng.normal(size=(e, H, C))},
+        lambda p: ops.DotScore(0.3, p["edge"]),
+    ),
     "additive": (lambda rng, e: {}, lambda p: ops.AdditiveScore()),
     "additive edge": (
         lambda rng, e: {"edge": rng.normal(size=(e, H))},
@@ -28,13 +32,14 @@ SCORES = {
         lambda p: ops.GATv2Score(p["vector"], 0.3, p["edge"]),
     ),
 }  # fmt: skip
-for name in ("dot", "additive edge", "gatv2"):
+for name in ("dot", "dot edge", "additive edge", "gatv2"):
     SCORES[f"symmetrized {name}"] = (
         SCORES[name][0],
         lambda p, make=SCORES[name][1]: ops.SymmetrizedScore(make(p)),
     )
-# The xla implementation leaves GATv2 with edge features to the reference.
-IMPLEMENTATIONS = {name: ("reference", None if name == "gatv2 edge" else "xla") for name in SCORES}
+# The xla implementation leaves vectors on the edges to the reference.
+BY_REFERENCE = ("dot edge", "symmetrized dot edge", "gatv2 edge")
+IMPLEMENTATIONS = {name: ("reference", None if name in BY_REFERENCE else "xla") for name in SCORES}
 
 
 def edges(num_edges=14, seed=0):
@@ -68,7 +73,7 @@ def one_edge_logits(score, q, k):
     """The score's formula on rows [E, ...] of both ends."""
     if isinstance(score, ops.DotScore):
         scale = C**-0.5 if score.scale is None else score.scale
-        return scale * (q * k).sum(-1)
+        return scale * (q * k if score.edge is None else q * k * score.edge).sum(-1)
     z = q + k if score.edge is None else q + k + score.edge
     z = jnp.maximum(z, 0) + score.negative_slope * jnp.minimum(z, 0)
     return z if isinstance(score, ops.AdditiveScore) else (z * score.vector[None]).sum(-1)
@@ -130,6 +135,18 @@ def test_values_and_all_gradients_match_the_matrix_form(name):
         close(got_values, values)
         close(got_gradient, gradient)
         assert not np.asarray(got_values[0])[5].any()  # isolated
+
+
+def test_a_dot_product_with_ones_on_the_edges_is_the_dot_product():
+    senders, receivers = edges()
+    p = arrays("dot", len(senders))
+    ones = jnp.ones((len(senders), H, C))
+    score = ops.DotScore(edge=ones)
+    close(
+        ops.edge_scores(p["query"], p["key"], senders, receivers, score=score),
+        ops.edge_scores(p["query"], p["key"], senders, receivers),
+        atol=1e-6,
+    )
 
 
 @pytest.mark.parametrize("implementation", ["reference", "xla"])
@@ -403,11 +420,12 @@ def test_half_precision_sums_do_not_stall():
 
 def test_unsupported_choices_say_the_fix():
     senders, receivers = edges()
-    p = arrays("gatv2 edge", len(senders))
     layout = ops.edge_layout(senders, receivers, num_senders=N)
     options = {"layout": layout, "implementation": "xla"}
-    with pytest.raises(NotImplementedError, match=r"edge features\. Fix: implementation=None"):
-        attend("gatv2 edge", p, senders, receivers, **options)
+    for name in BY_REFERENCE:
+        p = arrays(name, len(senders))
+        with pytest.raises(NotImplementedError, match=r"edge features\. Fix: implementation=None"):
+            attend(name, p, senders, receivers, **options)
     with pytest.raises(NotImplementedError, match=r"needs layout=\. Fix: layout = ga\.graphs"):
         attend("dot", p, senders, receivers, implementation="xla")
     with pytest.raises(NotImplementedError, match="needs layout="):
@@ -434,6 +452,10 @@ INVALID = {
     "vector": ({"score": ops.GATv2Score(VECTOR.T)}, r"score.vector must have shape \[2, 3\]"),
     "edge": (
         {"score": ops.GATv2Score(VECTOR, edge=X)},
+        r"score.edge must have shape \[2, 2, 3\], got \(3, 2, 3\)",
+    ),
+    "edge of a dot product": (
+        {"score": ops.DotScore(edge=X)},
         r"score.edge must have shape \[2, 2, 3\], got \(3, 2, 3\)",
     ),
     "bias": ({"bias": np.zeros(2, np.float32)}, r"bias must have shape \[2, 2\], got \(2,\)"),

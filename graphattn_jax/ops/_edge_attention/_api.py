@@ -101,10 +101,10 @@ def edge_scores(
     _checks.ids_in_range("receivers", receivers, query.shape[0])
     query, key = _wide(query), _wide(key)
     if isinstance(score, DotScore) and score.scale is None:
-        score = DotScore(query.shape[-1] ** -0.5)
-    elif not isinstance(score, DotScore) and score.edge is not None:
+        score = score._replace(scale=query.shape[-1] ** -0.5)
+    if score.edge is not None:
         _checks.shape("score.edge", score.edge, (senders.shape[0], *query.shape[1:]))
-        score = score._replace(edge=_wide(score.edge))
+        score = score._replace(edge=jnp.asarray(score.edge).astype(query.dtype))
     if isinstance(score, GATv2Score):
         score = score._replace(vector=_wide(score.vector))
     return _dispatch(

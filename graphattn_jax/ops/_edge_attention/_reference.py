@@ -16,7 +16,8 @@ def scores(
     """`[E, H]` logits in the dtype of the (wide) inputs."""
     q, k = take(query, receivers), take(key, senders)
     if isinstance(score, DotScore):
-        return jnp.asarray(score.scale, q.dtype) * jnp.sum(q * k, axis=-1)
+        products = q * k if score.edge is None else q * k * score.edge
+        return jnp.asarray(score.scale, q.dtype) * jnp.sum(products, axis=-1)
     z = q + k if score.edge is None else q + k + score.edge
     z = jax.nn.leaky_relu(z, score.negative_slope)
     return z if isinstance(score, AdditiveScore) else jnp.einsum("ehc,hc->eh", z, score.vector)

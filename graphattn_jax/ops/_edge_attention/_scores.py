@@ -10,12 +10,15 @@ __all__ = ["AdditiveScore", "DotScore", "GATv2Score", "Score", "SymmetrizedScore
 
 
 class DotScore(NamedTuple):
-    """s_ij = scale · q_i · k_j, with query and key `[N, H, C]`. scale None = 1/√C.
+    """s_ij = scale · Σ_c q_ic k_jc e_ijc, with query and key `[N, H, C]` and an optional edge term `[E, H, C]`
+    (None = ones, the dot product). scale None = 1/√C.
 
-    Source: Vaswani et al., "Attention Is All You Need", NeurIPS 2017, equation 1.
+    Source: Vaswani et al., "Attention Is All You Need", NeurIPS 2017, equation 1; the edge term after Dwivedi,
+      Bresson, "A Generalization of Transformer Networks to Graphs", 2021, arXiv:2012.09699.
     """
 
     scale: float | None = None
+    edge: ArrayLike | None = None
 
 
 class AdditiveScore(NamedTuple):

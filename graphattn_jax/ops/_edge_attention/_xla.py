@@ -62,12 +62,13 @@ def scores(
         z = take(query, receivers) + take(key, senders)
         return jax.nn.leaky_relu(z if score.edge is None else z + score.edge, score.negative_slope)
     edges = _edges(senders, receivers, layout)
-    if isinstance(score, DotScore):
-        return _edge_dot(query * jnp.asarray(score.scale, query.dtype), key, edges)
     if score.edge is not None:
         raise NotImplementedError(
-            "implementation='xla' has no GATv2 score with edge features. Fix: implementation=None."
+            f"implementation='xla' has no {type(score).__name__} with edge features. "
+            "Fix: implementation=None."
         )
+    if isinstance(score, DotScore):
+        return _edge_dot(query * jnp.asarray(score.scale, query.dtype), key, edges)
     vector = jnp.asarray(score.vector).astype(query.dtype)
     return _edge_gatv2(query, key, vector, edges, score.negative_slope)
 
