@@ -6,6 +6,11 @@ Every layer is `layer(params, graph, *, layout=None, score=, normalizer=, bias=,
 `init_layer` makes its parameters.
 """
 
+from graphattn_jax.attention._degree_scaler import (
+    DegreeScalerParams,
+    degree_scaler,
+    init_degree_scaler,
+)
 from graphattn_jax.attention._gat import GATParams, gat, init_gat
 from graphattn_jax.attention._gatv2 import GATv2Params, gatv2, init_gatv2
 from graphattn_jax.attention._graph_transformer import (
@@ -13,6 +18,7 @@ from graphattn_jax.attention._graph_transformer import (
     graph_transformer,
     init_graph_transformer,
 )
+from graphattn_jax.attention._grit import GRITParams, grit, init_grit
 from graphattn_jax.attention._pipeline import (
     Attention,
     attend,
@@ -31,18 +37,24 @@ from graphattn_jax.attention._scores import SCORES
 __all__ = [
     "SCORES",
     "Attention",
+    "DegreeScalerParams",
     "GATParams",
     "GATv2Params",
+    "GRITParams",
     "GraphTransformerParams",
     "attend",
     "attend_from_logits",
     "combine_heads",
+    "degree_scaler",
     "gat",
     "gatv2",
     "graph_transformer",
+    "grit",
+    "init_degree_scaler",
     "init_gat",
     "init_gatv2",
     "init_graph_transformer",
+    "init_grit",
     "init_relative_bias",
     "project",
     "relative_bias",
