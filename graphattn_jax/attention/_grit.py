@@ -200,25 +200,23 @@ def grit(
     query = project(nodes, params.query_weight, params.query_bias)
     key = query if params.key_weight is None else project(nodes, params.key_weight)
     value = project(nodes, params.value_weight)
-    stream = _edge_stream(nn.activation(activation))
-    new_edges = stream(params, query, key, edges, graph.senders, graph.receivers)
+    senders, receivers = graph.senders, graph.receivers
+    stream = partial(_edge_stream, nn.activation(activation), params, query, key, edges)
+    new_edges, logits = stream(senders, receivers)
     if _scores.is_dot_form(score):
         q, k, kernel = _scores.dot_form(score, query, params.pairwise, temperature)
-        tiles = None if layout is None else layout.edges
         logits = ops.edge_scores(
             q,
             k,
-            graph.senders,
-            graph.receivers,
+            senders,
+            receivers,
             score=kernel,
-            layout=tiles,
+            layout=None if layout is None else layout.edges,
             implementation=implementation,
         )
-    else:
-        logits = _weighed(params.vector, new_edges)
-        if score == "symmetrized":
-            back = stream(params, query, key, edges, graph.receivers, graph.senders)
-            logits = 0.5 * (logits + _weighed(params.vector, back))
+    elif score == "symmetrized":
+        _, back = stream(receivers, senders)
+        logits = 0.5 * (logits + back)
     if clamp is not None:
         logits = jnp.clip(logits, -clamp, clamp)
     if bias is not None:
@@ -235,25 +233,24 @@ def grit(
         implementation=implementation,
     )
     heard = attention.applied[:, :, None] * new_edges
-    heard = ops.segment_sum(heard, graph.receivers, nodes.shape[0])
+    heard = ops.segment_sum(heard, receivers, nodes.shape[0])
     heard = jnp.einsum("nhc,hcd->nhd", heard, jnp.asarray(params.edge_value).astype(heard.dtype))
     out = combine_heads(attention.out + heard.astype(value.dtype), True)
     graph = graph._replace(edges=combine_heads(new_edges, True).astype(edges.dtype))
     return finish(graph, out, attention, return_attention)
 
 
-def _edge_stream(activation: Activation):
-    """ê of the edges `[E, H, C]` in float32, which keeps nothing for its gradient but its arguments."""
-
-    @jax.checkpoint
-    def stream(params, query, key, edges, senders, receivers):
-        wide = accumulation_dtype(query.dtype)
-        gate = _edge_map(edges, params.edge_gate, params.edge_gate_bias)
-        shift = _edge_map(edges, params.edge_shift, params.edge_shift_bias)
-        ends = take(query, receivers).astype(wide) + take(key, senders).astype(wide)
-        return activation(_signed_sqrt(ends * gate.astype(wide)) + shift.astype(wide))
-
-    return stream
+@partial(jax.checkpoint, static_argnums=0)
+def _edge_stream(activation: Activation, params: GRITParams, query, key, edges, senders, receivers):
+    """ê `[E, H, C]` and w_A · ê `[E, H]` (None without w_A), which keep for their gradient their arguments alone."""
+    wide = accumulation_dtype(query.dtype)
+    gate = _edge_map(edges, params.edge_gate, params.edge_gate_bias).astype(wide)
+    shift = _edge_map(edges, params.edge_shift, params.edge_shift_bias).astype(wide)
+    ends = take(query, receivers).astype(wide) + take(key, senders).astype(wide)
+    new = activation(_signed_sqrt(ends * gate) + shift)
+    if params.vector is None:
+        return new, None
+    return new, jnp.sum(new * jnp.asarray(params.vector).astype(wide)[None], axis=2)
 
 
 def _edge_map(edges: Array, weight: ArrayLike, bias: ArrayLike | None) -> Array:
@@ -269,8 +266,3 @@ def _signed_sqrt(x: Array) -> Array:
     size = jnp.abs(x)
     root = jnp.sqrt(jnp.where(size > 0, size, 1))
     return jnp.where(size > 0, jnp.sign(x) * root, 0)
-
-
-def _weighed(vector: ArrayLike, edges: Array) -> Array:
-    """The logits w · ê, `[E, H]`."""
-    return jnp.sum(edges * jnp.asarray(vector).astype(edges.dtype)[None], axis=2)
