@@ -5,6 +5,7 @@ learned encoders are jitted functions. Node encodings are `[N, K]`, pair encodin
 `pattern` that attends. Always encode the original graph: every function takes it first, and the pattern beside it.
 """
 
+from graphattn_jax.encodings._centrality import CentralityParams, centrality, init_centrality
 from graphattn_jax.encodings._chebyshev import chebyshev_coefficients, chebyshev_filter
 from graphattn_jax.encodings._common_neighbours import common_neighbours
 from graphattn_jax.encodings._deepset import init_laplace_deepset, laplace_deepset
@@ -17,6 +18,11 @@ from graphattn_jax.encodings._gaussian_bias import (
     GaussianBiasParams,
     gaussian_bias,
     init_gaussian_bias,
+)
+from graphattn_jax.encodings._graphormer_bias import (
+    GraphormerBiasParams,
+    graphormer_bias,
+    init_graphormer_bias,
 )
 from graphattn_jax.encodings._heat_kernel import heat_kernel_diagonal, heat_kernel_diagonal_estimate
 from graphattn_jax.encodings._hitting_times import hitting_times
@@ -61,8 +67,10 @@ from graphattn_jax.encodings._type_distance_bias import (
 from graphattn_jax.encodings._virtual_pairs import extend_to_virtual_nodes
 
 __all__ = [
+    "CentralityParams",
     "DistanceBuckets",
     "GaussianBiasParams",
+    "GraphormerBiasParams",
     "LSPEParams",
     "LaplacianEigenvectors",
     "PEARLParams",
@@ -76,6 +84,7 @@ __all__ = [
     "TypeBiasParams",
     "TypeDistanceBiasParams",
     "TypeFactors",
+    "centrality",
     "chebyshev_coefficients",
     "chebyshev_filter",
     "common_neighbours",
@@ -87,10 +96,13 @@ __all__ = [
     "extend_to_virtual_nodes",
     "flip_signs",
     "gaussian_bias",
+    "graphormer_bias",
     "heat_kernel_diagonal",
     "heat_kernel_diagonal_estimate",
     "hitting_times",
+    "init_centrality",
     "init_gaussian_bias",
+    "init_graphormer_bias",
     "init_laplace_deepset",
     "init_lspe",
     "init_path_bias",

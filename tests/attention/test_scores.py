@@ -1,5 +1,7 @@
 """Which scores have symmetric logits, and that this alone does not make attention symmetric."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,12 +11,13 @@ import graphattn_jax as ga
 from graphattn_jax.attention import SCORES
 from graphattn_jax.diagnostics import off_diagonal_symmetry_error, symmetry_error
 
-GRAPH = ga.testing.random_graph(0, 6, 14, 4, undirected=True, self_loops=True)
+GRAPH = ga.testing.random_graph(0, 6, 14, 4, undirected=True, self_loops=True, edge_width=3)
 EDGES = (GRAPH.senders, GRAPH.receivers)
 LAYERS = {
     "gat": (ga.attention.init_gat, ga.attention.gat),
     "gatv2": (ga.attention.init_gatv2, ga.attention.gatv2),
     "graph_transformer": (ga.attention.init_graph_transformer, ga.attention.graph_transformer),
+    "grit": (partial(ga.attention.init_grit, edge_features=3), ga.attention.grit),
 }
 each_layer = pytest.mark.parametrize("layer", LAYERS)
 
@@ -124,7 +127,7 @@ def test_parameters_of_another_score_are_refused(layer, made_for, used_as):
         apply(params, GRAPH, score=used_as)
 
 
-@pytest.mark.parametrize("layer", ["gat", "gatv2"])
+@pytest.mark.parametrize("layer", ["gat", "gatv2", "grit"])
 def test_the_vector_of_the_additive_score_must_fit_too(layer):
     init, apply = LAYERS[layer]
     params = init(jax.random.key(0), 4, 3, score="cosine")

@@ -191,3 +191,39 @@ def san(params, graph, bias, *, real, gamma, score, normalizer):
     others = edge_modulated_scores(params.fake, graph, score) + np.log(gamma / (1 + gamma))
     weights = normalize(jnp.where(real[None], edges, others) + bias, graph, normalizer)
     return heads_mapped(params, graph, weights)
+
+
+def grit(params, graph, bias, *, score, normalizer, clamp=5.0):
+    """The new nodes, and the new features of the edges of the graph."""
+
+    def project(weight):
+        return jnp.einsum("nd,dhc->hnc", graph.nodes, weight)
+
+    def edge_map(weight, shift):
+        on_edges = jnp.einsum("dij,dhc->hijc", pairs(graph, graph.edges), weight)
+        return on_edges + shift[:, None, None, :]
+
+    q = project(params.query_weight) + params.query_bias[:, None, :]
+    k = q if params.key_weight is None else project(params.key_weight)
+    gate = edge_map(params.edge_gate, params.edge_gate_bias)
+    shift = edge_map(params.edge_shift, params.edge_shift_bias)
+
+    def stream(x_i, x_j):
+        x = (x_i + x_j) * gate
+        # The root of 0 has no derivative, and off the edges nothing has a gradient.
+        root = jnp.sqrt(jnp.where(x == 0, 1, jnp.abs(x)))
+        return jax.nn.relu(jnp.where(x > 0, root, jnp.where(x < 0, -root, 0)) + shift)
+
+    there = stream(q[:, :, None], k[:, None, :])
+    back = stream(q[:, None, :], k[:, :, None])
+    if score in ("cosine", "pairwise"):
+        logits = dot_scores(score, q, params.pairwise)
+    else:
+        logits = jnp.einsum("hijc,hc->hij", there, params.vector)
+        if score == "symmetrized":
+            logits = (logits + jnp.einsum("hijc,hc->hij", back, params.vector)) / 2
+    logits = jnp.minimum(jnp.maximum(logits, -clamp), clamp)
+    weights = normalize(logits + bias, graph, normalizer)
+    heard = jnp.einsum("hij,hijc,hcd->hid", weights, there, params.edge_value)
+    edges = there[:, graph.receivers, graph.senders]
+    return combine(weights @ project(params.value_weight) + heard, True), combine(edges, True)

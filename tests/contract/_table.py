@@ -44,6 +44,7 @@ LAYERS = {
         _dense.exphormer,
     ),
     "san": (partial(attention.init_san, bias=True), san_by_sign, dense_san_by_sign),
+    "grit": (attention.init_grit, attention.grit, _dense.grit),
 }
 
 NORMALIZERS = {
@@ -67,13 +68,13 @@ class Case(NamedTuple):
     """A row: a layer with its choices at the seams.
 
     init() gives its parameters; apply(params, graph, layout, **options) a graph and its attention;
-    dense(params, graph) the new nodes. supports_xla is False if that implementation refuses it.
+    dense(params, graph) the new nodes and edges. supports_xla is False if that implementation refuses it.
     """
 
     name: str
     init: Callable[[], Params]
     apply: Callable[..., tuple[graphs.GraphsTuple, attention.Attention]]
-    dense: Callable[[Params, graphs.GraphsTuple], jax.Array]
+    dense: Callable[[Params, graphs.GraphsTuple], tuple[jax.Array, jax.Array]]
     normalizer: ops.Normalizer
     supports_xla: bool
 
@@ -123,7 +124,8 @@ def case(
 
     def dense(params, graph):
         edge_bias = 0 if params.bias is None else _dense.pairs(graph, graph.edges @ params.bias)
-        return dense_layer(params.layer, graph, edge_bias, **choices)
+        out = dense_layer(params.layer, graph, edge_bias, **choices)
+        return out if isinstance(out, tuple) else (out, graph.edges)
 
     supports_xla = not (layer in ("gatv2", "exphormer", "san") and edges)
     return Case(name, init, apply, dense, choices["normalizer"], supports_xla)
@@ -162,6 +164,11 @@ CASES = (
     case("san", "symmetrized", "sinkhorn", edges=True),
     case("san", "cosine", "sigmoid", edges=True),
     case("san", "pairwise", "post_hoc", edges=True, bias=True),
+    case("grit", "standard", "softmax", edges=True),
+    case("grit", "shared", "symmetric", edges=True, bias=True),
+    case("grit", "symmetrized", "sigmoid", edges=True),
+    case("grit", "cosine", "sinkhorn", edges=True),
+    case("grit", "pairwise", "post_hoc", edges=True),
 )
 
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -187,10 +194,10 @@ def symmetric_graph(seed: int) -> graphs.GraphsTuple:
     )
 
 
-def on_features(layer: Callable[..., Any], graph: graphs.GraphsTuple) -> Callable[..., jax.Array]:
-    """New nodes as a function of parameters, node and edge features: what has a gradient."""
+def on_features(layer: Callable[..., Any], graph: graphs.GraphsTuple) -> Callable[..., Any]:
+    """A layer as a function of parameters, node and edge features: what has a gradient."""
 
-    def nodes(params, nodes, edges):
+    def run(params, nodes, edges):
         return layer(params, graph._replace(nodes=nodes, edges=edges))
 
-    return nodes
+    return run

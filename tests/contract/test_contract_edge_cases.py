@@ -32,7 +32,7 @@ def make_graph(senders, receivers, num_nodes):
 def assert_finite(case, graph, layout):
     def apply(params, graph):
         out, attention = case.apply(params, graph, layout)
-        return out.nodes, attention
+        return out.nodes, out.edges, attention
 
     params = case.init()
     testing.assert_finite_gradients(on_features(apply, graph), params, graph.nodes, graph.edges)

@@ -3,7 +3,6 @@
 import chex
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
 from _table import HEADS, directed_graph, each_case, on_features
 from jax.test_util import check_grads
@@ -13,10 +12,15 @@ from graphattn_jax import graphs, ops, testing
 GRAPH = directed_graph(0)
 
 
-def new_nodes(case, graph=GRAPH, *, with_layout=True, **options):
-    """`f(params, nodes, edges) -> new nodes`."""
+def new_features(case, graph=GRAPH, *, with_layout=True, **options):
+    """`f(params, nodes, edges) -> (new nodes, new edges)`."""
     layout = graphs.layout(graph) if with_layout else None
-    return on_features(lambda p, g: case.apply(p, g, layout, **options)[0].nodes, graph)
+
+    def features(params, graph):
+        out, _ = case.apply(params, graph, layout, **options)
+        return out.nodes, out.edges
+
+    return on_features(features, graph)
 
 
 @each_case
@@ -26,9 +30,9 @@ def test_equals_the_dense_reference_in_values_and_gradients(case):
     testing.assert_implementations_agree(
         {
             "dense": on_features(case.dense, GRAPH),
-            "None": new_nodes(case),
-            "reference": new_nodes(case, implementation="reference"),
-            "without layout": new_nodes(case, with_layout=False),
+            "None": new_features(case),
+            "reference": new_features(case, implementation="reference"),
+            "without layout": new_features(case, with_layout=False),
         },
         case.init(),
         GRAPH.nodes,
@@ -41,10 +45,10 @@ def test_equals_the_dense_reference_in_values_and_gradients(case):
 @each_case
 @jax.disable_jit()
 def test_xla_runs_or_says_what_to_do(case):
-    run = new_nodes(case, implementation="xla")
+    run = new_features(case, implementation="xla")
     arguments = case.init(), GRAPH.nodes, GRAPH.edges
     if case.supports_xla:
-        np.testing.assert_array_equal(run(*arguments), new_nodes(case)(*arguments))
+        chex.assert_trees_all_equal(run(*arguments), new_features(case)(*arguments))
     else:
         with pytest.raises(NotImplementedError, match="Fix: implementation=None"):
             run(*arguments)
@@ -55,7 +59,7 @@ def test_one_compilation_serves_a_bucket_and_equals_eager(case):
     def loss(params, graph, layout):
         out, attention = case.apply(params, graph, layout)
         square = jnp.sum(jnp.square(out.nodes), where=layout.node_mask[:, None])
-        return square, (out.nodes, attention)
+        return square, (out.nodes, out.edges, attention)
 
     eager = jax.value_and_grad(loss, has_aux=True)
     chex.clear_trace_counter()
@@ -80,7 +84,7 @@ def test_gradients_in_float64(case):
             lambda x: jnp.asarray(x, jnp.float64), (case.init(), GRAPH.nodes, GRAPH.edges)
         )
         # Small steps: LeakyReLU has a kink.
-        check_grads(new_nodes(case), inputs, order=1, modes=["rev"], eps=1e-6)
+        check_grads(new_features(case), inputs, order=1, modes=["rev"], eps=1e-6)
 
 
 @each_case
@@ -88,7 +92,7 @@ def test_gradients_in_float64(case):
 def test_bfloat16_errs_at_most_twice_as_much_as_the_plain_computation(case):
     graph = directed_graph(0, 40, 200)  # the largest error of a few entries would be chance
     testing.assert_low_precision_error(
-        new_nodes(case, graph),
+        new_features(case, graph),
         on_features(case.dense, graph),
         case.init(),
         graph.nodes,
