@@ -70,8 +70,8 @@ def laplacian_eigenvectors(
     projectors, as `spe`, do not depend on it, unless the last column cuts through an eigenspace.
 
     Solvers: components of equal size up to `max_dense` are solved as one stack of dense matrices; larger ones by
-    ARPACK, by shift and invert where the factor is small (rings, trees, grids), else on a Chebyshev filter of L, then by
-    the other one, then dense. Pairs are accepted with ‖L v − λ v‖ ≤ 1e-6 · 2 max L_ii only (before rounding to
+    ARPACK, by shift and invert where the factor is small (rings, trees, grids), else on a Chebyshev filter of L, then
+    by the other one, then dense. Pairs are accepted with ‖L v − λ v‖ ≤ 1e-6 · 2 max L_ii only (before rounding to
     float32), and copies of multiple eigenvalues are searched for until none is missing. A spectrum without gaps is no
     obstacle, but it shows: v is known up to an angle of about residual / gap. Residuals of filtered pairs are some
     1e-10, with gaps of 1e-4 between the first eigenvalues of a small world of 100,000 nodes.
