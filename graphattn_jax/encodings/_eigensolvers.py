@@ -3,8 +3,9 @@
 Three solvers, in an order that depends on the matrix; the next one is asked where one does not converge.
 
     shift and invert    products with (L + εI)⁻¹: few iterations whatever the spectrum, and a sparse factorisation,
-                        which costs nothing on rings, trees and grids and fills up on expanders
-    Lanczos             products with L alone: fast on expanders, hopeless on rings
+                        which costs nothing on rings, trees and grids and fills up on expanders and small worlds
+    Chebyshev filter    products with a polynomial in L that is large on the wanted end of the spectrum: fast where the
+                        factor fills up, gaps or not; hopeless on rings, and it gives up on them early
     dense               always converges, in O(n³)
 
 A Lanczos iteration sees one direction of each eigenspace, so it returns pairs with perfect residuals and without the
@@ -14,6 +15,7 @@ finds 3. Therefore the pairs found are deflated and the search is repeated until
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -31,7 +33,9 @@ FACTOR_OPERATIONS = 5e8
 
 _SHIFT = 1e-6  # relative to ‖L‖: below the eigenvalues that matter, far above rounding errors
 _TOLERANCE = 1e-9
-_ARPACK: dict[str, Any] = {"which": "LA", "tol": _TOLERANCE, "maxiter": 40}
+_MARGIN = 1e-2  # relative to ‖L‖: how well the filter has to know where the wanted eigenvalues end
+_AMPLIFICATION = 1e4  # of the eigenvalue 0 by the filter; the other pairs lose as many digits
+_PRODUCTS = 5000  # about the most of products with L before the filter gives up
 
 Pairs = tuple[np.ndarray, np.ndarray]
 Matrix = scipy.sparse.csr_array
@@ -42,7 +46,7 @@ def smallest_eigenpairs(matrix: Matrix, count: int) -> Pairs:
     """`(values [count], vectors [n, count])`, ascending, of a connected component's symmetric Laplacian."""
     if _size(matrix) < 4 * count:  # a Krylov basis would be as large as the matrix
         return dense(matrix, count)
-    solvers = [shift_invert, lanczos]
+    solvers = [shift_invert, chebyshev]
     if factor_operations(matrix) > FACTOR_OPERATIONS:
         solvers.reverse()
     for solver in solvers:
@@ -62,10 +66,30 @@ def dense(matrix: Matrix, count: int) -> Pairs:
     return scipy.linalg.eigh(matrix.toarray(), subset_by_index=[0, count - 1])
 
 
-def lanczos(matrix: Matrix, count: int) -> np.ndarray | None:
-    """By products with cI − L, c ≥ ‖L‖."""
-    shift = norm_bound(matrix)
-    return _largest(lambda x: shift * x - matrix @ x, _size(matrix), count)
+def chebyshev(matrix: Matrix, count: int) -> np.ndarray | None:
+    """By products with T_d(S), S = I + 2 (aI − L) / (c − a): at most 1 on [a, c ≥ ‖L‖], and growing fast below a.
+
+    The Ritz value number `count` of a few Lanczos steps on L itself is at least λ_count, and so is a, a margin above.
+    """
+    size, upper = _size(matrix), norm_bound(matrix)
+    start = np.random.default_rng(0).normal(size=size)
+    ritz = _arpack(lambda x: upper * x - matrix @ x, start, count, tol=_MARGIN, maxiter=20)
+    if ritz is None:
+        return None
+    edge = min(upper - ritz[0].min() + _MARGIN * upper, 0.9 * upper)
+    stretch = 2.0 / (upper - edge)
+    step = scipy.sparse.csr_array(
+        (1 + stretch * edge) * scipy.sparse.eye_array(size) - stretch * matrix
+    )
+    degree = math.ceil(math.acosh(_AMPLIFICATION) / math.acosh(1 + stretch * edge))
+
+    def apply(x: np.ndarray) -> np.ndarray:
+        previous, current = x, step @ x
+        for _ in range(degree - 1):
+            previous, current = current, 2 * (step @ current) - previous
+        return current
+
+    return _largest(apply, size, count, maxiter=_PRODUCTS // (10 * degree))  # ten steps per restart
 
 
 def shift_invert(matrix: Matrix, count: int) -> np.ndarray | None:
@@ -78,7 +102,7 @@ def shift_invert(matrix: Matrix, count: int) -> np.ndarray | None:
         diag_pivot_thresh=0.0,
         options={"SymmetricMode": True},
     )
-    return _largest(factors.solve, size, count)
+    return _largest(factors.solve, size, count, maxiter=40)
 
 
 def _size(matrix: Matrix) -> int:
@@ -100,31 +124,45 @@ def factor_operations(matrix: Matrix) -> float:
     return float(np.sum(np.maximum(position - first, 0.0) ** 2))
 
 
-class _Deflated(scipy.sparse.linalg.LinearOperator):
-    """x ↦ A x − V Θ Vᵀ x, where the eigenpairs (Θ, V) of A have the eigenvalue 0."""
+class _Operator(scipy.sparse.linalg.LinearOperator):
+    """A symmetric map of vectors, as ARPACK wants it."""
 
-    def __init__(self, apply: Apply, values: np.ndarray, vectors: np.ndarray) -> None:
-        super().__init__(np.float64, (len(vectors), len(vectors)))
-        self._apply, self._values, self._vectors = apply, values, vectors
+    def __init__(self, apply: Apply, size: int) -> None:
+        super().__init__(np.float64, (size, size))
+        self._apply = apply
 
     def _matvec(self, x: np.ndarray) -> np.ndarray:
-        x = x.ravel()
-        return self._apply(x) - self._vectors @ (self._values * (self._vectors.T @ x))
+        return self._apply(x.ravel())
 
 
-def _largest(apply: Apply, size: int, count: int) -> np.ndarray | None:
+def _arpack(apply: Apply, start: np.ndarray, count: int, **options: Any) -> Pairs | None:
+    """The largest eigenpairs of a symmetric operator; None = no convergence."""
+    try:
+        values, vectors = scipy.sparse.linalg.eigsh(
+            _Operator(apply, len(start)), count, which="LA", v0=start, **options
+        )
+    except scipy.sparse.linalg.ArpackError:  # also its subclass for no convergence
+        return None
+    return values, vectors
+
+
+def _largest(apply: Apply, size: int, count: int, *, maxiter: int) -> np.ndarray | None:
     """Eigenvectors `[size, count]` of the largest eigenvalues with all their copies; None = no convergence."""
     rng = np.random.default_rng(0)
     values, vectors = np.zeros(0), np.zeros((size, 0))
     wanted = count
+
+    def deflated(x: np.ndarray) -> np.ndarray:
+        """A x − V Θ Vᵀ x: the eigenpairs (Θ, V) found before have the eigenvalue 0."""
+        return apply(x) - vectors @ (values * (vectors.T @ x))
+
     for _ in range(count + 2):  # at most `count` are missing
         start = rng.normal(size=size)
         start -= vectors @ (vectors.T @ start)
-        operator = _Deflated(apply, values, vectors)
-        try:
-            found, more = scipy.sparse.linalg.eigsh(operator, wanted, v0=start, **_ARPACK)
-        except scipy.sparse.linalg.ArpackError:  # also its subclass for no convergence
+        pairs = _arpack(deflated, start, wanted, tol=_TOLERANCE, maxiter=maxiter)
+        if pairs is None:
             return None
+        found, more = pairs
         if len(values):
             new = found > values[-1] * (1.0 + 10 * _TOLERANCE)
             if not new.any():

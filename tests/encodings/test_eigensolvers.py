@@ -7,9 +7,9 @@ import pytest
 from graphattn_jax.encodings import _eigensolvers, laplacian
 from graphattn_jax.encodings._eigensolvers import (
     FACTOR_OPERATIONS,
+    chebyshev,
     dense,
     factor_operations,
-    lanczos,
     norm_bound,
     shift_invert,
     smallest_eigenpairs,
@@ -30,15 +30,15 @@ def check_pairs(matrix, values, vectors, tol=1e-6):
     assert np.linalg.norm(matrix @ vectors - vectors * values, axis=0).max() <= tol
 
 
-@pytest.mark.parametrize("solver", [lanczos, shift_invert], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("solver", [chebyshev, shift_invert], ids=lambda f: f.__name__)
 @pytest.mark.parametrize("graph", [CUBE, TREE, RANDOM], ids=["cube", "tree", "random"])
 @pytest.mark.parametrize("normalization", ["symmetric", "combinatorial"])
 def test_no_copy_of_a_multiple_eigenvalue_is_missing(graph_of, solver, graph, normalization):
     matrix = matrix_of(graph_of, graph, normalization)
     want = np.linalg.eigvalsh(matrix.toarray())[:17]
     vectors = solver(matrix, 17)
-    if vectors is None:  # Lanczos may give up, not be wrong
-        assert solver is lanczos and graph is TREE
+    if vectors is None:  # it may give up, not be wrong
+        assert solver is chebyshev and graph is TREE
         return
     values = np.sort(np.sum(vectors * (matrix @ vectors), axis=0))
     np.testing.assert_allclose(values, want, atol=1e-7)
@@ -63,7 +63,7 @@ def test_ring_and_expander_of_three_thousand_nodes(graph_of):
     # The second eigenvalue of a random regular graph is near 1 - 2 sqrt(d - 1) / d.
     np.testing.assert_allclose(values[1], 1 - 2 * np.sqrt(7) / 8, atol=0.02)
     assert factor_operations(ring) < 2e4 < FACTOR_OPERATIONS < factor_operations(expander)
-    assert lanczos(ring, 9) is None
+    assert chebyshev(ring, 9) is None
 
 
 def test_star_and_complete_graph(graph_of):
@@ -90,7 +90,7 @@ def test_what_does_not_converge_falls_through_to_the_next(graph_of, monkeypatch)
         asked.append("gives up")
 
     monkeypatch.setattr(_eigensolvers, "shift_invert", bad)
-    monkeypatch.setattr(_eigensolvers, "lanczos", gives_up)
+    monkeypatch.setattr(_eigensolvers, "chebyshev", gives_up)
     values, vectors = smallest_eigenpairs(matrix, 5)
     assert asked == ["bad", "gives up"]
     np.testing.assert_allclose(values, want, atol=1e-12)
@@ -111,3 +111,24 @@ def test_norm_bound(graph_of, normalization):
 
 def test_envelope_of_a_path_is_one_per_row(graph_of):
     assert factor_operations(matrix_of(graph_of, nx.path_graph(50))) == 49
+
+
+@pytest.mark.parametrize("normalization", ["symmetric", "combinatorial"])
+def test_filter_on_a_small_world_equals_dense(graph_of, normalization):
+    world = nx.connected_watts_strogatz_graph(600, 8, 0.1, seed=0)
+    matrix = matrix_of(graph_of, world, normalization)
+    want, _ = dense(matrix, 9)
+    vectors = chebyshev(matrix, 9)
+    values = np.sort(np.sum(vectors * (matrix @ vectors), axis=0))
+    np.testing.assert_allclose(values, want, atol=1e-9 * norm_bound(matrix))
+    np.testing.assert_allclose(vectors.T @ vectors, np.eye(9), atol=1e-7)
+
+
+def test_small_world_without_gaps_needs_no_factor(graph_of, monkeypatch):
+    monkeypatch.delattr(_eigensolvers, "dense")
+    matrix = matrix_of(graph_of, nx.connected_watts_strogatz_graph(4000, 8, 0.1, seed=0))
+    monkeypatch.setattr(_eigensolvers, "shift_invert", lambda matrix, count: None)
+    assert factor_operations(matrix) > FACTOR_OPERATIONS
+    values, vectors = smallest_eigenpairs(matrix, 9)
+    assert np.diff(values)[1:].max() < 3e-3 < values[1]
+    check_pairs(matrix, values, vectors, tol=1e-8)

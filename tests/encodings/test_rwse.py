@@ -70,6 +70,16 @@ def test_weights(rng, method):
     np.testing.assert_allclose(rwse(graph, 6, edge_weight=1e-20 * weight), values, atol=1e-6)
 
 
+def test_three_steps_with_weights_and_loops(rng):
+    graph = ga.testing.random_graph(2, 40, 300, 1, undirected=True)
+    graph = ga.graphs.coalesce(ga.graphs.add_self_loops(graph)._replace(edges=None))
+    weight = rng.uniform(0.1, 5, len(graph.senders))
+    weight = weight + weight[ga.ops.reverse_edges(graph.senders, graph.receivers)]
+    values = rwse(graph, 3, edge_weight=weight)
+    np.testing.assert_allclose(values, dense_rwse(graph, 3, weight), rtol=1e-5)
+    np.testing.assert_allclose(values, rwse(graph, 4, edge_weight=weight)[:, :3], rtol=1e-5)
+
+
 def test_directed_graphs(rng, method):
     graph = ga.testing.random_graph(1, 10, 40, 1)
     with pytest.raises(ValueError, match=r"rwse needs an undirected graph.*add_reverse_edges"):
