@@ -19,7 +19,9 @@ def load_freewilson(*, num_splits: int = 5, seed: int = 0) -> GraphDataset:
 
     The molecules are a chemical series of ChEMBL (CHEMBL2321810), variations of one scaffold; the
     target is an activity on a logarithmic scale, as pIC50 is. Splits are random, 80/10/10; there
-    are no published numbers to compare with.
+    are no published numbers to compare with. The mean of the training labels has a test RMSE of 1.09
+    to 1.15. Rows, and so the ids of a split, are in the file's order, by activity: **permute the
+    training ids** before batches are made of them.
 
     Args:
       num_splits: how many random splits.

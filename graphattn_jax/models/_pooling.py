@@ -98,7 +98,7 @@ def attention_pool(
     layout: Any = None,
     where: ArrayLike | None = None,
     return_attention: bool = False,
-) -> Array | tuple[Array, Array]:
+) -> Any:
     """Mean over the nodes of each graph with learned weights.
 
         a_ih = softmax over the nodes i of graph g of (x_i W)_h,    y_g = concat_h sum_i a_ih x_i^(h)

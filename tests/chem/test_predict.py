@@ -55,9 +55,9 @@ def test_batches_and_similar_calls_share_a_compilation():
         traces.append(graph.n_node.shape)
         return count(graph, layout)
 
-    got = ga.chem.predict(traced, ["CCO", "CCN"] * 50, batch_size=16)
-    np.testing.assert_array_equal(got, [[3, 2]] * 100)
-    ga.chem.predict(traced, ["CCO"] * 30 + ["CN"] * 2, batch_size=16)
+    got = ga.chem.predict(traced, ["CCCO", "CCCN"] * 50, batch_size=16)
+    np.testing.assert_array_equal(got, [[4, 3]] * 100)
+    ga.chem.predict(traced, ["CCCO"] * 28 + ["CCO"] * 4, batch_size=16)
     assert len(traces) == 1
 
 

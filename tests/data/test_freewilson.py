@@ -1,4 +1,6 @@
+import jax
 import numpy as np
+import optax
 import pytest
 
 import graphattn_jax as ga
@@ -42,8 +44,13 @@ def test_rdkit_without_its_contrib_folder(tmp_path):
         _read(tmp_path, num_splits=1, seed=0)
 
 
-def test_the_set_that_comes_with_rdkit():
-    data = ga.data.load_freewilson()
+@pytest.fixture(scope="module")
+def data():
+    """The set itself; a second to read."""
+    return ga.data.load_freewilson()
+
+
+def test_the_set_that_comes_with_rdkit(data):
     assert (len(data.labels), len(data.splits), data.metric) == (1017, 5, "rmse")
     assert data.labels.min() > 0 and data.labels.max() < 15
     for split in data.splits:
@@ -51,3 +58,43 @@ def test_the_set_that_comes_with_rdkit():
     assert (data.splits[0].test != data.splits[1].test).any()
     again = ga.data.load_freewilson(num_splits=1)
     np.testing.assert_array_equal(again.splits[0].test, data.splits[0].test)
+
+
+def test_a_small_network_learns_from_it_and_predicts_from_text(data):
+    train = data.splits[0].train[::20]
+    mean, std = data.labels[train].mean(), data.labels[train].std()
+    batch = data.take(train)
+    graph = ga.graphs.pad(batch, ga.graphs.Budget.for_graph(batch))
+    layout = ga.graphs.layout(graph)
+    keys = jax.random.split(jax.random.key(0), 4)
+    params = (
+        ga.nn.init_embedding(keys[0], ga.chem.ATOM_SIZES["ogb"], 16),
+        ga.nn.init_embedding(keys[1], ga.chem.BOND_SIZES["ogb"], 16),
+        ga.message_passing.init_gine(keys[2], 16, 16),
+        ga.nn.init_linear(keys[3], 16, 1),
+    )
+
+    def network(params, graph, layout):
+        atoms, bonds, layer, output = params
+        graph = graph._replace(
+            nodes=ga.nn.embedding(atoms, graph.nodes), edges=ga.nn.embedding(bonds, graph.edges)
+        )
+        graph = ga.message_passing.gine(layer, graph, layout=layout)
+        return mean + std * ga.nn.linear(output, ga.models.pool(graph, "mean", layout=layout))
+
+    def loss(params, graph, dropout_key):
+        predictions = network(params, graph, layout)[:, 0]
+        return ga.models.l2_loss(predictions, graph.globals, where=layout.graph_mask)
+
+    optimizer = optax.adam(2e-2)
+    step = ga.training.make_train_step(loss, optimizer)
+    state = ga.training.init_train_state(params, optimizer, jax.random.key(1))
+    for _ in range(60):
+        state, metrics = step(state, graph)
+    assert metrics["loss"] < 0.75 * std**2
+
+    def model(graph, layout):
+        return network(state.params, graph, layout)
+
+    predicted = ga.chem.predict(model, [data.smiles[i] for i in train])
+    np.testing.assert_allclose(predicted, jax.jit(model)(graph, layout)[: len(train)], atol=1e-4)

@@ -68,6 +68,31 @@ def test_where_selects_nodes(graphs, params, rng):
         np.testing.assert_allclose(pool(spoiled, where=where), want, atol=1e-6)
 
 
+def test_what_where_leaves_out_changes_no_gradient(graphs, params):
+    batch = ga.graphs.batch(graphs)
+    where = np.arange(9) % 2 == 0
+    spoiled = np.where(where[:, None], batch.nodes, np.float32(np.inf))
+
+    @jax.jit
+    def gradients(params, nodes):
+        def loss(params, nodes):
+            pooled = ga.models.attention_pool(params, batch._replace(nodes=nodes), where=where)
+            return jnp.sin(pooled).sum()
+
+        return jax.grad(loss, argnums=(0, 1))(params, nodes)
+
+    want, got = gradients(params, batch.nodes), gradients(params, spoiled)
+    assert (np.asarray(want[0].gate.weight) != 0).all()
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), got, want)
+
+
+def test_where_does_not_bring_padding_back(graphs, params):
+    padded = ga.graphs.pad(ga.graphs.batch(graphs), ga.graphs.Budget(13, 16, 6))
+    padded = padded._replace(nodes=padded.nodes + np.float32(1))
+    for pool in pools(params):
+        np.testing.assert_array_equal(pool(padded, where=np.ones(13, bool)), pool(padded))
+
+
 def test_padding_changes_neither_values_nor_gradients(graphs, params):
     batch = ga.graphs.batch(graphs)
     padded = ga.graphs.pad(batch, ga.graphs.Budget(13, 16, 6))
