@@ -16,7 +16,7 @@ def degree_encoding(graph: GraphsTuple, max_degree: int, *, direction: str = "in
 
     Degree 0 is class 1, and has an embedding of its own. Class 0 is what `graphs.pad` puts into padding rows of
     classes that are stored as a node feature, so encoding before and after padding agree. The table has
-    `max_degree + 2` rows; a directed graph takes two, one per direction, and adds them up.
+    `max_degree + 2` rows; Graphormer takes two, one per direction, and adds them up: `centrality`.
 
     Args:
       graph: any `GraphsTuple`. Inside `jax.jit` it needs node features (see `graphs.num_nodes`).
