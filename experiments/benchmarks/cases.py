@@ -56,7 +56,28 @@ class TransformerTraining:
     peers: ClassVar = ("conv",)
 
 
-Case: TypeAlias = Operator | GATTraining | TransformerTraining
+@dataclass(frozen=True)
+class GPSTraining:
+    """An epoch of GraphGPS on molecules: ZINC's network (GINE and attention in each of ten layers), batches of 32.
+
+    A step is an epoch, shuffled and batched anew. No dropout on either side.
+    """
+
+    num_graphs: int = 10_000
+    batch_size: int = 32
+    width: int = 64
+    num_layers: int = 10
+    heads: int = 4
+    atoms: int = 28
+    bonds: int = 4
+    walks: int = 20
+    walk_width: int = 28
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-5
+    peers: ClassVar = ("conv",)
+
+
+Case: TypeAlias = Operator | GATTraining | TransformerTraining | GPSTraining
 """`num_edges` counts directed edges, self-loops included; `peers` names the ways in which the peer is measured."""
 
 CASES: dict[str, Case] = {
@@ -70,11 +91,14 @@ CASES: dict[str, Case] = {
     "gatv2_op_grad": Operator("gatv2", 8, 16, gradient=True),
     "gat_cora": GATTraining(),
     "transformer_wordnet": TransformerTraining(),
+    "gps_zinc": GPSTraining(),
 }
 
 
 def scaled(case: Case, scale: float) -> Case:
-    """The case on a graph of `scale` times its nodes and edges."""
+    """The case on a graph of `scale` times its nodes and edges, or on that share of its graphs."""
+    if isinstance(case, GPSTraining):
+        return replace(case, num_graphs=max(round(case.num_graphs * scale), 2))
     return replace(
         case,
         num_nodes=max(round(case.num_nodes * scale), 2),

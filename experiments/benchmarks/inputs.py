@@ -13,6 +13,7 @@ from experiments.benchmarks.cases import (
     OPERANDS,
     Case,
     GATTraining,
+    GPSTraining,
     Operator,
     TransformerTraining,
     scaled,
@@ -29,6 +30,8 @@ class Inputs(NamedTuple):
 def make_inputs(case: Case, *, scale: float = 1.0, seed: int = 0) -> Inputs:
     """The inputs of a case; the real graph where there is one at hand and `scale` is 1."""
     rng = np.random.default_rng(seed)
+    if isinstance(case, GPSTraining):
+        return _molecules(case if scale == 1.0 else scaled(case, scale), rng)
     if scale != 1.0:
         return _synthetic(scaled(case, scale), rng, f"synthetic, scale {scale:g}")
     if isinstance(case, GATTraining):
@@ -112,3 +115,41 @@ def _wordnet(case: TransformerTraining, rng: np.random.Generator) -> Inputs | No
         "train": np.ones(len(labels), bool),
     }
     return Inputs(arrays, "WordNet 3.0, random features")
+
+
+def _molecules(case: GPSTraining, rng: np.random.Generator) -> Inputs:
+    """Training molecules of ZINC as one edge list, or random trees of their size with two more edges each."""
+    source = "ZINC"
+    try:
+        data = ga.data.load("zinc")
+        graphs = ga.graphs.take(data.graphs, data.splits[0].train[: case.num_graphs])
+        atoms, bonds = graphs.nodes.reshape(-1), graphs.edges.reshape(-1)
+        targets = data.labels[data.splits[0].train[: case.num_graphs]].reshape(-1)
+    except (FileNotFoundError, ImportError):
+        source = "random trees of the size of molecules"
+        graphs = ga.graphs.batch(
+            [_tree(int(rng.integers(14, 33)), rng) for _ in range(case.num_graphs)]
+        )
+        atoms = rng.integers(case.atoms, size=ga.graphs.num_nodes(graphs))
+        bonds = rng.integers(case.bonds, size=ga.graphs.num_edges(graphs))
+        targets = _normal(rng, (case.num_graphs,))
+    arrays = {
+        "atoms": atoms.astype(np.int32) % case.atoms,
+        "bonds": bonds.astype(np.int32) % case.bonds,
+        "senders": graphs.senders,
+        "receivers": graphs.receivers,
+        "n_node": np.asarray(graphs.n_node),
+        "n_edge": np.asarray(graphs.n_edge),
+        "walks": ga.encodings.rwse(graphs, case.walks),
+        "targets": np.asarray(targets, np.float32),
+    }
+    return Inputs(arrays, source)
+
+
+def _tree(num_nodes: int, rng: np.random.Generator) -> ga.graphs.GraphsTuple:
+    child = np.arange(1, num_nodes)
+    parent = np.maximum(child - rng.integers(1, 4, size=len(child)), 0)
+    senders = np.concatenate([child, rng.integers(num_nodes, size=2)])
+    receivers = np.concatenate([parent, rng.integers(num_nodes, size=2)])
+    graph = ga.graphs.from_edge_list(senders, receivers, num_nodes=num_nodes)
+    return ga.graphs.coalesce(ga.graphs.add_reverse_edges(ga.graphs.remove_self_loops(graph)))

@@ -15,6 +15,7 @@ from experiments.benchmarks.cases import (
     OPERANDS,
     Case,
     GATTraining,
+    GPSTraining,
     Operator,
     TransformerTraining,
 )
@@ -27,6 +28,8 @@ def build(case: Case, arrays: dict[str, jax.Array], variant: str = "default") ->
         return _operator(case, arrays, implementation)
     if isinstance(case, GATTraining):
         return _gat_training(case, arrays, implementation)
+    if isinstance(case, GPSTraining):
+        return _gps_training(case, arrays)
     return _transformer_training(case, arrays, implementation)
 
 
@@ -132,6 +135,58 @@ def _transformer_training(
 
     optimizer = ga.training.make_optimizer(case.learning_rate)
     return _training(apply, params, optimizer, arrays)
+
+
+def _gps_training(case: GPSTraining, arrays: dict[str, Any]) -> worker.Step:
+    """Epochs, one after the other; each returns its mean loss."""
+    arrays = {name: np.asarray(array) for name, array in arrays.items()}
+    graphs = ga.graphs.GraphsTuple(
+        nodes={"features": arrays["atoms"], "encoding": arrays["walks"]},
+        edges=arrays["bonds"],
+        senders=arrays["senders"],
+        receivers=arrays["receivers"],
+        n_node=arrays["n_node"],
+        n_edge=arrays["n_edge"],
+        globals=arrays["targets"],
+    )
+    config = ga.models.GPSConfig(
+        ga.models.InputSpec((case.atoms,), (case.bonds,), case.walks, case.walk_width),
+        width=case.width,
+        num_layers=case.num_layers,
+        heads=case.heads,
+        attention_dropout=0.0,
+    )
+    block_size = -(-int(graphs.n_node.max()) // 8) * 8
+    batches = ga.training.GraphBatches(graphs, case.batch_size, seed=0, block_size=block_size)
+    ga.ops.keep_freed_memory()
+
+    def loss_fn(params, model_state, batch, dropout_key):
+        predicted, model_state = ga.models.gps_network(
+            params, model_state, batch.graph, config=config, layout=batch.layout, training=True
+        )
+        loss = ga.models.l1_loss(
+            predicted[:, 0], batch.graph.globals, where=batch.layout.graph_mask
+        )
+        return loss, {}, model_state
+
+    optimizer = ga.training.make_optimizer(
+        case.learning_rate, weight_decay=case.weight_decay, decoupled=True
+    )
+    train_step = ga.training.make_train_step(loss_fn, optimizer)
+    params, model_state = ga.models.init_gps_network(jax.random.key(0), config)
+    state = ga.training.init_train_state(
+        params, optimizer, jax.random.key(1), model_state=model_state
+    )
+
+    def epoch():
+        nonlocal state
+        losses = []
+        for _ in range(len(batches)):
+            state, metrics = train_step(state, next(batches))
+            losses.append(metrics["loss"])
+        return (np.mean(jax.device_get(losses)),)
+
+    return epoch
 
 
 def _training(apply, params, optimizer, arrays: dict[str, Any]) -> worker.Step:

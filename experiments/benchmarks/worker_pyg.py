@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch_geometric.nn import GATConv, GATv2Conv, TransformerConv
+from torch_geometric.data import Data
+from torch_geometric.loader import DataLoader
+from torch_geometric.nn import (
+    GATConv,
+    GATv2Conv,
+    GINEConv,
+    GPSConv,
+    TransformerConv,
+    global_add_pool,
+)
 from torch_geometric.utils import scatter, softmax
 
 from experiments.benchmarks import worker
@@ -16,6 +26,7 @@ from experiments.benchmarks.cases import (
     OPERANDS,
     Case,
     GATTraining,
+    GPSTraining,
     Operator,
     TransformerTraining,
 )
@@ -26,6 +37,8 @@ NEGATIVE_SLOPE = 0.2
 def build(case: Case, arrays: dict[str, Any], variant: str) -> worker.Step:
     """The step of a case; for an op, `variant` is "ops" (gathers, softmax, scatter) or "conv" (PyG's own layer)."""
     edge_index = torch.stack([arrays["senders"], arrays["receivers"]]).long()
+    if isinstance(case, GPSTraining):
+        return _gps_training(case, arrays, edge_index)
     if isinstance(case, Operator):
         return _operator(case, arrays, edge_index, variant)
     model = GAT(case) if isinstance(case, GATTraining) else Transformer(case)
@@ -165,6 +178,75 @@ class Transformer(torch.nn.Module):
         nodes = F.elu(self.first(nodes, edge_index))
         nodes = F.elu(self.second(nodes, edge_index))
         return self.classifier(nodes)
+
+
+class GPS(torch.nn.Module):
+    """Atoms and walks side by side, ten layers, the sum over nodes, and a head that halves its width twice."""
+
+    def __init__(self, case: GPSTraining):
+        super().__init__()
+        width, linear = case.width, torch.nn.Linear
+        self.atoms = torch.nn.Embedding(case.atoms, width - case.walk_width)
+        self.bonds = torch.nn.Embedding(case.bonds, width)
+        self.norm = torch.nn.BatchNorm1d(case.walks)
+        self.walks = linear(case.walks, case.walk_width)
+
+        def mlp(*widths):
+            layers = [
+                layer
+                for pair in itertools.pairwise(widths)
+                for layer in (linear(*pair), torch.nn.ReLU())
+            ]
+            return torch.nn.Sequential(*layers[:-1])
+
+        self.layers = torch.nn.ModuleList(
+            GPSConv(width, GINEConv(mlp(width, width, width)), case.heads, attn_type="multihead")
+            for _ in range(case.num_layers)
+        )
+        self.head = mlp(width, width // 2, width // 4, 1)
+
+    def forward(self, data):
+        x = torch.cat([self.atoms(data.atoms), self.walks(self.norm(data.walks))], dim=1)
+        edges = self.bonds(data.bonds)
+        for layer in self.layers:
+            x = layer(x, data.edge_index, data.batch, edge_attr=edges)
+        return self.head(global_add_pool(x, data.batch))[:, 0]
+
+
+def _gps_training(case: GPSTraining, arrays, edge_index) -> worker.Step:
+    """Epochs, one after the other; each returns its mean loss."""
+    starts = torch.cumsum(arrays["n_node"], 0) - arrays["n_node"]
+    parts = [arrays["n_node"].tolist(), arrays["n_edge"].tolist()]
+    columns = zip(
+        arrays["atoms"].long().split(parts[0]),
+        arrays["walks"].split(parts[0]),
+        arrays["bonds"].long().split(parts[1]),
+        (edge_index - torch.repeat_interleave(starts, arrays["n_edge"])).split(parts[1], dim=1),
+        arrays["targets"].split(1),
+        strict=True,
+    )
+    names = ("atoms", "walks", "bonds", "edge_index", "y")
+    graphs = [
+        Data(num_nodes=len(column[0]), **dict(zip(names, column, strict=True)))
+        for column in columns
+    ]
+    loader = DataLoader(graphs, case.batch_size, shuffle=True)
+    model = GPS(case)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), case.learning_rate, weight_decay=case.weight_decay
+    )
+
+    def epoch():
+        losses = []
+        for batch in loader:
+            optimizer.zero_grad()
+            loss = F.l1_loss(model(batch), batch.y)
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.detach())
+        return (torch.stack(losses).mean(),)
+
+    return epoch
 
 
 def _training(model, case: GATTraining | TransformerTraining, arrays, edge_index) -> worker.Step:

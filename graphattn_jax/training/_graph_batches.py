@@ -1,0 +1,172 @@
+"""Batches of graphs put together anew in every epoch, in a handful of static sizes."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from graphattn_jax import _checks
+from graphattn_jax.graphs import Budget, GraphsTuple, Layout, layout, pad, take
+from graphattn_jax.graphs._types import to_host
+
+_DEVIATIONS = (0.5, 2.0, 4.0)
+"""Rungs of the ladder in standard deviations of a random batch's size; seven batches of ten fit the first."""
+
+
+class GraphBatch(NamedTuple):
+    """A padded graph with its layout; labels travel as the graph's globals."""
+
+    graph: Any
+    layout: Layout
+
+
+def batch_budgets(
+    graphs: GraphsTuple, batch_size: int, *, multiple_of: int = 8
+) -> tuple[Budget, ...]:
+    """A short ladder of budgets for batches of exactly `batch_size` graphs in random order.
+
+    The sizes of random batches lie close together: budgets half, two and four standard deviations above the mean hold
+    nearly all of them with little padding, and one that holds the largest graphs together is the last rung. So an epoch
+    compiles at most four times.
+
+    Args:
+      graphs: the data set as one batch.
+      batch_size: real graphs per batch.
+      multiple_of: granularity of nodes and edges.
+
+    Returns:
+      Budgets in rising order; the last fits any `batch_size` of the graphs.
+
+    Raises:
+      ValueError: no graphs, or a size that is not a positive integer.
+
+    Example:
+      >>> import graphattn_jax as ga
+      >>> graphs = ga.graphs.batch([ga.graphs.from_edge_list([0], [1])] * 5)
+      >>> ga.training.batch_budgets(graphs, 3)
+      (Budget(n_node=8, n_edge=8, n_graph=4),)
+    """
+    _checks.positive("batch_size", batch_size)
+    n_node, n_edge = (np.asarray(n, np.int64) for n in (graphs.n_node, graphs.n_edge))
+    if not len(n_node):
+        raise ValueError("graphs must hold at least one graph, got none.")
+    count = min(batch_size, len(n_node))
+
+    def rounded(nodes: float, edges: float) -> Budget:
+        nodes, edges = (
+            -(-int(np.ceil(x)) // multiple_of) * multiple_of for x in (nodes + 1, edges)
+        )
+        return Budget(nodes, max(edges, multiple_of), batch_size + 1)
+
+    largest = [float(np.sort(sizes)[-count:].sum()) for sizes in (n_node, n_edge)]
+    rungs = [
+        rounded(
+            *(
+                min(count * sizes.mean() + z * np.sqrt(count) * sizes.std(), most)
+                for sizes, most in zip((n_node, n_edge), largest)
+            )
+        )
+        for z in _DEVIATIONS
+    ]
+    ladder = dict.fromkeys([*rungs, rounded(*largest)])
+    return tuple(ladder)
+
+
+class GraphBatches:
+    """The graphs of a data set in random batches, drawn anew in every epoch, without end.
+
+    A batch depends on `seed`, the epoch's number and its place alone: a saved position is two integers. The last batch
+    of an epoch holds what is left over.
+
+    Args:
+      graphs: the data set as one batch on the host, with labels as `globals` (see `ga.data.GraphDataset.take`).
+      batch_size: graphs per batch.
+      seed: non-negative integer; None = in order, for evaluation.
+      budgets: from `batch_budgets`, to share compilations with other data; None = those of `graphs`.
+      block_size: see `ga.graphs.layout`; None = no blocks.
+
+    Raises:
+      ValueError: no graphs, sizes that are not positive, a negative seed.
+
+    Example:
+      >>> import numpy as np, graphattn_jax as ga
+      >>> graphs = [ga.graphs.from_edge_list([0], [1], globals=np.array([i])) for i in range(3)]
+      >>> batches = ga.training.GraphBatches(ga.graphs.batch(graphs), 2, seed=0)
+      >>> epoch = [next(batches) for _ in range(len(batches))]
+      >>> sorted(np.concatenate([batch.graph.globals[batch.layout.graph_mask] for batch in epoch]).tolist())
+      [0, 1, 2]
+    """
+
+    def __init__(
+        self,
+        graphs: GraphsTuple,
+        batch_size: int,
+        *,
+        seed: int | None,
+        budgets: tuple[Budget, ...] | None = None,
+        block_size: int | None = None,
+    ):
+        if seed is not None and (not isinstance(seed, (int, np.integer)) or seed < 0):
+            raise ValueError(
+                f"seed must be a non-negative integer or None, got {_checks.describe(seed)}."
+            )
+        self._graphs = to_host(graphs, "GraphBatches")
+        self._budgets = batch_budgets(self._graphs, batch_size) if budgets is None else budgets
+        self._batch_size, self._seed, self._block_size = batch_size, seed, block_size
+        self._start(epoch=0, position=0)
+
+    def __len__(self) -> int:
+        """Batches per epoch."""
+        return -(-len(self._graphs.n_node) // self._batch_size)
+
+    def _start(self, epoch: int, position: int) -> None:
+        self._epoch, self._position = epoch, position
+        count = len(self._graphs.n_node)
+        self._order = np.arange(count)
+        if self._seed is not None:
+            self._order = np.random.default_rng([self._seed, epoch]).permutation(count)
+
+    def __iter__(self) -> GraphBatches:
+        return self
+
+    def __next__(self) -> GraphBatch:
+        if self._position == len(self):
+            self._start(self._epoch + 1, position=0)
+        first = self._position * self._batch_size
+        self._position += 1
+        graph = take(self._graphs, self._order[first : first + self._batch_size])
+        sizes = int(graph.n_node.sum()), int(graph.n_edge.sum()), len(graph.n_node)
+        # The last rung says in its error what does not fit.
+        budget = next((b for b in self._budgets if b.fits(*sizes)), self._budgets[-1])
+        padded = pad(graph, budget)
+        return GraphBatch(padded, layout(padded, block_size=self._block_size))
+
+    def epoch(self) -> list[GraphBatch]:
+        """The batches from here to the end of this epoch; all of the next one at its end."""
+        return [next(self) for _ in range(len(self) - self._position % len(self))]
+
+    def state_dict(self) -> dict[str, Any]:
+        """The position, with the arguments that give it its meaning."""
+        return self._meaning() | {"epoch": self._epoch, "position": self._position}
+
+    def _meaning(self) -> dict[str, Any]:
+        return {
+            "seed": self._seed,
+            "batch_size": self._batch_size,
+            "num_graphs": len(self._graphs.n_node),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go to a saved position of an iterator with the same graphs, batch size and seed.
+
+        Raises:
+          ValueError: they differ, so that no position is the same.
+        """
+        for name, here in self._meaning().items():
+            if state[name] != here:
+                raise ValueError(
+                    f"state was saved with {name}={state[name]}, this iterator has {name}={here}. "
+                    "Fix: build it with the same data and seed, or start a new run."
+                )
+        self._start(state["epoch"], state["position"])

@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+
+from graphattn_jax import graphs
+from graphattn_jax.training import DataIterator, GraphBatches, batch_budgets
+
+RNG = np.random.default_rng(0)
+
+
+def path(index):
+    n = int(RNG.integers(1, 9))
+    senders = np.arange(n - 1)
+    return graphs.from_edge_list(
+        senders, senders + 1, nodes=np.full((n, 1), index, np.float32), globals=np.array([index])
+    )
+
+
+GRAPHS = graphs.batch([path(i) for i in range(50)])
+
+
+def contents(batch):
+    real = batch.graph.globals[batch.layout.graph_mask]
+    nodes = batch.graph.nodes[batch.layout.node_mask][:, 0]
+    np.testing.assert_array_equal(np.unique(nodes), np.sort(real))
+    return real.tolist()
+
+
+def epoch_of(batches):
+    return [graph for batch in batches.epoch() for graph in contents(batch)]
+
+
+def test_every_graph_once_an_epoch_in_another_order():
+    batches = GraphBatches(GRAPHS, 8, seed=3)
+    assert isinstance(batches, DataIterator) and len(batches) == 7
+    epochs = [epoch_of(batches) for _ in range(2)]
+    assert all(sorted(epoch) == list(range(50)) for epoch in epochs)
+    assert epochs[0] != epochs[1] != list(range(50))
+    in_order = GraphBatches(GRAPHS, 8, seed=None)
+    for _ in range(2):
+        assert epoch_of(in_order) == list(range(50))
+
+
+def test_few_shapes_hold_all_batches():
+    budgets = batch_budgets(GRAPHS, 8)
+    assert 1 < len(budgets) <= 4 and list(budgets) == sorted(budgets, key=lambda b: b.n_node)
+    batches = GraphBatches(GRAPHS, 8, seed=0, block_size=8)
+    shapes = {
+        (len(batch.graph.nodes), len(batch.graph.senders), batch.layout.blocks.node.shape)
+        for _ in range(40)
+        for batch in batches.epoch()
+    }
+    assert 1 < len(shapes) <= 4
+    largest = np.argsort(GRAPHS.n_node)[-8:]
+    graphs.pad(graphs.take(GRAPHS, largest), budgets[-1])
+
+
+def test_more_graphs_than_there_are_is_one_batch():
+    assert len(GraphBatches(GRAPHS, 80, seed=0)) == 1
+    assert len(contents(next(GraphBatches(GRAPHS, 80, seed=0)))) == 50
+
+
+def test_a_saved_position_continues_with_the_very_next_batch():
+    straight, saved = (GraphBatches(GRAPHS, 8, seed=1) for _ in range(2))
+    for _ in range(10):
+        next(straight), next(saved)
+    resumed = GraphBatches(GRAPHS, 8, seed=1)
+    resumed.load_state_dict(saved.state_dict())
+    for _ in range(10):
+        assert contents(next(resumed)) == contents(next(straight))
+    with pytest.raises(ValueError, match="batch_size=8"):
+        GraphBatches(GRAPHS, 4, seed=1).load_state_dict(saved.state_dict())
+
+
+def test_errors():
+    with pytest.raises(ValueError, match="seed must"):
+        GraphBatches(GRAPHS, 8, seed=-1)
+    with pytest.raises(ValueError, match="batch_size"):
+        GraphBatches(GRAPHS, 0, seed=1)
+    with pytest.raises(ValueError, match="budget"):
+        next(GraphBatches(GRAPHS, 8, seed=1, budgets=(graphs.Budget(8, 8, 9),)))
