@@ -12,9 +12,7 @@ from graphattn_jax import _checks
 from graphattn_jax.graphs._edges import append_edges, edge_keys, filled_rows
 from graphattn_jax.graphs._types import GraphsTuple, num_nodes, to_host
 
-SMALL = 10
-"""Graphs of at most so many nodes get all pairs."""
-
+_SMALL = 10
 _ATTEMPTS = 100
 _DENSE_NODES = 512
 _LANCZOS: dict[str, Any] = {"which": "LA", "tol": 1e-4}
@@ -91,7 +89,7 @@ def add_expander(
 
 def _pairs(size: int, degree: int, seed: int) -> np.ndarray:
     """`[M, 2]` receivers and senders of an expander on `size` nodes, each pair once, ascending."""
-    if size <= max(SMALL, 2 * degree + 1):
+    if size <= max(_SMALL, 2 * degree + 1):
         pairs = np.stack(np.divmod(np.arange(size**2), max(size, 1)), axis=1)
     else:
         there = draw_permutations(size, degree, seed).ravel()
