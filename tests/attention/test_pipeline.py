@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import graphattn_jax as ga
-from graphattn_jax.attention import Attention, attend, combine_heads, project
+from graphattn_jax.attention import Attention, attend, attend_from_logits, combine_heads, project
 
 GRAPH = ga.testing.random_graph(0, 6, 14, 4, edge_width=2)
 X = jnp.asarray(GRAPH.nodes).reshape(6, 2, 2)
@@ -49,6 +49,28 @@ def test_layout_masks_padding_edges():
     np.testing.assert_array_equal(result.weights[14:], np.zeros((6, 2)))
     np.testing.assert_array_equal(result.out[6:], np.zeros((3, 2, 2)))
     np.testing.assert_allclose(result.out[:6], attend(X, X, X, GRAPH).out, atol=1e-6)
+
+
+def test_from_logits_with_edges_left_out_and_padding():
+    """The same as without these edges, whatever the mask says of padding."""
+    logits = jax.random.normal(jax.random.key(0), (14, 2))
+    where = np.arange(14) % 3 > 0
+    rest = GRAPH._replace(senders=GRAPH.senders[where], receivers=GRAPH.receivers[where])
+    want = attend_from_logits(logits[where], X, rest)
+    padded = ga.graphs.pad(GRAPH, ga.graphs.Budget(9, 20, 2))
+    x = jnp.concatenate([X, jnp.ones((3, 2, 2))])
+    got = attend_from_logits(
+        jnp.concatenate([logits, jnp.ones((6, 2))]),
+        x,
+        padded,
+        where=np.concatenate([where, np.ones(6, bool)]),
+        layout=ga.graphs.layout(padded),
+    )
+    np.testing.assert_allclose(got.out[:6], want.out, atol=1e-6)
+    np.testing.assert_allclose(got.weights[:14][where], want.weights, rtol=1e-5)
+    assert not got.weights[14:].any() and not got.weights[:14][~where].any()
+    alone = attend_from_logits(logits, X, GRAPH, where=where)
+    np.testing.assert_allclose(alone.out, want.out, atol=1e-6)
 
 
 def test_a_layer_changes_the_nodes_only():

@@ -3,6 +3,8 @@
 They share no code with the library, and read like the equations. Graphs have no parallel edges.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -187,8 +189,8 @@ def exphormer(params, graph, bias, *, score, normalizer):
 
 def san(params, graph, bias, *, real, gamma, score, normalizer):
     """`real` `[N, N]`."""
-    edges = edge_modulated_scores(params.real, graph, score) + np.log(1 / (1 + gamma))
-    others = edge_modulated_scores(params.fake, graph, score) + np.log(gamma / (1 + gamma))
+    edges = edge_modulated_scores(params.real, graph, score) + math.log(1 / (1 + gamma))
+    others = edge_modulated_scores(params.fake, graph, score) + math.log(gamma / (1 + gamma))
     weights = normalize(jnp.where(real[None], edges, others) + bias, graph, normalizer)
     return heads_mapped(params, graph, weights)
 
