@@ -238,6 +238,9 @@ COSTS: dict[str, Callable[..., Any]] = {
 }
 """subspace, random_features, pearl and the estimates run on the device; the others on the host."""
 
+CONNECTED_ONLY = ("subspace",)
+"""Of further components these see eigenvalues 0 only."""
+
 
 def _resistance_error(graph, resistances) -> float:
     """Root mean square relative error on 32 edges, from solved linear systems."""

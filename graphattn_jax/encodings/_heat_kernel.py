@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -11,6 +10,7 @@ from graphattn_jax.encodings._adjacency import adjacency
 from graphattn_jax.encodings._chebyshev import chebyshev_coefficients, chebyshev_sums
 from graphattn_jax.encodings._components import components, dense_blocks, stacks
 from graphattn_jax.encodings._laplacian import NORMALIZATIONS, UNDIRECTED, laplacian_of
+from graphattn_jax.encodings._probes import check_probes, mean_over_probes, moments
 from graphattn_jax.encodings._propagation import laplacian_operator, structure
 from graphattn_jax.graphs import GraphsTuple, Layout, node_mask
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
@@ -118,8 +118,8 @@ def heat_kernel_diagonal_estimate(
     Raises:
       ValueError: an unknown option, bad times, or sizes that are not positive.
 
-    Cost: `degree` products with L on an `[N, num_probes]` array, O(degree (N + E) num_probes); memory
-      O((E + N T) num_probes).
+    Cost: `degree` products with L on an `[N, num_probes]` array, O(degree (N + E) num_probes).
+      Memory O(N T), and one GiB or so at most for the probes, which are filtered a few at a time in a large graph.
     Padding: rows of padding nodes are 0.
 
     Example:
@@ -134,21 +134,26 @@ def heat_kernel_diagonal_estimate(
     Source: Hutchinson, "A Stochastic Estimator of the Trace of the Influence Matrix", 1990, for the random signs.
     """
     times = _times(times)
-    if num_probes < 2:
-        raise ValueError(f"num_probes must be at least 2, for a standard error, got {num_probes}.")
+    check_probes(num_probes)
     coefficients = [
         chebyshev_coefficients(lambda x, t=t: np.exp(-0.5 * t * x), degree, upper=upper)
         for t in times
     ]
     s = structure(graph, layout)
     apply = laplacian_operator(s, normalization, edge_weight)
-    probes = jax.random.rademacher(key, (len(s.node_mask), num_probes), jnp.float32)
     table = np.stack(coefficients, axis=1) if len(times) else np.zeros((degree + 1, 0), np.float32)
-    squares = jnp.square(chebyshev_sums(apply, probes, jnp.asarray(table), upper))
+    nodes, edges = s.node_mask.shape[0], s.senders.shape[0]
+    estimate, error = mean_over_probes(
+        key,
+        lambda probes: moments(
+            jnp.square(chebyshev_sums(apply, probes, jnp.asarray(table), upper))
+        ),
+        num_nodes=nodes,
+        num_probes=num_probes,
+        entries_per_probe=(4 + len(times)) * nodes + edges,
+    )
     real = s.node_mask[:, None]
-    estimate = squares.mean(axis=-1).T
-    error = squares.std(axis=-1, ddof=1).T / np.float32(num_probes) ** 0.5
-    return jnp.where(real, estimate, 0), jnp.where(real, error, 0)
+    return jnp.where(real, estimate.T, 0), jnp.where(real, error.T, 0)
 
 
 def _times(times: ArrayLike) -> np.ndarray:

@@ -8,6 +8,12 @@ import jax
 import jax.numpy as jnp
 
 from graphattn_jax import _checks
+from graphattn_jax.encodings._probes import (
+    Moments,
+    check_probes,
+    mean_over_probes,
+    moments,
+)
 from graphattn_jax.encodings._propagation import propagate, structure, symmetric_weights
 from graphattn_jax.graphs import GraphsTuple, Layout
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
@@ -57,7 +63,8 @@ def rwse_estimate(
     Raises:
       ValueError: k < 1, num_probes < 2, an old key, or shapes that disagree.
 
-    Cost: O(E M k / 2) time, O(N M) memory with a layout, O(E M) without.
+    Cost: O(E M k / 2) time. Memory O(N k), and one GiB or so at most for the probes, which are propagated a
+      few at a time in a large graph.
     Padding: rows of padding nodes are 0; real rows are those of the unpadded graph for the same key.
 
     Example:
@@ -72,22 +79,26 @@ def rwse_estimate(
       Kokiopoulou, Saad, 2007.
     """
     _checks.positive("k", k)
-    if not isinstance(num_probes, int) or num_probes < 2:
-        raise ValueError(
-            f"num_probes must be an integer of at least 2, got {_checks.describe(num_probes)}. Fix: one probe has no "
-            "standard error; take 64 or more."
-        )
+    check_probes(num_probes)
     _checks.typed_key("key", key)
     s = structure(graph, layout)
     weights = symmetric_weights(s, edge_weight)
-    probes = jax.random.rademacher(key, (s.node_mask.shape[0], num_probes), jnp.float32)
 
-    def two_steps(low: Array, _: None) -> tuple[Array, tuple[Array, Array]]:
-        high = propagate(s, weights, low)
-        samples = jnp.stack([low * high, high * high])  # of steps 2h - 1 and 2h
-        return high, (samples.mean(-1), samples.std(-1, ddof=1) / num_probes**0.5)
+    def moments_of(probes: Array) -> Moments:
+        def two_steps(low: Array, _: None) -> tuple[Array, Moments]:
+            high = propagate(s, weights, low)
+            return high, moments(jnp.stack([low * high, high * high]))  # of steps 2h - 1 and 2h
 
-    _, estimates = jax.lax.scan(two_steps, probes, length=(k + 1) // 2)
+        return jax.lax.scan(two_steps, probes, length=(k + 1) // 2)[1]
+
+    nodes, edges = s.node_mask.shape[0], s.senders.shape[0]
+    estimates = mean_over_probes(
+        key,
+        moments_of,
+        num_nodes=nodes,
+        num_probes=num_probes,
+        entries_per_probe=4 * nodes + edges,
+    )
     values, error = (jnp.concatenate(x).T[:, :k] for x in estimates)
     if exact is not None:
         steps = exact.shape[-1]

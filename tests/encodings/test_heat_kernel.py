@@ -118,5 +118,5 @@ def test_errors(graph_of):
         heat_kernel_diagonal(graph, TIMES, normalization="rw")
     with pytest.raises(ValueError, match="heat_kernel_diagonal needs an undirected graph"):
         heat_kernel_diagonal(ga.graphs.from_edge_list([0], [1]), TIMES)
-    with pytest.raises(ValueError, match="num_probes must be at least 2"):
+    with pytest.raises(ValueError, match="num_probes must be an integer of at least 2"):
         heat_kernel_diagonal_estimate(jax.random.key(0), graph, TIMES, num_probes=1)

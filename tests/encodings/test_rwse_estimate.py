@@ -38,7 +38,8 @@ def test_standard_error_is_calibrated(runs):
 def test_is_the_mean_over_probes_of_the_obvious_products():
     graph, k, probes = ga.testing.random_graph(1, 9, 30, 1, undirected=True), 5, 8
     values, error = rwse_estimate(KEY, graph, k, num_probes=probes)
-    z = np.asarray(jax.random.rademacher(KEY, (9, probes), jnp.float32), np.float64)
+    keys = jax.random.split(KEY, probes)
+    z = np.stack([jax.random.rademacher(key, (9,), jnp.float32) for key in keys], 1).astype(float)
     step = dense_transition(graph, symmetric=True)
     at = [np.linalg.matrix_power(step, t) @ z for t in range(k)]
     samples = np.stack([at[t // 2] * at[t - t // 2] for t in range(1, k + 1)], 1)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+import graphattn_jax as ga
 from experiments.encodings import __main__ as main
 from experiments.encodings import cost, report, tasks
 from experiments.encodings.encoders import COSTS, ENCODINGS
@@ -42,6 +43,16 @@ def test_every_cost_can_be_measured(name):
     assert measured["seconds"] > 0
     if measured["error"] is not None:
         assert 0 <= measured["error"] < 0.5
+
+
+def test_an_encoding_of_connected_graphs_refuses_others(monkeypatch):
+    two = ga.graphs.batch([cost.small_world(20)] * 2)
+    monkeypatch.setattr(cost, "load_graph", lambda name: two)
+    with pytest.raises(
+        ValueError, match="subspace is for connected graphs, twins has 2 components"
+    ):
+        cost.measure("subspace", "twins")
+    assert cost.measure("degree", "twins")["num_nodes"] == 40
 
 
 def test_a_cost_is_measured_in_a_process_and_a_failure_is_kept(tmp_path, monkeypatch):
