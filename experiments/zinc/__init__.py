@@ -1,0 +1,1 @@
+"""Graph transformers on ZINC with their published settings."""
