@@ -1,0 +1,233 @@
+"""NNX modules of the layers and networks.
+
+Parameters are `nnx.Param`s under the names of the fields of the functions' parameters, running statistics
+`nnx.BatchStat`s under `batch_stats`; hyperparameters are in `options`. Modules start in training mode, as `nnx.Dropout`
+does: `eval()` and `train()` switch, `deterministic=` and `rngs=` of a call override.
+
+Example:
+  >>> import numpy as np, graphattn_jax as ga
+  >>> from flax import nnx
+  >>> class Network(nnx.Module):
+  ...   def __init__(self, in_features, rngs):
+  ...     self.attention = ga.modules.nnx.GAT(in_features, channels=8, heads=8, dropout_rate=0.6, rngs=rngs)
+  ...     self.output = nnx.Linear(64, 3, rngs=rngs)
+  ...   def __call__(self, graph):
+  ...     return self.output(nnx.elu(self.attention(graph).nodes))
+  >>> graph = ga.graphs.from_edge_list([0, 1], [1, 0], nodes=np.eye(2, 4, dtype=np.float32))
+  >>> network = Network(4, nnx.Rngs(0))
+  >>> network.attention.weight.shape
+  (4, 8, 8)
+  >>> network.eval()
+  >>> network(graph).shape
+  (2, 3)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from inspect import Parameter
+from typing import TYPE_CHECKING, Any
+
+import jax
+from flax import nnx
+
+from graphattn_jax import _checks
+from graphattn_jax.modules._layers import LAYERS, Layer
+
+__all__ = ["from_params", "to_params"]
+
+
+def from_params(module: nnx.Module, params: Any, state: Any = None) -> None:
+    """Puts the parameters of a function into its module, in place.
+
+    Args:
+      module: of this package.
+      params: as `init_x` makes them for the module's options.
+      state: running statistics, for networks that have them; None = leave them.
+
+    Raises:
+      ValueError: the module is not of this package, or its arrays have other names or shapes.
+
+    Example:
+      >>> import jax, graphattn_jax as ga
+      >>> from flax import nnx
+      >>> layer = ga.modules.nnx.GCN(4, 8, rngs=nnx.Rngs(0))
+      >>> params = ga.message_passing.init_gcn(jax.random.key(1), 4, 8)
+      >>> ga.modules.nnx.from_params(layer, params)
+      >>> bool((layer.weight[...] == params.weight).all())
+      True
+    """
+    layer = _layer(module)
+    _assign("params", module, params)
+    if state is not None:
+        if not layer.has_state:
+            raise ValueError(f"{type(module).__name__} has no running statistics. Fix: state=None.")
+        _assign("state", module.batch_stats, state)
+
+
+def to_params(module: nnx.Module) -> Any:
+    """Parameters of a module's function: the inverse of `from_params`.
+
+    Args:
+      module: of this package.
+
+    Returns:
+      What `init_x` gives: the parameters, or `(params, state)` for networks with running statistics.
+
+    Raises:
+      ValueError: the module is not of this package.
+
+    Example:
+      >>> import graphattn_jax as ga
+      >>> from flax import nnx
+      >>> layer = ga.modules.nnx.GCN(4, 8, rngs=nnx.Rngs(0))
+      >>> params = ga.modules.nnx.to_params(layer)
+      >>> type(params).__name__, params.weight.shape
+      ('GCNParams', (4, 8))
+    """
+    params = _arrays(module)
+    return (params, _arrays(module.batch_stats)) if _layer(module).has_state else params
+
+
+def _layer(module: Any) -> Layer:
+    layer = getattr(module, "_layer", None)
+    if layer is None:
+        raise ValueError(
+            f"module must be one of ga.modules.nnx, got {type(module).__name__}. "
+            "Fix: pass the submodule."
+        )
+    return layer
+
+
+class _Fields(nnx.Module):
+    """A NamedTuple as a module: arrays as variables, NamedTuples as modules, tuples as lists, None as None."""
+
+    def __init__(self, values: Any, variable: type[nnx.Variable]):
+        self._type = type(values)
+        for name, value in values._asdict().items():
+            setattr(self, name, _to_node(value, variable))
+
+
+def _to_node(value: Any, variable: type[nnx.Variable]) -> Any:
+    if value is None:
+        return None
+    if hasattr(value, "_fields"):
+        return _Fields(value, variable)
+    if isinstance(value, tuple):
+        return nnx.List([_to_node(item, variable) for item in value])
+    return variable(value)
+
+
+def _variables(node: Any) -> Any:
+    """The NamedTuple behind `_Fields`, with variables for leaves."""
+    if isinstance(node, _Fields):
+        return node._type(*(_variables(getattr(node, name)) for name in node._type._fields))
+    if isinstance(node, nnx.List):
+        return tuple(_variables(item) for item in node)
+    return node
+
+
+def _is_variable(x: Any) -> bool:
+    return isinstance(x, nnx.Variable)
+
+
+def _arrays(node: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf.get_value(), _variables(node), is_leaf=_is_variable)
+
+
+def _assign(name: str, node: Any, values: Any) -> None:
+    """Gives all variables of a node new values; none if one does not fit."""
+    variables = _variables(node)
+    paths, structure = jax.tree_util.tree_flatten_with_path(variables, is_leaf=_is_variable)
+    if jax.tree.structure(values) != structure:
+        raise ValueError(
+            f"{name} must have the structure {structure}, got {jax.tree.structure(values)}. "
+            "Fix: make both with the same options."
+        )
+    leaves = jax.tree.leaves(values)
+    for (path, variable), leaf in zip(paths, leaves, strict=True):
+        _checks.shape(name + jax.tree_util.keystr(path), leaf, variable.shape)
+    for (_, variable), leaf in zip(paths, leaves, strict=True):
+        variable.set_value(leaf)
+
+
+def _module(name: str, layer: Layer) -> type[nnx.Module]:
+    """The module class of a layer."""
+    options_class = dataclasses.make_dataclass(
+        name,
+        [
+            (
+                p.name,
+                p.annotation,
+                dataclasses.field(
+                    default=dataclasses.MISSING if p.default is Parameter.empty else p.default,
+                    kw_only=p.kind is Parameter.KEYWORD_ONLY,
+                ),
+            )
+            for p in layer.fields
+        ],
+        frozen=True,
+    )
+
+    def __init__(self, *args, rngs, deterministic: bool = False, **keywords):
+        self.options = options_class(*args, **keywords)
+        options = vars(self.options)
+        params, state = layer.make(rngs.params(), options)
+        _Fields.__init__(self, params, nnx.Param)
+        if layer.has_state:
+            self.batch_stats = _Fields(state, nnx.BatchStat)
+        if layer.is_random(options):
+            self.deterministic = deterministic
+            self.rngs = rngs.dropout.fork()
+
+    def __call__(self, *inputs, deterministic: bool | None = None, rngs=None, **arrays):
+        options, key = vars(self.options), None
+        if not layer.is_random(options):
+            deterministic = True
+        elif deterministic is None:
+            deterministic = self.deterministic
+        if not deterministic:
+            stream = self.rngs if rngs is None else rngs
+            key = stream.dropout() if isinstance(stream, nnx.Rngs) else stream()
+        state = _arrays(self.batch_stats) if layer.has_state else None
+        out, new = layer.run(_arrays(self), state, inputs, options, arrays, key, deterministic)
+        if layer.has_state and not deterministic:
+            _assign("state", self.batch_stats, new)
+        return out
+
+    rngs = Parameter("rngs", Parameter.KEYWORD_ONLY, annotation="nnx.Rngs")
+    flag = Parameter("deterministic", Parameter.KEYWORD_ONLY, default=False, annotation="bool")
+    fields = [*layer.fields, *([flag] if layer.trains else []), rngs]
+    own = Parameter("self", Parameter.POSITIONAL_OR_KEYWORD)
+    __init__.__signature__ = inspect.Signature([own, *fields])  # pyright: ignore[reportFunctionMemberAccess]
+    overrides = [
+        flag.replace(default=None, annotation="bool | None"),
+        rngs.replace(default=None, annotation="nnx.Rngs | nnx.RngStream | None"),
+    ]
+    __call__.__signature__ = layer.call_signature(*(overrides if layer.trains else []))  # pyright: ignore[reportFunctionMemberAccess]
+    __call__.__doc__ = f"As `{layer.apply.__name__}`; see the class."
+    widths = {"in_features": "4, ", "width": "4, ", "edge_features": "edge_features=3, "}
+    given = "".join(widths[size] for size in layer.inferred)
+    example = (
+        ">>> from flax import nnx\n"
+        f">>> layer = ga.modules.nnx.{name}({given}{layer.example}, rngs=nnx.Rngs(0))\n"
+        f">>> out = layer({layer.call}" + (", deterministic=True)" if layer.trains else ")")
+    ).replace(", ,", ",")
+    namespace = {
+        "__module__": __name__,
+        "__doc__": layer.docstring("NNX", fields, example),
+        "__init__": __init__,
+        "__call__": __call__,
+        "_layer": layer,
+    }
+    return type(nnx.Module)(name, (_Fields,), namespace)
+
+
+globals().update({name: _module(name, layer) for name, layer in LAYERS.items()})
+__all__ += LAYERS  # pyright: ignore[reportUnsupportedDunderAll]
+__all__.sort()
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any: ...
