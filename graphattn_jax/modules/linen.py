@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import types
 from collections.abc import Mapping
 from inspect import Parameter
 from typing import TYPE_CHECKING, Any
@@ -140,20 +141,33 @@ def _typed(key: Array) -> Array:
     return key if is_typed else jax.random.wrap_key_data(key)
 
 
+def _initial(_, tree: dict[str, Any]) -> dict[str, Any]:
+    """New values; of existing ones Linen asks for the shapes, and gets zeros of these shapes."""
+    return jax.tree.map(
+        lambda x: x if isinstance(x, jax.Array) else jnp.zeros(x.shape, x.dtype), tree
+    )
+
+
 def _call(self, *inputs, deterministic: bool | None = None, **arrays):
     layer: Layer = self._layer
     options = _options(self) | layer.sizes(inputs)
-    if self.is_initializing():
+    params, state = _abstract(layer, options)
+    missing = [
+        f"{collection}/{name}"
+        for collection, tree in (("params", params), ("batch_stats", state))
+        for name in _to_dict(tree)
+        if not self.has_variable(collection, name)
+    ]
+    if missing:
+        if not self.has_rng("params"):
+            raise ValueError(
+                f"variables of {type(self).__name__} must have {', '.join(missing)}. Fix: variables from "
+                "module.init(key, ...) or from_params(params, state), with the options of this module."
+            )
         params, state = layer.make(_typed(self.make_rng("params")), options)
-    else:
-        params, state = jax.tree.map(
-            lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), _abstract(layer, options)
-        )
-    own = {
-        name: self.param(name, lambda _, tree=tree: tree) for name, tree in _to_dict(params).items()
-    }
+    own = {name: self.param(name, _initial, tree) for name, tree in _to_dict(params).items()}
     statistics = {
-        name: self.variable("batch_stats", name, lambda tree=tree: tree)
+        name: self.variable("batch_stats", name, _initial, None, tree)
         for name, tree in _to_dict(state).items()
     }
     old = {name: variable.value for name, variable in statistics.items()}
@@ -163,8 +177,8 @@ def _call(self, *inputs, deterministic: bool | None = None, **arrays):
         deterministic = True
     else:
         deterministic = linen.merge_param("deterministic", self.deterministic, deterministic)
-        needs_key = "dropout_rate" in options or self.has_rng("dropout")
-        if not deterministic and needs_key:
+        # A network that decides by its config may need no key, and says so itself if it does.
+        if not deterministic and ("dropout_rate" in options or self.has_rng("dropout")):
             key = _typed(self.make_rng("dropout"))
     out, new = layer.run(
         _from_dict(params, own, "params"),
@@ -214,7 +228,7 @@ def _module(name: str, layer: Layer) -> type[linen.Module]:
         default = dataclasses.MISSING if p.default is Parameter.empty else p.default
         kw_only = p.kind is Parameter.KEYWORD_ONLY
         namespace[p.name] = dataclasses.field(default=default, kw_only=kw_only)
-    return type(linen.Module)(name, (linen.Module,), namespace)
+    return types.new_class(name, (linen.Module,), exec_body=lambda body: body.update(namespace))
 
 
 globals().update({name: _module(name, layer) for name, layer in LAYERS.items()})

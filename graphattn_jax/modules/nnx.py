@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import types
 from inspect import Parameter
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,7 @@ from graphattn_jax.modules._layers import LAYERS, Layer
 __all__ = ["from_params", "to_params"]
 
 
-def from_params(module: nnx.Module, params: Any, state: Any = None) -> None:
+def from_params(module: Any, params: Any, state: Any = None) -> None:
     """Puts the parameters of a function into its module, in place.
 
     Args:
@@ -66,7 +67,7 @@ def from_params(module: nnx.Module, params: Any, state: Any = None) -> None:
         _assign("state", module.batch_stats, state)
 
 
-def to_params(module: nnx.Module) -> Any:
+def to_params(module: Any) -> Any:
     """Parameters of a module's function: the inverse of `from_params`.
 
     Args:
@@ -183,16 +184,15 @@ def _module(name: str, layer: Layer) -> type[nnx.Module]:
 
     def __call__(self, *inputs, deterministic: bool | None = None, rngs=None, **arrays):
         options, key = vars(self.options), None
-        if not layer.is_random(options):
-            deterministic = True
-        elif deterministic is None:
-            deterministic = self.deterministic
-        if not deterministic:
+        if deterministic is None:
+            deterministic = getattr(self, "deterministic", True)
+        evaluates = deterministic or not layer.is_random(options)
+        if not evaluates:
             stream = self.rngs if rngs is None else rngs
             key = stream.dropout() if isinstance(stream, nnx.Rngs) else stream()
         state = _arrays(self.batch_stats) if layer.has_state else None
-        out, new = layer.run(_arrays(self), state, inputs, options, arrays, key, deterministic)
-        if layer.has_state and not deterministic:
+        out, new = layer.run(_arrays(self), state, inputs, options, arrays, key, evaluates)
+        if layer.has_state and not evaluates:
             _assign("state", self.batch_stats, new)
         return out
 
@@ -221,7 +221,7 @@ def _module(name: str, layer: Layer) -> type[nnx.Module]:
         "__call__": __call__,
         "_layer": layer,
     }
-    return type(nnx.Module)(name, (_Fields,), namespace)
+    return types.new_class(name, (_Fields,), exec_body=lambda body: body.update(namespace))
 
 
 globals().update({name: _module(name, layer) for name, layer in LAYERS.items()})

@@ -153,7 +153,7 @@ CASES = {
     "PlainNetwork": case(
         models.init_plain_network,
         models.plain_network,
-        HEADS | OUT | {"num_layers": 3},
+        HEADS | OUT | {"num_layers": 2},
         {},
         spec=SPEC,
         call={"buckets": BUCKETS},

@@ -1,4 +1,5 @@
 import pickle
+from functools import partial
 
 import flax.errors
 import jax
@@ -38,12 +39,18 @@ def test_module_equals_function(name):
     assert_trees_equal(linen.to_params(module, variables), made)
 
     deterministic = {"deterministic": True} if hasattr(module, "deterministic") else {}
-    got = module.apply(variables, *case.inputs, **case.call, **deterministic)
-    if name in STATEFUL:
-        wanted, _ = case.apply(params, state, *case.inputs, **case.call)
-    else:
-        wanted = case.apply(params, *case.inputs, **case.call)
-    assert_trees_equal(got, wanted)
+
+    @jax.jit
+    def both(variables, made):
+        out = case.apply(*(made if name in STATEFUL else (made,)), *case.inputs, **case.call)
+        return (
+            module.apply(variables, *case.inputs, **case.call, **deterministic),
+            out[0] if name in STATEFUL else out,
+        )
+
+    got, wanted = both(variables, made)
+    assert jax.tree.structure(got) == jax.tree.structure(wanted)
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-6, atol=1e-7), got, wanted)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -128,15 +135,14 @@ def test_statistics_are_renewed_in_training_only():
     assert_trees_equal(state, models.init_gps_network(KEY, GPS)[1])
 
     rngs = {"dropout": jax.random.key(1)}
-    _, kept = module.apply(variables, GRAPH, deterministic=True, mutable=["batch_stats"])
+    apply = jax.jit(partial(module.apply, mutable=["batch_stats"]), static_argnames="deterministic")
+    _, kept = apply(variables, GRAPH, deterministic=True)
     assert_trees_equal(kept["batch_stats"], variables["batch_stats"])
-    _, renewed = module.apply(
-        variables, GRAPH, deterministic=False, rngs=rngs, mutable=["batch_stats"]
-    )
+    _, renewed = apply(variables, GRAPH, deterministic=False, rngs=rngs)
     _, new = linen.to_params(module, {"params": variables["params"], **renewed})
-    _, wanted = models.gps_network(  # its means do not depend on what is dropped later
-        params, state, GRAPH, config=GPS, training=True, dropout_key=jax.random.key(1)
-    )
+    network = jax.jit(partial(models.gps_network, config=GPS, training=True))
+    _, wanted = network(params, state, GRAPH, dropout_key=jax.random.key(1))
+    # Another key drops other attention weights, which these means do not depend on.
     local = [s.layers[0].local_norm.mean for s in (new, wanted)]
     np.testing.assert_allclose(*local, rtol=1e-6)
     assert not np.allclose(new.layers[0].local_norm.mean, state.layers[0].local_norm.mean)
@@ -155,9 +161,9 @@ def test_padding_and_layout():
     padded = graphs.pad(GRAPH, graphs.Budget(8, 16, 3))
     module = linen.GPSNetwork(config=GPS)
     variables = module.init(KEY, GRAPH)
-    wanted = module.apply(variables, GRAPH, deterministic=True)
-    layout = graphs.layout(padded, block_size=4)
-    got = module.apply(variables, padded, layout=layout, deterministic=True)
+    apply = jax.jit(partial(module.apply, deterministic=True))
+    wanted = apply(variables, GRAPH)
+    got = apply(variables, padded, layout=graphs.layout(padded, block_size=4))
     np.testing.assert_allclose(got[:1], wanted, rtol=1e-5, atol=1e-6)
 
 
@@ -241,7 +247,14 @@ def test_errors():
         linen.to_params(nn.Dense(3), variables)
 
 
-def test_options_that_do_not_fit_the_variables():
-    shared = attention.init_gat(KEY, 4, 2, score="shared")
-    with pytest.raises((ValueError, flax.errors.ScopeParamNotFoundError), match="sender_vector"):
-        linen.GAT(channels=2).apply(linen.from_params(shared), GRAPH)
+def test_variables_of_other_options():
+    shared = linen.from_params(attention.init_gat(KEY, 4, 2, score="shared"))
+    with pytest.raises(ValueError, match="GAT must have params/sender_vector"):
+        linen.GAT(channels=2).apply(shared, GRAPH)
+    with pytest.raises(flax.errors.ScopeParamShapeError, match="weight"):
+        linen.GAT(channels=2, heads=3, score="shared").apply(shared, GRAPH)
+    params, _ = models.init_gps_network(KEY, GPS)
+    with pytest.raises(ValueError, match="GPSNetwork must have batch_stats/layers"):
+        linen.GPSNetwork(config=GPS).apply(
+            linen.from_params(params), GRAPH, deterministic=True, mutable=["batch_stats"]
+        )
