@@ -120,6 +120,14 @@ class Layer(NamedTuple):
         own = [Parameter("self", Parameter.POSITIONAL_OR_KEYWORD)]
         return inspect.Signature([*own, *self.inputs, *self.arrays, *more])
 
+    def bind(
+        self, signature: inspect.Signature, args: tuple[Any, ...], keywords: Mapping[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The inputs of a call with this signature, and its keyword arguments."""
+        given = signature.bind(*args, **keywords).arguments
+        given.pop("self")
+        return tuple(given.pop(p.name) for p in self.inputs), given
+
     def docstring(self, framework: str, fields: list[Parameter], example: str) -> str:
         """Summary and equation of `apply`, the arguments of constructor and call, and an example."""
         doc = inspect.getdoc(self.apply) or ""
@@ -158,8 +166,9 @@ def _parameters(function: Callable[..., Any]) -> Mapping[str, Parameter]:
 
 
 def _is_array(parameter: Parameter) -> bool:
-    """Whether an argument of `apply` belongs to the call."""
-    return "Array" in parameter.annotation or parameter.name in ("layout", "return_attention")
+    """Whether an argument of `apply` belongs to the call: arrays, what holds arrays (`Any`), and what to return."""
+    annotation = parameter.annotation
+    return "Array" in annotation or annotation == "Any" or parameter.name == "return_attention"
 
 
 def _described(function: Callable[..., Any]) -> dict[str, str]:

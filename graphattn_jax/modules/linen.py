@@ -148,7 +148,7 @@ def _initial(_, tree: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-def _call(self, *inputs, deterministic: bool | None = None, **arrays):
+def _call(self, inputs: tuple[Any, ...], deterministic: bool | None = None, **arrays: Any) -> Any:
     layer: Layer = self._layer
     options = _options(self) | layer.sizes(inputs)
     params, state = _abstract(layer, options)
@@ -202,13 +202,15 @@ _DETERMINISTIC = Parameter(
 
 def _module(name: str, layer: Layer) -> type[linen.Module]:
     """The module class of a layer: its options are dataclass fields."""
-
-    def __call__(self, *inputs, **keywords):
-        return _call(self, *inputs, **keywords)
-
     more = [_DETERMINISTIC] if layer.trains else []
     fields = [p for p in layer.fields if p.name not in layer.inferred] + more
-    __call__.__signature__ = layer.call_signature(*more)  # pyright: ignore[reportFunctionMemberAccess]
+    signature = layer.call_signature(*more)
+
+    def __call__(self, *args, **keywords):
+        inputs, keywords = layer.bind(signature, (self, *args), keywords)
+        return _call(self, inputs, **keywords)
+
+    __call__.__signature__ = signature  # pyright: ignore[reportFunctionMemberAccess]
     __call__.__doc__ = f"As `{layer.apply.__name__}`; see the class."
     example = (
         ">>> import jax\n"
@@ -233,7 +235,6 @@ def _module(name: str, layer: Layer) -> type[linen.Module]:
 
 globals().update({name: _module(name, layer) for name, layer in LAYERS.items()})
 __all__ += LAYERS  # pyright: ignore[reportUnsupportedDunderAll]
-__all__.sort()
 
 if TYPE_CHECKING:
 

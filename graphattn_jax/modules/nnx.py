@@ -153,23 +153,68 @@ def _assign(name: str, node: Any, values: Any) -> None:
         variable.set_value(leaf)
 
 
+def _call(
+    self,
+    inputs: tuple[Any, ...],
+    deterministic: bool | None = None,
+    rngs: Any = None,
+    **arrays: Any,
+) -> Any:
+    layer: Layer = self._layer
+    options, key = vars(self.options), None
+    if deterministic is None:
+        deterministic = getattr(self, "deterministic", True)
+    evaluates = deterministic or not layer.is_random(options)
+    if not evaluates:
+        stream = self.rngs if rngs is None else rngs
+        key = stream.dropout() if isinstance(stream, nnx.Rngs) else stream()
+    state = _arrays(self.batch_stats) if layer.has_state else None
+    out, new = layer.run(_arrays(self), state, inputs, options, arrays, key, evaluates)
+    if layer.has_state and not evaluates:
+        _assign("state", self.batch_stats, new)
+    return out
+
+
+def _set_view(self, deterministic: bool | None = None) -> None:
+    """Called by `nnx.view`.
+
+    Args:
+      deterministic: True = evaluation, False = training.
+    """
+    if deterministic is not None:
+        self.deterministic = deterministic
+
+
+_SELF = Parameter("self", Parameter.POSITIONAL_OR_KEYWORD)
+_RNGS = Parameter("rngs", Parameter.KEYWORD_ONLY, annotation="nnx.Rngs")
+_DETERMINISTIC = Parameter(
+    "deterministic", Parameter.KEYWORD_ONLY, default=False, annotation="bool"
+)
+_OVERRIDES = (
+    _DETERMINISTIC.replace(default=None, annotation="bool | None"),
+    _RNGS.replace(default=None, annotation="nnx.Rngs | nnx.RngStream | None"),
+)
+
+
+def _options_class(name: str, layer: Layer) -> type:
+    """The arguments of the constructor as a frozen dataclass: static, and compared by value."""
+    fields = []
+    for p in layer.fields:
+        default = dataclasses.MISSING if p.default is Parameter.empty else p.default
+        kw_only = p.kind is Parameter.KEYWORD_ONLY
+        fields.append((p.name, p.annotation, dataclasses.field(default=default, kw_only=kw_only)))
+    namespace = {
+        "__module__": __name__,
+        "__qualname__": f"{name}.Options",
+        "__doc__": f"Of `{name}`.",
+    }
+    return dataclasses.make_dataclass("Options", fields, namespace=namespace, frozen=True)
+
+
 def _module(name: str, layer: Layer) -> type[nnx.Module]:
     """The module class of a layer."""
-    options_class = dataclasses.make_dataclass(
-        name,
-        [
-            (
-                p.name,
-                p.annotation,
-                dataclasses.field(
-                    default=dataclasses.MISSING if p.default is Parameter.empty else p.default,
-                    kw_only=p.kind is Parameter.KEYWORD_ONLY,
-                ),
-            )
-            for p in layer.fields
-        ],
-        frozen=True,
-    )
+    options_class = _options_class(name, layer)
+    signature = layer.call_signature(*(_OVERRIDES if layer.trains else ()))
 
     def __init__(self, *args, rngs, deterministic: bool = False, **keywords):
         self.options = options_class(*args, **keywords)
@@ -182,51 +227,37 @@ def _module(name: str, layer: Layer) -> type[nnx.Module]:
             self.deterministic = deterministic
             self.rngs = rngs.dropout.fork()
 
-    def __call__(self, *inputs, deterministic: bool | None = None, rngs=None, **arrays):
-        options, key = vars(self.options), None
-        if deterministic is None:
-            deterministic = getattr(self, "deterministic", True)
-        evaluates = deterministic or not layer.is_random(options)
-        if not evaluates:
-            stream = self.rngs if rngs is None else rngs
-            key = stream.dropout() if isinstance(stream, nnx.Rngs) else stream()
-        state = _arrays(self.batch_stats) if layer.has_state else None
-        out, new = layer.run(_arrays(self), state, inputs, options, arrays, key, evaluates)
-        if layer.has_state and not evaluates:
-            _assign("state", self.batch_stats, new)
-        return out
+    def __call__(self, *args, **keywords):
+        inputs, keywords = layer.bind(signature, (self, *args), keywords)
+        return _call(self, inputs, **keywords)
 
-    rngs = Parameter("rngs", Parameter.KEYWORD_ONLY, annotation="nnx.Rngs")
-    flag = Parameter("deterministic", Parameter.KEYWORD_ONLY, default=False, annotation="bool")
-    fields = [*layer.fields, *([flag] if layer.trains else []), rngs]
-    own = Parameter("self", Parameter.POSITIONAL_OR_KEYWORD)
-    __init__.__signature__ = inspect.Signature([own, *fields])  # pyright: ignore[reportFunctionMemberAccess]
-    overrides = [
-        flag.replace(default=None, annotation="bool | None"),
-        rngs.replace(default=None, annotation="nnx.Rngs | nnx.RngStream | None"),
-    ]
-    __call__.__signature__ = layer.call_signature(*(overrides if layer.trains else []))  # pyright: ignore[reportFunctionMemberAccess]
+    fields = [*layer.fields, *([_DETERMINISTIC] if layer.trains else []), _RNGS]
+    __init__.__signature__ = inspect.Signature([_SELF, *fields])  # pyright: ignore[reportFunctionMemberAccess]
+    __call__.__signature__ = signature  # pyright: ignore[reportFunctionMemberAccess]
     __call__.__doc__ = f"As `{layer.apply.__name__}`; see the class."
-    widths = {"in_features": "4, ", "width": "4, ", "edge_features": "edge_features=3, "}
-    given = "".join(widths[size] for size in layer.inferred)
+    widths = {"edge_features": "edge_features=3"}
+    given = [widths.get(size, "4") for size in layer.inferred]
+    arguments = ", ".join(filter(None, [*given, layer.example, "rngs=nnx.Rngs(0)"]))
     example = (
         ">>> from flax import nnx\n"
-        f">>> layer = ga.modules.nnx.{name}({given}{layer.example}, rngs=nnx.Rngs(0))\n"
+        f">>> layer = ga.modules.nnx.{name}({arguments})\n"
         f">>> out = layer({layer.call}" + (", deterministic=True)" if layer.trains else ")")
-    ).replace(", ,", ",")
+    )
     namespace = {
         "__module__": __name__,
         "__doc__": layer.docstring("NNX", fields, example),
         "__init__": __init__,
         "__call__": __call__,
+        "Options": options_class,
         "_layer": layer,
     }
+    if layer.trains:
+        namespace["set_view"] = _set_view
     return types.new_class(name, (_Fields,), exec_body=lambda body: body.update(namespace))
 
 
 globals().update({name: _module(name, layer) for name, layer in LAYERS.items()})
 __all__ += LAYERS  # pyright: ignore[reportUnsupportedDunderAll]
-__all__.sort()
 
 if TYPE_CHECKING:
 

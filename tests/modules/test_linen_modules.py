@@ -72,11 +72,12 @@ def test_initial_values_depend_on_the_key_and_on_the_place():
                 graph = linen.GAT(channels=2, heads=2)(graph)
             return graph.nodes
 
-    params = Network().init(KEY, GRAPH)["params"]
+    init = jax.jit(Network().init)
+    params = init(KEY, GRAPH)["params"]
     assert sorted(params) == ["GAT_0", "GAT_1"]
     first, second = params["GAT_0"]["weight"], params["GAT_1"]["weight"]
     assert first.shape == second.shape and not np.allclose(first, second)
-    other = Network().init(jax.random.key(1), GRAPH)["params"]["GAT_0"]["weight"]
+    other = init(jax.random.key(1), GRAPH)["params"]["GAT_0"]["weight"]
     assert not np.allclose(first, other)
 
 
@@ -89,6 +90,42 @@ def test_one_module_called_twice_shares_its_parameters():
 
     params = Network().init(KEY, GRAPH)["params"]
     assert list(params) == ["GCN_0"]
+
+
+def test_transformations_of_flax():
+    class Block(nn.Module):
+        @nn.compact
+        def __call__(self, graph, _):
+            return nn.remat(linen.GAT)(channels=2, heads=2)(graph), None
+
+    class Network(nn.Module):
+        @nn.compact
+        def __call__(self, graph):
+            split = {"params": True}
+            blocks = nn.scan(Block, variable_axes={"params": 0}, split_rngs=split, length=3)
+            return blocks()(graph, None)[0].nodes
+
+    graph = jax.tree.map(jnp.asarray, GRAPH)
+    variables = Network().init(KEY, graph)
+    assert {x.shape[0] for x in jax.tree.leaves(variables)} == {3}
+    (params,) = variables["params"]["ScanBlock_0"].values()
+    stacked = linen.to_params(linen.GAT(channels=2, heads=2), {"params": params})
+    wanted = graph
+    for layer in range(3):
+        wanted = attention.gat(jax.tree.map(lambda x, i=layer: x[i], stacked), wanted)
+    np.testing.assert_allclose(Network().apply(variables, graph), wanted.nodes, rtol=1e-5)
+
+
+def test_inputs_by_name():
+    layer = linen.GCN(2)
+    variables = layer.init(KEY, graph=GRAPH)
+    np.testing.assert_array_equal(
+        layer.apply(variables, graph=GRAPH).nodes, layer.apply(variables, GRAPH).nodes
+    )
+    with pytest.raises(TypeError, match="deterministic"):
+        layer.apply(variables, GRAPH, deterministic=True)
+    with pytest.raises(TypeError, match="graph"):
+        layer.apply(variables)
 
 
 def test_keys_of_both_kinds():
@@ -130,7 +167,7 @@ def test_deterministic_of_the_constructor():
 
 def test_statistics_are_renewed_in_training_only():
     module = linen.GPSNetwork(config=GPS)
-    variables = module.init(KEY, GRAPH, deterministic=False)
+    variables = jax.jit(partial(module.init, deterministic=False))(KEY, GRAPH)
     params, state = linen.to_params(module, variables)
     assert_trees_equal(state, models.init_gps_network(KEY, GPS)[1])
 
@@ -160,7 +197,7 @@ def test_layer_norms_have_no_statistics():
 def test_padding_and_layout():
     padded = graphs.pad(GRAPH, graphs.Budget(8, 16, 3))
     module = linen.GPSNetwork(config=GPS)
-    variables = module.init(KEY, GRAPH)
+    variables = linen.from_params(*models.init_gps_network(KEY, GPS))
     apply = jax.jit(partial(module.apply, deterministic=True))
     wanted = apply(variables, GRAPH)
     got = apply(variables, padded, layout=graphs.layout(padded, block_size=4))
@@ -178,7 +215,7 @@ def test_training_lowers_the_loss():
             return linen.GPSNetwork(config=config)(graph, deterministic=not training)
 
     module, optimizer = Network(), optax.adam(0.02)
-    variables = module.init(KEY, GRAPH, training=False)
+    variables = jax.jit(partial(module.init, training=False))(KEY, GRAPH)
     target = jnp.array([[1.0], [-1.0], [0.5], [0.0]])
 
     def loss(params, stats, key):

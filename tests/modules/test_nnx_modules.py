@@ -1,4 +1,5 @@
 import inspect
+import pickle
 from functools import partial
 
 import jax
@@ -183,6 +184,39 @@ def test_training_lowers_the_loss():
     assert np.mean(values[-5:]) < 0.7 * np.mean(values[:5])
     network.eval()
     np.testing.assert_array_equal(network(GRAPH), network(GRAPH))
+
+
+def test_view_leaves_the_module_alone():
+    module = modules.GAT(4, 2, dropout_rate=0.5, rngs=nnx.Rngs(0))
+    view = nnx.view(module, deterministic=True)
+    np.testing.assert_array_equal(view(GRAPH).nodes, view(GRAPH).nodes)
+    assert not module.deterministic
+
+
+def test_tree_mode():
+    """No feature of the graph mode is used, such as references that are shared."""
+    with nnx.set_graph_mode(False):
+        module = modules.GAT(4, 2, dropout_rate=0.5, rngs=nnx.Rngs(0))
+        call = nnx.jit(lambda module: module(GRAPH).nodes)
+        assert not np.allclose(call(module), call(module))
+
+
+def test_pickle_and_ensemble():
+    module = modules.GAT(4, 2, rngs=nnx.Rngs(0))
+    copy = pickle.loads(pickle.dumps(module))
+    assert copy.options == module.options
+    assert_trees_equal(modules.to_params(copy), modules.to_params(module))
+    ensemble = nnx.vmap(lambda key: modules.GAT(4, 2, rngs=nnx.Rngs(key)))(jax.random.split(KEY, 3))
+    assert ensemble.weight.shape == (3, 4, 1, 2)
+
+
+def test_inputs_by_name():
+    layer = modules.GCN(4, 2, rngs=nnx.Rngs(0))
+    np.testing.assert_array_equal(layer(graph=GRAPH).nodes, layer(GRAPH).nodes)
+    with pytest.raises(TypeError, match="deterministic"):
+        layer(GRAPH, deterministic=True)
+    with pytest.raises(TypeError, match="graph"):
+        layer()
 
 
 def test_weights_go_from_linen_to_nnx():
