@@ -1,7 +1,7 @@
 """Graph attention for JAX: pure functions on jraph `GraphsTuple`s and explicit parameter pytrees.
 
 The sub-packages load on first use: `ga.graphs`, `ga.attention`, `ga.message_passing`, `ga.ops`, `ga.nn`, `ga.models`,
-`ga.encodings`, `ga.diagnostics`, `ga.chem`, `ga.data`, `ga.training`, `ga.testing`.
+`ga.modules`, `ga.encodings`, `ga.diagnostics`, `ga.chem`, `ga.data`, `ga.training`, `ga.testing`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ __all__ = [
     "graphs",
     "message_passing",
     "models",
+    "modules",
     "nn",
     "ops",
     "testing",
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         graphs,
         message_passing,
         models,
+        modules,
         nn,
         ops,
         testing,

@@ -15,6 +15,8 @@ PACKAGES = (
     "graphs",
     "message_passing",
     "models",
+    "modules.linen",
+    "modules.nnx",
     "nn",
     "ops",
     "testing",

@@ -22,6 +22,7 @@ LAYER = {
     "message_passing": 3,
     "diagnostics": 3,
     "models": 4,
+    "modules": 5,
     "data": 5,
     "training": 5,
     "testing": 5,
