@@ -101,6 +101,10 @@ NEED_SOURCE = {
     "exphormer_pattern",
     "exphormer",
     "san",
+    "gps_layer",
+    "gps_network",
+    "grit_network",
+    "prepare_grit",
 }
 
 

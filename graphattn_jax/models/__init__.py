@@ -13,6 +13,13 @@ from graphattn_jax.models._gps import (
     init_gps_layer,
     init_gps_network,
 )
+from graphattn_jax.models._grit import (
+    GRITConfig,
+    GRITNetworkParams,
+    grit_network,
+    init_grit_network,
+    prepare_grit,
+)
 from graphattn_jax.models._inputs import InputParams, InputSpec, encode_inputs, init_inputs
 from graphattn_jax.models._losses import (
     l1_loss,
@@ -54,6 +61,8 @@ __all__ = [
     "GPSLayerState",
     "GPSParams",
     "GPSState",
+    "GRITConfig",
+    "GRITNetworkParams",
     "InputParams",
     "InputSpec",
     "PlainNetworkParams",
@@ -64,9 +73,11 @@ __all__ = [
     "encode_inputs",
     "gps_layer",
     "gps_network",
+    "grit_network",
     "init_attention_pool",
     "init_gps_layer",
     "init_gps_network",
+    "init_grit_network",
     "init_inputs",
     "init_plain_network",
     "init_readout",
@@ -78,6 +89,7 @@ __all__ = [
     "mean_over_tasks",
     "plain_network",
     "pool",
+    "prepare_grit",
     "readout",
     "residual_network",
     "roc_auc",

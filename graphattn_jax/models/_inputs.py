@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from graphattn_jax import _checks, encodings, nn
-from graphattn_jax.typing import Array, PRNGKey
+from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
 __all__ = ["InputParams", "InputSpec", "encode_inputs", "init_inputs"]
 
@@ -98,8 +98,8 @@ def init_inputs(
         encoding = encodings.init_laplace_deepset(k_encoding, spec.encoding_width)
     edge_width = width if edge_width is None else edge_width
     params = InputParams(
-        nodes=_init_features(k_nodes, spec.nodes, width - spec.encoding_width),
-        edges=None if spec.edges is None else _init_features(k_edges, spec.edges, edge_width),
+        nodes=init_features(k_nodes, spec.nodes, width - spec.encoding_width),
+        edges=None if spec.edges is None else init_features(k_edges, spec.edges, edge_width),
         encoding=encoding,
         encoding_norm=norm,
     )
@@ -152,8 +152,8 @@ def encode_inputs(
     Source: Rampášek et al., "Recipe for a General, Powerful, Scalable Graph Transformer", NeurIPS 2022,
       arXiv:2205.12454, with the batch norm on raw encodings of the authors' code.
     """
-    features = graph.nodes["features"] if isinstance(graph.nodes, dict) else graph.nodes
-    nodes = _features(params.nodes, features)
+    raw = graph.nodes["features"] if isinstance(graph.nodes, dict) else graph.nodes
+    nodes = features(params.nodes, raw)
     if params.encoding is not None:
         if not isinstance(graph.nodes, dict) or "encoding" not in graph.nodes:
             raise ValueError(
@@ -177,17 +177,19 @@ def encode_inputs(
                 params.encoding, vectors, raw["values"], raw["mask"]
             )
         nodes = jnp.concatenate([nodes, encoded], axis=1)
-    edges = None if params.edges is None else _features(params.edges, graph.edges)
+    edges = None if params.edges is None else features(params.edges, graph.edges)
     return graph._replace(nodes=nodes, edges=edges), state
 
 
-def _init_features(key: PRNGKey, kind: int | tuple[int, ...], width: int):
+def init_features(key: PRNGKey, kind: int | tuple[int, ...], width: int):
+    """A linear map of float features (an int), or tables of categories (a tuple)."""
     if isinstance(kind, tuple):
         return nn.init_embedding(key, kind, width)
     return nn.init_linear(key, kind, width)
 
 
-def _features(params, x) -> Array:
+def features(params: nn.LinearParams | nn.EmbeddingParams, x: ArrayLike) -> Array:
+    """What `init_features` is for: the mapped features, or the sum of the rows of the tables."""
     if isinstance(params, nn.EmbeddingParams):
         return nn.embedding(params, x)
     return nn.linear(params, jnp.asarray(x))
