@@ -105,6 +105,8 @@ NEED_SOURCE = {
     "gps_network",
     "grit_network",
     "prepare_grit",
+    "graphormer_network",
+    "prepare_graphormer",
 }
 
 

@@ -13,6 +13,13 @@ from graphattn_jax.models._gps import (
     init_gps_layer,
     init_gps_network,
 )
+from graphattn_jax.models._graphormer import (
+    GraphormerConfig,
+    GraphormerParams,
+    graphormer_network,
+    init_graphormer_network,
+    prepare_graphormer,
+)
 from graphattn_jax.models._grit import (
     GRITConfig,
     GRITNetworkParams,
@@ -63,6 +70,8 @@ __all__ = [
     "GPSState",
     "GRITConfig",
     "GRITNetworkParams",
+    "GraphormerConfig",
+    "GraphormerParams",
     "InputParams",
     "InputSpec",
     "PlainNetworkParams",
@@ -73,10 +82,12 @@ __all__ = [
     "encode_inputs",
     "gps_layer",
     "gps_network",
+    "graphormer_network",
     "grit_network",
     "init_attention_pool",
     "init_gps_layer",
     "init_gps_network",
+    "init_graphormer_network",
     "init_grit_network",
     "init_inputs",
     "init_plain_network",
@@ -89,6 +100,7 @@ __all__ = [
     "mean_over_tasks",
     "plain_network",
     "pool",
+    "prepare_graphormer",
     "prepare_grit",
     "readout",
     "residual_network",

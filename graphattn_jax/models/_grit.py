@@ -154,8 +154,8 @@ def prepare_grit(
 
     Returns:
       The graph with nodes `{"features", "walks" [N, K], "log_degree" [N]}` and an edge per pair with
-      `{"features", "walks" [E, K], "real" [E] bool}`. A pair that is no edge has zeros for features; where the graph has
-      no edge features they are one category. `batch`, `pad` and `unbatch` take it like any other.
+      `{"features", "walks" [E, K], "real" [E] bool}`. A pair that is no edge has zeros for features; where the graph
+      has no edge features they are one category. `batch`, `pad` and `unbatch` take it like any other.
 
     Raises:
       ValueError: a padded graph, K < 2, a directed graph with `directed="error"`.
@@ -280,11 +280,10 @@ def grit_network(
     """Predictions of graphs (or nodes) by GRIT.
 
         x_i = W f_i + P p_ii,      e_ij = [ (i, j) an edge ] W_e f_ij + P_e p_ij
-        x̂, ê = grit(x, e),         x = BN( x + W_x scaled(x̂) ),    e = BN( e + W_p ê )      \\
-        x = BN( x + W₂ ReLU( W₁ x ) )                                                    /  L times
-        y = MLP( pool(x) )
+        x̂, ê = grit(x, e),         x = BN( x + W_x scaled(x̂) ),    e = BN( e + W_p ê )
+        x = BN( x + W₂ ReLU( W₁ x ) ),          y = MLP( pool(x) )
 
-    with p the random walks and scaled the `degree_scaler`.
+    with p the random walks and scaled the `degree_scaler`; all but the first line and y are repeated L times.
 
     Args:
       params: from `init_grit_network`.
@@ -317,6 +316,8 @@ def grit_network(
       Message Passing", ICML 2023, arXiv:2305.17589, section 3; biases, norms and readouts of the authors' code.
     """
     check_prepared(graph, "prepare_grit", {"walks", "log_degree"}, {"walks", "real"})
+    if training:
+        _checks.dropout(max(config.dropout, config.attention_dropout), dropout_key)
     nodes, edges = graph.nodes, graph.edges
     x = features(params.nodes, nodes["features"]) + nn.linear(params.node_walks, nodes["walks"])
     bonds = jnp.where(edges["real"][:, None], features(params.edges, edges["features"]), 0)

@@ -13,7 +13,7 @@ from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
 __all__ = ["InputParams", "InputSpec", "encode_inputs", "init_inputs"]
 
-_ENCODERS = ("linear", "laplacian")
+_EIGEN_ENCODERS = {"laplacian": "laplace_deepset", "san": "san_encoder"}
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class InputSpec:
         of the network's width, the features the rest.
       encoding_width: width of the encoded positions.
       encoder: "linear" (batch norm and a linear map, for walks), or "laplacian" (GraphGPS's DeepSet over
-        eigenpairs, with random signs in training).
+        eigenpairs), or "san" (SAN's transformer over them); the latter with random signs in training.
 
     Raises:
       ValueError: an unknown encoder, or an encoding without width.
@@ -45,7 +45,7 @@ class InputSpec:
     encoder: str = "linear"
 
     def __post_init__(self) -> None:
-        _checks.choice("encoder", self.encoder, _ENCODERS)
+        _checks.choice("encoder", self.encoder, ("linear", *_EIGEN_ENCODERS))
         if bool(self.encoding) != bool(self.encoding_width):
             raise ValueError(
                 f"encoding={self.encoding} and encoding_width={self.encoding_width} must both be positive, or both 0."
@@ -57,7 +57,7 @@ class InputParams(NamedTuple):
 
     nodes: nn.LinearParams | nn.EmbeddingParams
     edges: nn.LinearParams | nn.EmbeddingParams | None
-    encoding: nn.LinearParams | nn.MLPParams | None
+    encoding: nn.LinearParams | nn.MLPParams | encodings.SANEncoderParams | None
     encoding_norm: nn.BatchNormParams | None
 
 
@@ -95,7 +95,8 @@ def init_inputs(
         encoding = nn.init_linear(k_encoding, spec.encoding, spec.encoding_width)
         norm, state = nn.init_batch_norm(spec.encoding)
     elif spec.encoding:
-        encoding = encodings.init_laplace_deepset(k_encoding, spec.encoding_width)
+        init = getattr(encodings, f"init_{_EIGEN_ENCODERS[spec.encoder]}")
+        encoding = init(k_encoding, spec.encoding_width)
     edge_width = width if edge_width is None else edge_width
     params = InputParams(
         nodes=init_features(k_nodes, spec.nodes, width - spec.encoding_width),
@@ -123,9 +124,9 @@ def encode_inputs(
     Args:
       params: from `init_inputs`.
       state: its running statistics.
-      graph: nodes `{"features": [N, F], "encoding": [N, K]}`, for `encoder="laplacian"` the encoding a dict of
-        `vectors`, `values` and `mask`; without an encoding the features alone. Edges `[E, F_e]` or None. Categories are
-        integer ids, also `[N]` for a single column.
+      graph: nodes `{"features": [N, F], "encoding": [N, K]}`, the encoding a dict of `vectors`,
+        `values` and `mask` for "laplacian" and "san"; without an encoding the features alone. Edges `[E, F_e]` or None.
+        Categories are integer ids, also `[N]` for a single column.
       spec: what there is.
       layout: from `ga.graphs.layout`.
       training: whether the batch norm uses the statistics of this batch, and renews the running ones.
@@ -173,9 +174,8 @@ def encode_inputs(
             if flip_key is not None and layout is not None:
                 ids, count = layout.node_graph_ids, layout.graph_mask.shape[0]
                 vectors = encodings.flip_signs(flip_key, vectors, ids, count)
-            encoded = encodings.laplace_deepset(
-                params.encoding, vectors, raw["values"], raw["mask"]
-            )
+            encoder = getattr(encodings, _EIGEN_ENCODERS[spec.encoder])
+            encoded = encoder(params.encoding, vectors, raw["values"], raw["mask"])
         nodes = jnp.concatenate([nodes, encoded], axis=1)
     edges = None if params.edges is None else features(params.edges, graph.edges)
     return graph._replace(nodes=nodes, edges=edges), state
