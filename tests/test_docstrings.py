@@ -107,6 +107,8 @@ NEED_SOURCE = {
     "prepare_grit",
     "graphormer_network",
     "prepare_graphormer",
+    "prepare_exphormer",
+    "prepare_san",
 }
 
 

@@ -42,6 +42,7 @@ from graphattn_jax.models._metrics import (
     squared_error,
 )
 from graphattn_jax.models._multitask import mean_over_tasks
+from graphattn_jax.models._patterns import prepare_exphormer, prepare_san
 from graphattn_jax.models._plain_network import (
     PlainNetworkParams,
     init_plain_network,
@@ -100,8 +101,10 @@ __all__ = [
     "mean_over_tasks",
     "plain_network",
     "pool",
+    "prepare_exphormer",
     "prepare_graphormer",
     "prepare_grit",
+    "prepare_san",
     "readout",
     "residual_network",
     "roc_auc",

@@ -81,13 +81,15 @@ class GraphormerConfig:
     @classmethod
     def zinc_slim(cls, **changes: Any) -> GraphormerConfig:
         """ZINC: published MAE 0.122 ± 0.006 with 489,321 parameters; 484,705 here, without spare rows of tables."""
-        return cls(**{"nodes": (28,), "edges": (4,)} | changes)
+        inputs: dict[str, Any] = {"nodes": (28,), "edges": (4,)}
+        return cls(**inputs | changes)
 
     @classmethod
     def molhiv(cls, **changes: Any) -> GraphormerConfig:
         """ogbg-molhiv, the base size: published ROC-AUC 0.8051 ± 0.0053, pretrained on PCQM4M."""
-        inputs = {"nodes": (119, 5, 12, 12, 10, 6, 6, 2, 2), "edges": (5, 6, 2)}
-        return cls(**inputs | {"width": 768, "feed_forward": 768, "heads": 32} | changes)
+        inputs: dict[str, Any] = {"nodes": (119, 5, 12, 12, 10, 6, 6, 2, 2), "edges": (5, 6, 2)}
+        sizes: dict[str, Any] = {"width": 768, "feed_forward": 768, "heads": 32}
+        return cls(**inputs | sizes | changes)
 
 
 class GraphormerBlockParams(NamedTuple):
@@ -312,7 +314,7 @@ def graphormer_network(
     x = ops.dropout(x, rate, input_key)
     for index, block in enumerate(params.blocks):
         keys = split_or_none(dropout_key, index, 3)
-        out = attention.graph_transformer(
+        out: Any = attention.graph_transformer(
             block.attention,
             graph._replace(nodes=nn.layer_norm(block.attention_norm, x), edges=None),
             layout=layout,

@@ -57,7 +57,7 @@ class InputParams(NamedTuple):
 
     nodes: nn.LinearParams | nn.EmbeddingParams
     edges: nn.LinearParams | nn.EmbeddingParams | None
-    encoding: nn.LinearParams | nn.MLPParams | encodings.SANEncoderParams | None
+    encoding: Any
     encoding_norm: nn.BatchNormParams | None
 
 
@@ -164,6 +164,7 @@ def encode_inputs(
             )
         raw = graph.nodes["encoding"]
         if spec.encoder == "linear":
+            assert params.encoding_norm is not None and state is not None
             where = None if layout is None else layout.node_mask
             raw, state = nn.batch_norm(
                 params.encoding_norm, state, raw, training=training, where=where

@@ -25,6 +25,7 @@ class Network(NamedTuple):
     init: Callable[[Any], Any]
     apply: Callable[..., Any]
     readout: str = "graph"
+    patterned: bool = False
 
 
 def gps(readout="graph", **options):
@@ -32,6 +33,17 @@ def gps(readout="graph", **options):
     config = models.GPSConfig(**sizes | options)
     init = partial(models.init_gps_network, config=config)
     return Network(config, lambda graph: graph, init, models.gps_network, readout)
+
+
+def exphormer(num_virtual=1, readout="graph", **options):
+    network = gps(readout, attention="exphormer", num_virtual=num_virtual, **options)
+    prepare = partial(models.prepare_exphormer, degree=2, num_virtual=num_virtual)
+    return network._replace(prepare=prepare, patterned=True)
+
+
+def san(**options):
+    network = gps(attention="san", local=None, gamma=0.1, **options)
+    return network._replace(prepare=models.prepare_san, patterned=True)
 
 
 def grit(sparse=False, symmetric=False, readout="graph", **options):
@@ -70,9 +82,14 @@ NETWORKS = {
     "gps-gated": gps(local="gated_gcn", pool="mean"),
     "gps-gcn-layer-norm": gps(local="gcn", norm="layer", pool="max"),
     "gps-attention-alone": gps(local=None, normalizer="sinkhorn", score="shared"),
-    "gps-message-passing-alone": gps(local="sage", attention=False),
+    "gps-message-passing-alone": gps(local="sage", attention=None),
     "gps-pna": gps(local="pna", log_degree_mean=1.2),
     "gps-nodes": gps(readout="node", pool=None),
+    "exphormer": exphormer(local="gated_gcn"),
+    "exphormer-nodes": exphormer(2, readout="node", pool=None, local=None, norm="layer"),
+    "exphormer-symmetric": exphormer(0, score="shared", normalizer="symmetric"),
+    "san": san(),
+    "san-symmetric": san(score="symmetrized", normalizer="sinkhorn"),
     "grit": grit(),
     "grit-symmetric": grit(symmetric=True, score="symmetrized", normalizer="symmetric"),
     "grit-sparse-nodes": grit(sparse=True, readout="node", pool=None, norm="layer"),
@@ -121,10 +138,16 @@ def start(name):
 
 
 def ready(name, molecules, budget: graphs.Budget | None = BUDGET):
-    """`(graph, layout)` of molecules, prepared one by one, batched and padded."""
-    graph = graphs.batch([NETWORKS[name].prepare(m) for m in molecules])
-    graph = graph if budget is None else graphs.pad(graph, budget)
-    return graph, graphs.layout(graph, block_size=9)
+    """`(graph, options)` of molecules, prepared one by one, batched and padded; the options are layout and pattern."""
+    prepared = [NETWORKS[name].prepare(m) for m in molecules]
+    streams = zip(*prepared) if NETWORKS[name].patterned else [prepared]
+    batches = [graphs.batch(list(stream)) for stream in streams]
+    if budget is not None:
+        batches = [graphs.pad(batch, budget) for batch in batches]
+    options = {"layout": graphs.layout(batches[0], block_size=9)}
+    if NETWORKS[name].patterned:
+        options |= {"pattern": batches[1], "pattern_layout": graphs.layout(batches[1])}
+    return batches[0], options
 
 
 @cache
@@ -132,14 +155,14 @@ def compiled(name):
     """The network in evaluation."""
     params, state = start(name)
     run = partial(NETWORKS[name].apply, params, state, config=NETWORKS[name].config)
-    return jax.jit(lambda graph, layout: run(graph, layout=layout)[0])
+    return jax.jit(lambda graph, options: run(graph, **options)[0])
 
 
 def evaluated(name, molecules):
     """Predictions of the molecules (or of their nodes)."""
-    graph, layout = ready(name, molecules)
-    y = np.asarray(compiled(name)(graph, layout))
-    rows = len(molecules)
-    if NETWORKS[name].readout == "node":
-        rows = sum(graphs.num_nodes(m) for m in molecules)
-    return y[:rows]
+    graph, options = ready(name, molecules)
+    y = np.asarray(compiled(name)(graph, options))
+    if NETWORKS[name].readout == "graph":
+        return y[: len(molecules)]
+    real = graphs.node_mask(graph)
+    return y[real & (graph.nodes["virtual"] == 0) if "virtual" in graph.nodes else real]

@@ -45,8 +45,8 @@ def test_laplacian_positions_get_random_signs_in_training_only():
 
 
 def test_errors():
-    with pytest.raises(ValueError, match="local=None needs attention=True"):
-        config(local=None, attention=False)
+    with pytest.raises(ValueError, match="local=None needs attention="):
+        config(local=None, attention=None)
     with pytest.raises(ValueError, match="local must"):
         config(local="gin")
     with pytest.raises(ValueError, match="encoding_width"):

@@ -10,7 +10,9 @@ from _networks import MOLECULES, NETWORKS, compiled, evaluated, ready, renamed, 
 from graphattn_jax import graphs
 
 each_network = pytest.mark.parametrize("name", NETWORKS)
-each_stateful = pytest.mark.parametrize("name", ["gps-gated", "gps-pna", "grit", "graphormer"])
+each_stateful = pytest.mark.parametrize(
+    "name", ["gps-gated", "gps-pna", "exphormer", "grit", "graphormer"]
+)
 
 
 @each_network
@@ -34,21 +36,27 @@ def test_nodes_may_be_renamed(name):
 
 @each_network
 def test_what_padding_holds_does_not_matter(name):
-    graph, layout = ready(name, MOLECULES)
-    node, edge = graphs.node_mask(graph), graphs.edge_mask(graph)
+    graph, options = ready(name, MOLECULES)
+    want = compiled(name)(graph, options)
+    if "pattern" in options:
+        options |= {"pattern": spoilt(options["pattern"])}
+    found = compiled(name)(spoilt(graph), options)
+    real = graphs.node_mask(graph) if NETWORKS[name].readout == "node" else graphs.graph_mask(graph)
+    np.testing.assert_allclose(found[real], want[real], rtol=1e-5, atol=1e-6)
 
-    def spoilt(x, real):
+
+def spoilt(graph):
+    """With other features in padding nodes and edges."""
+
+    def other(x, real):
         real = real.reshape(-1, *[1] * (np.ndim(x) - 1))
-        other = ~x if x.dtype == bool else x + np.ones((), x.dtype)
-        return np.where(real, x, other)
+        return np.where(real, x, ~x if x.dtype == bool else x + np.ones((), x.dtype))
 
-    other = graph._replace(
-        nodes=jax.tree.map(lambda x: spoilt(x, node), graph.nodes),
-        edges=jax.tree.map(lambda x: spoilt(x, edge), graph.edges),
+    node, edge = graphs.node_mask(graph), graphs.edge_mask(graph)
+    return graph._replace(
+        nodes=jax.tree.map(lambda x: other(x, node), graph.nodes),
+        edges=jax.tree.map(lambda x: other(x, edge), graph.edges),
     )
-    found = np.asarray(compiled(name)(other, layout))
-    want = evaluated(name, MOLECULES)
-    np.testing.assert_allclose(found[: len(want)], want, rtol=1e-5, atol=1e-6)
 
 
 @each_stateful
@@ -60,8 +68,8 @@ def test_training_sees_real_nodes_only(name):
         **vars(network.config) | {"dropout": 0.0, "attention_dropout": 0.0}
     )
 
-    def loss(params, graph, layout):
-        y, new = network.apply(params, state, graph, config=config, layout=layout, training=True)
+    def loss(params, graph, options):
+        y, new = network.apply(params, state, graph, config=config, training=True, **options)
         return jnp.sum(jnp.sin(y[: len(MOLECULES)])), new
 
     run = jax.jit(jax.value_and_grad(loss, has_aux=True))
@@ -70,7 +78,7 @@ def test_training_sees_real_nodes_only(name):
     chex.assert_trees_all_close(found, want, rtol=5e-4, atol=5e-5)
 
 
-@pytest.mark.parametrize("name", ["gps-zinc", "grit", "graphormer"])
+@pytest.mark.parametrize("name", ["gps-zinc", "exphormer", "grit", "graphormer"])
 def test_dropout_follows_its_key_and_a_bucket_is_traced_once(name):
     params, state = start(name)
     network = NETWORKS[name]
@@ -78,17 +86,10 @@ def test_dropout_follows_its_key_and_a_bucket_is_traced_once(name):
     traces = []
 
     @jax.jit
-    def step(graph, layout, key):
+    def step(graph, options, key):
         traces.append(name)
-        return network.apply(
-            params,
-            state,
-            graph,
-            config=network.config,
-            layout=layout,
-            training=True,
-            dropout_key=key,
-        )[0]
+        options = options | {"training": True, "dropout_key": key}
+        return network.apply(params, state, graph, config=network.config, **options)[0]
 
     step(*ready(name, MOLECULES[:2]), jax.random.key(0))
     batch = ready(name, MOLECULES[1:])
@@ -97,11 +98,15 @@ def test_dropout_follows_its_key_and_a_bucket_is_traced_once(name):
     assert not np.allclose(one, other)
     assert len(traces) == 1
     with pytest.raises(ValueError, match="dropout_key"):
-        network.apply(params, state, batch[0], config=network.config, training=True)
+        network.apply(params, state, batch[0], config=network.config, training=True, **batch[1])
 
 
-@each_network
+@pytest.mark.parametrize("name", ["san", "grit", "grit-sparse-nodes", "graphormer-symmetric"])
 def test_a_prepared_batch_is_the_batch_of_prepared_graphs(name):
     prepare = NETWORKS[name].prepare
-    want = graphs.batch([prepare(molecule) for molecule in MOLECULES])
+    alone = [prepare(molecule) for molecule in MOLECULES]
+    if NETWORKS[name].patterned:
+        want = tuple(graphs.batch(list(stream)) for stream in zip(*alone))
+    else:
+        want = graphs.batch(alone)
     chex.assert_trees_all_equal(prepare(graphs.batch(MOLECULES)), want)
