@@ -103,6 +103,14 @@ NEED_SOURCE = {
     "exphormer_pattern",
     "exphormer",
     "san",
+    "gps_layer",
+    "gps_network",
+    "grit_network",
+    "prepare_grit",
+    "graphormer_network",
+    "prepare_graphormer",
+    "prepare_exphormer",
+    "prepare_san",
 }
 
 

@@ -13,6 +13,20 @@ from graphattn_jax.models._gps import (
     init_gps_layer,
     init_gps_network,
 )
+from graphattn_jax.models._graphormer import (
+    GraphormerConfig,
+    GraphormerParams,
+    graphormer_network,
+    init_graphormer_network,
+    prepare_graphormer,
+)
+from graphattn_jax.models._grit import (
+    GRITConfig,
+    GRITNetworkParams,
+    grit_network,
+    init_grit_network,
+    prepare_grit,
+)
 from graphattn_jax.models._inputs import InputParams, InputSpec, encode_inputs, init_inputs
 from graphattn_jax.models._losses import (
     l1_loss,
@@ -28,6 +42,7 @@ from graphattn_jax.models._metrics import (
     squared_error,
 )
 from graphattn_jax.models._multitask import mean_over_tasks
+from graphattn_jax.models._patterns import prepare_exphormer, prepare_san
 from graphattn_jax.models._plain_network import (
     PlainNetworkParams,
     init_plain_network,
@@ -54,6 +69,10 @@ __all__ = [
     "GPSLayerState",
     "GPSParams",
     "GPSState",
+    "GRITConfig",
+    "GRITNetworkParams",
+    "GraphormerConfig",
+    "GraphormerParams",
     "InputParams",
     "InputSpec",
     "PlainNetworkParams",
@@ -64,9 +83,13 @@ __all__ = [
     "encode_inputs",
     "gps_layer",
     "gps_network",
+    "graphormer_network",
+    "grit_network",
     "init_attention_pool",
     "init_gps_layer",
     "init_gps_network",
+    "init_graphormer_network",
+    "init_grit_network",
     "init_inputs",
     "init_plain_network",
     "init_readout",
@@ -78,6 +101,10 @@ __all__ = [
     "mean_over_tasks",
     "plain_network",
     "pool",
+    "prepare_exphormer",
+    "prepare_graphormer",
+    "prepare_grit",
+    "prepare_san",
     "readout",
     "residual_network",
     "roc_auc",

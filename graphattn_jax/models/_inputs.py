@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 
 from graphattn_jax import _checks, encodings, nn
-from graphattn_jax.typing import Array, PRNGKey
+from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
 __all__ = ["InputParams", "InputSpec", "encode_inputs", "init_inputs"]
 
-_ENCODERS = ("linear", "laplacian")
+_EIGEN_ENCODERS = {"laplacian": "laplace_deepset", "san": "san_encoder"}
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class InputSpec:
         of the network's width, the features the rest.
       encoding_width: width of the encoded positions.
       encoder: "linear" (batch norm and a linear map, for walks), or "laplacian" (GraphGPS's DeepSet over
-        eigenpairs, with random signs in training).
+        eigenpairs), or "san" (SAN's transformer over them); the latter with random signs in training.
 
     Raises:
       ValueError: an unknown encoder, or an encoding without width.
@@ -45,7 +45,7 @@ class InputSpec:
     encoder: str = "linear"
 
     def __post_init__(self) -> None:
-        _checks.choice("encoder", self.encoder, _ENCODERS)
+        _checks.choice("encoder", self.encoder, ("linear", *_EIGEN_ENCODERS))
         if bool(self.encoding) != bool(self.encoding_width):
             raise ValueError(
                 f"encoding={self.encoding} and encoding_width={self.encoding_width} must both be positive, or both 0."
@@ -57,7 +57,7 @@ class InputParams(NamedTuple):
 
     nodes: nn.LinearParams | nn.EmbeddingParams
     edges: nn.LinearParams | nn.EmbeddingParams | None
-    encoding: nn.LinearParams | nn.MLPParams | None
+    encoding: Any
     encoding_norm: nn.BatchNormParams | None
 
 
@@ -95,11 +95,12 @@ def init_inputs(
         encoding = nn.init_linear(k_encoding, spec.encoding, spec.encoding_width)
         norm, state = nn.init_batch_norm(spec.encoding)
     elif spec.encoding:
-        encoding = encodings.init_laplace_deepset(k_encoding, spec.encoding_width)
+        init = getattr(encodings, f"init_{_EIGEN_ENCODERS[spec.encoder]}")
+        encoding = init(k_encoding, spec.encoding_width)
     edge_width = width if edge_width is None else edge_width
     params = InputParams(
-        nodes=_init_features(k_nodes, spec.nodes, width - spec.encoding_width),
-        edges=None if spec.edges is None else _init_features(k_edges, spec.edges, edge_width),
+        nodes=init_features(k_nodes, spec.nodes, width - spec.encoding_width),
+        edges=None if spec.edges is None else init_features(k_edges, spec.edges, edge_width),
         encoding=encoding,
         encoding_norm=norm,
     )
@@ -123,9 +124,9 @@ def encode_inputs(
     Args:
       params: from `init_inputs`.
       state: its running statistics.
-      graph: nodes `{"features": [N, F], "encoding": [N, K]}`, for `encoder="laplacian"` the encoding a dict of
-        `vectors`, `values` and `mask`; without an encoding the features alone. Edges `[E, F_e]` or None. Categories are
-        integer ids, also `[N]` for a single column.
+      graph: nodes `{"features": [N, F], "encoding": [N, K]}`, the encoding a dict of `vectors`,
+        `values` and `mask` for "laplacian" and "san"; without an encoding the features alone. Edges `[E, F_e]` or None.
+        Categories are integer ids, also `[N]` for a single column.
       spec: what there is.
       layout: from `ga.graphs.layout`.
       training: whether the batch norm uses the statistics of this batch, and renews the running ones.
@@ -152,8 +153,8 @@ def encode_inputs(
     Source: Rampášek et al., "Recipe for a General, Powerful, Scalable Graph Transformer", NeurIPS 2022,
       arXiv:2205.12454, with the batch norm on raw encodings of the authors' code.
     """
-    features = graph.nodes["features"] if isinstance(graph.nodes, dict) else graph.nodes
-    nodes = _features(params.nodes, features)
+    raw = graph.nodes["features"] if isinstance(graph.nodes, dict) else graph.nodes
+    nodes = features(params.nodes, raw)
     if params.encoding is not None:
         if not isinstance(graph.nodes, dict) or "encoding" not in graph.nodes:
             raise ValueError(
@@ -163,6 +164,7 @@ def encode_inputs(
             )
         raw = graph.nodes["encoding"]
         if spec.encoder == "linear":
+            assert params.encoding_norm is not None and state is not None
             where = None if layout is None else layout.node_mask
             raw, state = nn.batch_norm(
                 params.encoding_norm, state, raw, training=training, where=where
@@ -173,21 +175,22 @@ def encode_inputs(
             if flip_key is not None and layout is not None:
                 ids, count = layout.node_graph_ids, layout.graph_mask.shape[0]
                 vectors = encodings.flip_signs(flip_key, vectors, ids, count)
-            encoded = encodings.laplace_deepset(
-                params.encoding, vectors, raw["values"], raw["mask"]
-            )
+            encoder = getattr(encodings, _EIGEN_ENCODERS[spec.encoder])
+            encoded = encoder(params.encoding, vectors, raw["values"], raw["mask"])
         nodes = jnp.concatenate([nodes, encoded], axis=1)
-    edges = None if params.edges is None else _features(params.edges, graph.edges)
+    edges = None if params.edges is None else features(params.edges, graph.edges)
     return graph._replace(nodes=nodes, edges=edges), state
 
 
-def _init_features(key: PRNGKey, kind: int | tuple[int, ...], width: int):
+def init_features(key: PRNGKey, kind: int | tuple[int, ...], width: int):
+    """A linear map of float features (an int), or tables of categories (a tuple)."""
     if isinstance(kind, tuple):
         return nn.init_embedding(key, kind, width)
     return nn.init_linear(key, kind, width)
 
 
-def _features(params, x) -> Array:
+def features(params: nn.LinearParams | nn.EmbeddingParams, x: ArrayLike) -> Array:
+    """What `init_features` is for: the mapped features, or the sum of the rows of the tables."""
     if isinstance(params, nn.EmbeddingParams):
         return nn.embedding(params, x)
     return nn.linear(params, jnp.asarray(x))
