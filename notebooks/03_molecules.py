@@ -101,6 +101,7 @@ config = ga.models.GPSConfig(
     width=32,
     num_layers=2,
     attention_dropout=0.0,
+    pool="mean",
 )
 
 
@@ -168,7 +169,8 @@ plt.show()
 # %% [markdown]
 # ## Predictions for any molecule
 #
-# `ga.chem.predict` goes from text to numbers: it reads, encodes, pads, and drops the padding again.
+# `ga.chem.predict` goes from text to numbers: it reads, encodes, pads, and drops the padding again. How much to trust a
+# number is another matter: nothing here says that a molecule is unlike all that the network was trained on.
 
 
 # %%
@@ -262,6 +264,8 @@ for layer, axis in enumerate(axes):
         offsets = np.arange(len(elements)) + 0.2 * (head - (config.heads - 1) / 2)
         axis.bar(offsets, preference[layer, head] - 1, 0.18, bottom=1, label=f"head {head + 1}")
     axis.axhline(1, color="0.3", lw=0.8)
+    axis.set_yscale("log", base=2)
+    axis.yaxis.set_major_formatter("{x:g}")
     axis.set_xticks(range(len(elements)), list(elements))
     axis.set_title(f"layer {layer + 1}", fontsize=10)
     axis.spines[["top", "right"]].set_visible(False)
