@@ -22,9 +22,9 @@ from experiments.molecules.train import build_model, load_problem, train
 class Options:
     """Train GraphGPS on sets of molecules with measured properties; report test scores over seeds.
 
-    The test score of a run is that of the epoch with the best validation score. Writes a table and learning curves to
-    OUT, and every run to a file of its own there. Finished runs are kept, so an interrupted command continues where it
-    was.
+    The test score of a run is that of the epoch with the best validation score. Writes all results, a table and
+    learning curves to OUT, and every run to a file of its own there. Finished runs are kept, so an interrupted command
+    continues where it was.
     """
 
     datasets: tuple[str, ...] = ("freewilson",)
@@ -83,6 +83,7 @@ def run(options: Options, console: Console) -> list[dict]:
                     config = RunConfig(dataset, split, seed, protocol)
                     results.append(train(config, problem, model, options.out / "runs"))
                     progress.advance(runs)
+    (options.out / "results.json").write_text(json.dumps(results))
     (options.out / "table.md").write_text(report.table(results))
     report.plot_curves(results, options.out / "curves.png")
     console.print(Markdown(report.table(results)))

@@ -38,15 +38,14 @@ def _rows(results: list[dict[str, Any]]) -> list[tuple[str, str, list[dict[str, 
 def table(results: list[dict[str, Any]]) -> str:
     """Mean ± standard deviation over seeds, beside published numbers."""
     lines = [
-        ["set", "split", "metric", "validation", "test", "seeds", "published", "s per run"],
-        ["---"] * 8,
+        ["set", "split", "metric", "validation", "test", "runs", "published"],
+        ["---"] * 7,
     ]
     for dataset, split, runs in _rows(results):
         metric = METRICS[runs[0]["metric"]]
         scores = [_spread([run[part] for run in runs]) for part in ("val", "test")]
-        seconds = f"{np.median([run['seconds'] for run in runs]):.0f}"
         published = PUBLISHED.get((dataset, split), "")
-        row = [TITLES[dataset], split, metric, *scores, str(len(runs)), published, seconds]
+        row = [TITLES[dataset], split, metric, *scores, str(len(runs)), published]
         lines.append(row)
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
