@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import jax
@@ -13,6 +13,7 @@ from graphattn_jax.chem._smiles import from_smiles_list
 from graphattn_jax.graphs import (
     Budget,
     GraphsTuple,
+    Layout,
     PaddedGraphsTuple,
     batches_to_budget,
     bucket,
@@ -38,7 +39,8 @@ def predict(
 
     Reads the texts, pads batches to one size, and calls `fn` on each under `jax.jit`. Sizes are
     rounded up to powers of two, so that calls with similar molecules share a compilation too, as
-    long as `fn` is the same object: make it once, and call `predict` often.
+    long as `fn` is the same object: make it once, and call `predict` often. The layouts have blocks,
+    so that global attention is computed molecule by molecule.
 
     Args:
       fn: `(graph, layout) -> [G, T]`, a model with its parameters; `graph` is a
@@ -77,28 +79,33 @@ def predict(
     if encode is not None:
         graphs = encode(graphs)
     run = jax.jit(fn)
-    outputs = np.concatenate([_outputs(run, batch) for batch in _batches(graphs, batch_size)])
+    outputs = np.concatenate([_outputs(run, *b) for b in _batches(graphs, batch_size)])
     predictions = np.full((len(smiles), outputs.shape[1]), np.nan, np.float32)
     predictions[rows] = outputs
     return predictions
 
 
-def _batches(graphs: GraphsTuple, batch_size: int) -> list[PaddedGraphsTuple]:
+def _batches(graphs: GraphsTuple, batch_size: int) -> Iterator[tuple[PaddedGraphsTuple, Layout]]:
     """The graphs in order, in batches of one size; without graphs one batch of padding."""
     parts = unbatch(graphs)
+    block_size = bucket(graphs.n_node.max(initial=1))
     if not parts:
-        return [pad(graphs, Budget(8, 8, 2))]
-    budget = estimate_budget(parts, min(batch_size, len(parts)))
-    budget = Budget(
-        n_node=bucket(budget.n_node),
-        n_edge=bucket(budget.n_edge),
-        n_graph=bucket(budget.n_graph, multiple_of=1),
-    )
-    return list(batches_to_budget(parts, budget))
+        batches = iter([pad(graphs, Budget(8, 8, 2))])
+    else:
+        budget = estimate_budget(parts, min(batch_size, len(parts)))
+        budget = Budget(
+            n_node=bucket(budget.n_node),
+            n_edge=bucket(budget.n_edge),
+            n_graph=bucket(budget.n_graph, multiple_of=1),
+        )
+        batches = batches_to_budget(parts, budget)
+    return ((batch, layout(batch, block_size=block_size)) for batch in batches)
 
 
-def _outputs(run: Callable[[Any, Any], Any], batch: PaddedGraphsTuple) -> np.ndarray:
+def _outputs(
+    run: Callable[[Any, Any], Any], batch: PaddedGraphsTuple, batch_layout: Layout
+) -> np.ndarray:
     """The rows of `run` for the real graphs."""
-    out = run(batch, layout(batch))
+    out = run(batch, batch_layout)
     _checks.shape("the result of fn", out, (batch.n_node.shape[0], "T"))
     return np.asarray(out, np.float32)[np.asarray(graph_mask(batch))]

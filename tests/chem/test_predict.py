@@ -99,6 +99,25 @@ def test_a_model_of_embeddings_layers_and_pooling():
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
+def test_global_attention_takes_one_block_per_molecule():
+    embedding = ga.nn.init_embedding(jax.random.key(0), ga.chem.ATOM_SIZES["ogb"], 8)
+    params = ga.attention.init_graph_transformer(jax.random.key(1), 8, 4, 2)
+    shapes = []
+
+    def model(graph, layout):
+        shapes.append((layout.graph_mask.shape[0], layout.blocks.node.shape))
+        graph = graph._replace(nodes=ga.nn.embedding(embedding, graph.nodes))
+        graph = ga.attention.global_attention(params, graph, layout=layout)
+        return ga.models.pool(graph, "sum", layout=layout)
+
+    smiles = ["CCO", "C", "[Na+].[Cl-]", "c1ccc(cc1)CCO"]
+    together = ga.chem.predict(model, smiles)
+    (num_graphs, blocks), *_ = shapes
+    assert blocks == (num_graphs, 16)  # phenylethanol has 9 atoms
+    alone = np.concatenate([ga.chem.predict(model, s) for s in smiles])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
 def test_wrong_results_and_arguments():
     with pytest.raises(ValueError, match=r"the result of fn must have shape \[\d, T\], got"):
         ga.chem.predict(lambda graph, layout: graph.n_node, SMILES)

@@ -9,7 +9,7 @@ import pytest
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[2]
-PICTURES = {"01_first_graph": 2, "02_encodings": 5}
+PICTURES = {"01_first_graph": 2, "02_encodings": 5, "03_molecules": 3}
 """How many pictures each notebook shows."""
 
 
