@@ -78,26 +78,29 @@ def global_attention(
             "ga.graphs.all_pairs(graph), or init_graph_transformer without edge_features."
         )
     nodes = read_nodes(graph, params.query_weight.shape[0])
-    query = project(nodes, params.query_weight, params.query_bias)
-    value = project(nodes, params.value_weight, params.value_bias)
-    scale = query.shape[-1] ** -0.5
+    # One product and one gather for all: heads side by side, [N, 3 H, C], or [N, 2 H, C] where query and key are one.
+    weights = [params.query_weight, params.key_weight, params.value_weight]
+    biases = [params.query_bias, params.key_bias, params.value_bias]
+    weights, biases = ([jnp.asarray(x) for x in xs if x is not None] for xs in (weights, biases))
+    bias_row = jnp.concatenate(biases) if biases else None
+    projected = project(nodes, jnp.concatenate(weights, axis=1), bias_row)
+    blocks = None if layout is None else layout.blocks
+    if blocks is None:
+        projected, mask = projected[None], _same_graph(graph)[None]
+    else:
+        projected, mask = ops.to_blocks(projected, blocks), blocks.mask
+    query, *keys, value = jnp.split(projected, len(weights), axis=2)
+    key, scale = keys[0] if keys else query, query.shape[-1] ** -0.5
     if _scores.is_dot_form(score):
         query, key, kernel = _scores.dot_form(score, query, params.pairwise, temperature)
         scale = kernel.scale or scale
-    elif params.key_weight is None:
-        key = query
-    else:
-        key = project(nodes, params.key_weight, params.key_bias)
-    if score == "symmetrized":  # ½ (q_i · k_j + k_i · q_j) is one product of twice the length
+    elif score == "symmetrized":  # ½ (q_i · k_j + k_i · q_j) is one product of twice the length
         query, key = (jnp.concatenate(pair, axis=-1) for pair in ((query, key), (key, query)))
         scale = 0.5 * scale
-    blocks = None if layout is None else layout.blocks
-    if blocks is None:
-        parts, mask = [x[None] for x in (query, key, value)], _same_graph(graph)[None]
-    else:
-        parts, mask = [ops.to_blocks(x, blocks) for x in (query, key, value)], blocks.mask
     attention = ops.block_attention(
-        *parts,
+        query,
+        key,
+        value,
         mask=mask,
         scale=scale,
         bias=bias,

@@ -72,7 +72,7 @@ def is_dot_form(score: str) -> bool:
 def dot_form(
     score: str, x: Array, pairwise: ArrayLike | None, temperature: float
 ) -> tuple[Array, Array, ops.DotScore]:
-    """Query, key and kernel of a score on features x `[N, H, C]`."""
+    """Query, key and kernel of a score on features x `[..., H, C]`."""
     wide = x.astype(accumulation_dtype(x.dtype))
     if score == "cosine":
         if not temperature > 0:
@@ -81,5 +81,5 @@ def dot_form(
         unit = (wide * jax.lax.rsqrt(jnp.maximum(square, 1e-12))).astype(x.dtype)
         return unit, unit, ops.DotScore(1.0 / temperature)
     p = jnp.asarray(pairwise).astype(wide.dtype)
-    mixed = jnp.einsum("nhc,hcd->nhd", wide, 0.5 * (p + p.swapaxes(1, 2)))
+    mixed = jnp.einsum("...hc,hcd->...hd", wide, 0.5 * (p + p.swapaxes(1, 2)))
     return mixed.astype(x.dtype), x, ops.DotScore()
