@@ -64,7 +64,58 @@ def _gps() -> Network:
     )
 
 
-NETWORKS: dict[str, Callable[[], Network]] = {"gps": _gps}
+def _grit() -> Network:
+    config = ga.models.GRITConfig.zinc()
+
+    def apply(params, model_state, batch, **options):
+        return ga.models.grit_network(
+            params, model_state, batch.graph, config=config, layout=batch.layout, **options
+        )
+
+    return Network(
+        label="GRIT",
+        published="0.059 ± 0.002",
+        protocol=Protocol(epochs=2000, warmup_epochs=50),
+        prepare=partial(ga.models.prepare_grit, walks=config.walks),
+        init=partial(ga.models.init_grit_network, config=config),
+        apply=apply,
+    )
+
+
+def _graphormer() -> Network:
+    config = ga.models.GraphormerConfig.zinc_slim()
+
+    def apply(params, model_state, batch, **options):
+        y = ga.models.graphormer_network(
+            params, batch.graph, config=config, layout=batch.layout, **options
+        )
+        return y, model_state
+
+    # 400,000 updates with batches of 64, 60,000 of them warm-up.
+    protocol = Protocol(
+        epochs=2548,
+        warmup_epochs=382,
+        batch_size=64,
+        learning_rate=2e-4,
+        weight_decay=0.01,
+        clip_norm=5.0,
+        schedule="linear",
+    )
+    return Network(
+        label="Graphormer-slim",
+        published="0.122 ± 0.006",
+        protocol=protocol,
+        prepare=partial(ga.models.prepare_graphormer, max_distance=config.max_distance),
+        init=lambda key: (ga.models.init_graphormer_network(key, config), ()),
+        apply=apply,
+    )
+
+
+NETWORKS: dict[str, Callable[[], Network]] = {
+    "gps": _gps,
+    "grit": _grit,
+    "graphormer": _graphormer,
+}
 
 
 def zinc(limit: int | None = None) -> tuple[ga.data.GraphDataset, tuple[np.ndarray, ...]]:

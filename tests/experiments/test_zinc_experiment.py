@@ -4,6 +4,7 @@ import io
 import json
 from functools import partial
 
+import jax
 import numpy as np
 import pytest
 from rich.console import Console
@@ -80,7 +81,20 @@ def test_a_stopped_run_goes_on_from_its_checkpoint(small, tmp_path):
 
 
 def test_unknown_names_are_errors():
-    with pytest.raises(SystemExit, match="--networks: gcn is not one of gps"):
+    with pytest.raises(SystemExit, match="--networks: gcn is not one of gps, grit, graphormer"):
         command.Options(networks=("gcn",))
     with pytest.raises(SystemExit, match="--epochs must be at least 1"):
         command.Options(epochs=0)
+
+
+@pytest.mark.parametrize("name", ["grit", "graphormer"])
+def test_every_network_reads_what_it_prepares(small, name):
+    """Shapes only: their compilation takes longer than all other tests here."""
+    data, (ids, *_) = configs.zinc()
+    network = configs.NETWORKS[name]()
+    graphs = network.prepare(ga.graphs.take(data.graphs, ids))._replace(globals=data.labels[ids])
+    batch = next(ga.training.GraphBatches(graphs, 8, seed=0, block_size=8))
+    variables = jax.eval_shape(network.init, jax.random.key(0))
+    y, state = jax.eval_shape(lambda v: network.apply(*v, batch, training=False), variables)
+    assert y.shape == (9, 1)
+    assert jax.tree.structure(state) == jax.tree.structure(variables[1])
