@@ -11,8 +11,7 @@ import numpy as np
 
 from graphattn_jax import _checks, attention, encodings, graphs, nn, ops
 from graphattn_jax.graphs._types import to_host
-from graphattn_jax.models._grit import check_prepared
-from graphattn_jax.models._inputs import features, init_features
+from graphattn_jax.models._inputs import check_prepared, features, init_features
 from graphattn_jax.models._plain_network import split_or_none
 from graphattn_jax.models._pooling import pool
 from graphattn_jax.typing import Array, PRNGKey

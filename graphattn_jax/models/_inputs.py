@@ -194,3 +194,13 @@ def features(params: nn.LinearParams | nn.EmbeddingParams, x: ArrayLike) -> Arra
     if isinstance(params, nn.EmbeddingParams):
         return nn.embedding(params, x)
     return nn.linear(params, jnp.asarray(x))
+
+
+def check_prepared(graph: Any, function: str, nodes: set[str], edges: set[str]) -> None:
+    """Nodes and edges carry what the host function prepares."""
+    for name, tree, wanted in (("nodes", graph.nodes, nodes), ("edges", graph.edges, edges)):
+        if not isinstance(tree, dict) or not wanted <= tree.keys():
+            raise ValueError(
+                f"graph.{name} must be a dict with {sorted(wanted)}, got "
+                f"{jax.tree.map(_checks.describe, tree)}. Fix: ga.models.{function}(graph, ...)."
+            )

@@ -95,13 +95,13 @@ def prepare_san(graph: GraphsTuple) -> tuple[GraphsTuple, GraphsTuple]:
     """
     graph = to_host(graph, "prepare_san")
     pairs, edge_ids = graphs.all_pairs(graph, return_edge_ids=True)
-    edges: Any = jax.tree.map(
-        lambda rows: np.concatenate([rows, np.zeros_like(rows[:1], shape=(1, *rows.shape[1:]))])[
-            edge_ids
-        ],
-        graph.edges,
-    )
+    edges: Any = jax.tree.map(lambda rows: pair_rows(rows, edge_ids), graph.edges)
     return graph, _pattern(pairs, edges, (edge_ids < 0).astype(np.int32))
+
+
+def pair_rows(rows: np.ndarray, edge_ids: np.ndarray) -> np.ndarray:
+    """The row of each pair's edge, zeros where `edge_ids` is -1."""
+    return np.concatenate([rows, np.zeros_like(rows, shape=(1, *rows.shape[1:]))])[edge_ids]
 
 
 def _pattern(graph: GraphsTuple, features: Any, kinds: np.ndarray) -> GraphsTuple:

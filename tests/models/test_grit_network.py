@@ -13,7 +13,7 @@ CONFIG = models.GRITConfig
 @pytest.mark.parametrize(
     "config, published",
     [
-        (CONFIG.zinc(nodes=(21,)), 473_473),
+        (CONFIG.zinc(), 473_473),
         (CONFIG.pattern(), 477_953),
         (CONFIG.peptides_func(), 443_338 + 96),  # a chirality more in today's OGB features
         (CONFIG.peptides_struct(walks=17), 438_827 + 96),
