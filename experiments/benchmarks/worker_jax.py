@@ -158,7 +158,6 @@ def _gps_training(case: GPSTraining, arrays: dict[str, Any]) -> worker.Step:
     )
     block_size = -(-int(graphs.n_node.max()) // 8) * 8
     batches = ga.training.GraphBatches(graphs, case.batch_size, seed=0, block_size=block_size)
-    ga.ops.keep_freed_memory()
 
     def loss_fn(params, model_state, batch, dropout_key):
         predicted, model_state = ga.models.gps_network(
@@ -213,6 +212,7 @@ def _training(apply, params, optimizer, arrays: dict[str, Any]) -> worker.Step:
 
 
 if __name__ == "__main__":
+    ga.ops.keep_freed_memory()  # before the first array
     jax.config.update("jax_platforms", "cpu")
     jax.config.update("jax_enable_compilation_cache", False)  # the first call compiles
     versions = {"graphattn_jax": ga.__version__, **worker.installed("jax", "jaxlib", "numpy")}

@@ -7,11 +7,16 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from graphattn_jax import nn, ops
-from graphattn_jax.message_passing._aggregation import edge_sum, real_edges, wide
+from graphattn_jax import nn
+from graphattn_jax.message_passing._aggregation import (
+    edge_sum,
+    real_edges,
+    receiver_sum,
+    sender_rows,
+    wide,
+)
 from graphattn_jax.nn._arrays import read_edges, read_nodes
 from graphattn_jax.nn._linear import Activation
-from graphattn_jax.ops._segment import take
 from graphattn_jax.typing import Array, PRNGKey
 
 __all__ = ["GINEParams", "gine", "init_gine"]
@@ -121,7 +126,7 @@ def gine(
         edges = edges.astype(x.dtype)
         if params.edge is not None:
             edges = nn.linear(params.edge, edges)
-        messages = jax.nn.relu(wide(take(x, graph.senders)) + wide(edges))
-        total = ops.segment_sum(messages, graph.receivers, x.shape[0])
+        messages = jax.nn.relu(sender_rows(wide(x), graph, layout) + wide(edges))
+        total = receiver_sum(messages, graph, layout, x.shape[0])
     h = (1 + params.epsilon.astype(total.dtype)) * wide(x) + total
     return graph._replace(nodes=nn.mlp(params.mlp, h.astype(x.dtype), activation=activation))
