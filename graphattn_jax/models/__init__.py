@@ -3,15 +3,17 @@
 from graphattn_jax.models._attention_spec import AttentionSpec
 from graphattn_jax.models._average_precision import average_precision
 from graphattn_jax.models._gps import (
+    GPSParams,
+    GPSState,
+    gps_network,
+    init_gps_network,
+)
+from graphattn_jax.models._gps_layer import (
     GPSConfig,
     GPSLayerParams,
     GPSLayerState,
-    GPSParams,
-    GPSState,
     gps_layer,
-    gps_network,
     init_gps_layer,
-    init_gps_network,
 )
 from graphattn_jax.models._graphormer import (
     GraphormerConfig,
