@@ -45,7 +45,7 @@ class Options:
     repeats: int = 7
     """Timings per process, after warm-up."""
     scale: float = 1.0
-    """Nodes and edges as a share of the case's; other than 1 uses synthetic graphs only."""
+    """Nodes and edges as a share of the case's; other than 1 uses synthetic graphs, and the first molecules of ZINC."""
     out: Path = Path("runs/benchmarks")
     """Where results go."""
 

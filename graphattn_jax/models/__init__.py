@@ -25,6 +25,7 @@ from graphattn_jax.models._graphormer import (
 from graphattn_jax.models._grit import (
     GRITConfig,
     GRITNetworkParams,
+    GRITNetworkState,
     grit_network,
     init_grit_network,
     prepare_grit,
@@ -73,6 +74,7 @@ __all__ = [
     "GPSState",
     "GRITConfig",
     "GRITNetworkParams",
+    "GRITNetworkState",
     "GraphormerConfig",
     "GraphormerParams",
     "InputParams",

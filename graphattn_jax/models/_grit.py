@@ -18,7 +18,14 @@ from graphattn_jax.models._plain_network import split_or_none
 from graphattn_jax.models._readout import readout
 from graphattn_jax.typing import Array, PRNGKey
 
-__all__ = ["GRITConfig", "GRITNetworkParams", "grit_network", "init_grit_network", "prepare_grit"]
+__all__ = [
+    "GRITConfig",
+    "GRITNetworkParams",
+    "GRITNetworkState",
+    "grit_network",
+    "init_grit_network",
+    "prepare_grit",
+]
 
 
 @dataclass(frozen=True)
@@ -140,6 +147,12 @@ class GRITNetworkParams(NamedTuple):
     readout: nn.MLPParams
 
 
+class GRITNetworkState(NamedTuple):
+    """Running statistics of the blocks."""
+
+    blocks: tuple[GRITBlockState, ...]
+
+
 def prepare_grit(
     graph: graphs.GraphsTuple,
     walks: int,
@@ -207,7 +220,7 @@ def prepare_grit(
 
 def init_grit_network(
     key: PRNGKey, config: GRITConfig
-) -> tuple[GRITNetworkParams, tuple[GRITBlockState, ...]]:
+) -> tuple[GRITNetworkParams, GRITNetworkState]:
     """Parameters and running statistics of a `grit_network`.
 
     Args:
@@ -215,7 +228,7 @@ def init_grit_network(
       config: the network.
 
     Returns:
-      `(GRITNetworkParams, state)`, the state one entry per block.
+      `(GRITNetworkParams, GRITNetworkState)`.
 
     Raises:
       ValueError: sizes that are not positive integers.
@@ -240,7 +253,7 @@ def init_grit_network(
         blocks=tuple(params for params, _ in blocks),
         readout=nn.init_mlp(k_readout, (width, *config.hidden, config.out_features)),
     )
-    return params, tuple(state for _, state in blocks)
+    return params, GRITNetworkState(tuple(state for _, state in blocks))
 
 
 def _init_block(key: PRNGKey, config: GRITConfig) -> tuple[GRITBlockParams, GRITBlockState]:
@@ -267,14 +280,14 @@ def _init_block(key: PRNGKey, config: GRITConfig) -> tuple[GRITBlockParams, GRIT
 
 def grit_network(
     params: GRITNetworkParams,
-    state: tuple[GRITBlockState, ...],
+    state: GRITNetworkState,
     graph: Any,
     *,
     config: GRITConfig,
     layout: Any = None,
     training: bool = False,
     dropout_key: Array | None = None,
-) -> tuple[Array, tuple[GRITBlockState, ...]]:
+) -> tuple[Array, GRITNetworkState]:
     """Predictions of graphs (or nodes) by GRIT.
 
         x_i = W f_i + P p_ii,      e_ij = [ (i, j) an edge ] W_e f_ij + P_e p_ij
@@ -321,7 +334,7 @@ def grit_network(
     bonds = jnp.where(edges["real"][:, None], features(params.edges, edges["features"]), 0)
     e = bonds + nn.linear(params.edge_walks, edges["walks"])
     graph, states = graph._replace(nodes=x, edges=e), []
-    for index, (block, block_state) in enumerate(zip(params.blocks, state, strict=True)):
+    for index, (block, block_state) in enumerate(zip(params.blocks, state.blocks, strict=True)):
         graph, block_state = _block(
             block,
             block_state,
@@ -333,7 +346,8 @@ def grit_network(
             split_or_none(dropout_key, index, 5),
         )
         states.append(block_state)
-    return readout(params.readout, graph, method=config.pool, layout=layout), tuple(states)
+    y = readout(params.readout, graph, method=config.pool, layout=layout)
+    return y, GRITNetworkState(tuple(states))
 
 
 def _block(

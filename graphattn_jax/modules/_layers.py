@@ -181,6 +181,7 @@ def _described(function: Callable[..., Any]) -> dict[str, str]:
 
 
 _WIDTH_4 = "ga.models.GPSConfig(ga.models.InputSpec(nodes=4), width=4, heads=2, num_layers=1)"
+_SMALL = "width=8, heads=2, num_layers=1"
 
 LAYERS: dict[str, Layer] = {
     "GAT": Layer(attention.init_gat, attention.gat, "channels=8, heads=2"),
@@ -216,6 +217,18 @@ LAYERS: dict[str, Layer] = {
     ),
     "GPSLayer": Layer(models.init_gps_layer, models.gps_layer, f"config={_WIDTH_4}"),
     "GPSNetwork": Layer(models.init_gps_network, models.gps_network, f"config={_WIDTH_4}"),
+    "GRITNetwork": Layer(
+        models.init_grit_network,
+        models.grit_network,
+        f"config=ga.models.GRITConfig(nodes=4, edges=3, walks=4, {_SMALL})",
+        call="ga.models.prepare_grit(graph, 4)",
+    ),
+    "GraphormerNetwork": Layer(
+        models.init_graphormer_network,
+        models.graphormer_network,
+        f"config=ga.models.GraphormerConfig(nodes=4, feed_forward=8, max_distance=3, {_SMALL})",
+        call="ga.models.prepare_graphormer(graph._replace(edges=None), 3)",
+    ),
     "AttentionPool": Layer(models.init_attention_pool, models.attention_pool, "heads=2"),
     "Readout": Layer(models.init_readout, models.readout, "out_features=3"),
 }

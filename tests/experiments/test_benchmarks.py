@@ -1,5 +1,6 @@
 import io
 import json
+import mmap
 import stat
 import sys
 from dataclasses import replace
@@ -12,7 +13,7 @@ from rich.console import Console
 
 from experiments.benchmarks import report, rounds, worker, worker_jax
 from experiments.benchmarks.__main__ import Options, run
-from experiments.benchmarks.cases import CASES, OPERANDS, Operator, scaled
+from experiments.benchmarks.cases import CASES, OPERANDS, GPSTraining, Operator, scaled
 from experiments.benchmarks.inputs import make_inputs, power_law_graph
 from experiments.benchmarks.rounds import Contender
 
@@ -47,13 +48,19 @@ class TestInputs:
         assert degree.max() > 4 * degree.mean()  # a hub, unlike in a uniform graph
 
     @pytest.mark.parametrize("name", CASES)
-    def test_sizes_and_reproducibility(self, name):
+    def test_sizes_and_reproducibility(self, name, monkeypatch):
+        monkeypatch.delenv("GRAPHATTN_DATA", raising=False)
         case = scaled(CASES[name], 0.01)
         inputs = make_inputs(CASES[name], scale=0.01)
         again = make_inputs(CASES[name], scale=0.01)
-        assert inputs.source == "synthetic, scale 0.01"
         for key, value in inputs.arrays.items():
             np.testing.assert_array_equal(value, again.arrays[key])
+        if isinstance(case, GPSTraining):
+            assert len(inputs.arrays["n_node"]) == case.num_graphs == 100
+            assert inputs.arrays["receivers"].max() == inputs.arrays["n_node"].sum() - 1
+            assert inputs.arrays["atoms"].max() < case.atoms
+            return
+        assert inputs.source == "synthetic, scale 0.01"
         assert inputs.arrays["receivers"].max() == case.num_nodes - 1
         if isinstance(case, Operator):
             shape = (case.num_nodes, case.heads, case.channels)
@@ -127,7 +134,9 @@ class TestMeasure:
         calls, kept = [], []
 
         def build():
-            kept.append(np.ones(8_000_000))  # 64 MB
+            pages = mmap.mmap(-1, 64_000_000)  # new ones, whatever this process has freed before
+            kept.append(np.frombuffer(pages, np.uint8))
+            kept[0][:] = 1
             return lambda: calls.append(len(calls)) or (np.array(len(calls)),)
 
         measured, results = worker.measure(build, repeats=4)

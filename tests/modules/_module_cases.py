@@ -29,6 +29,9 @@ GPS = models.GPSConfig(
     attention_dropout=0.3,
 )
 LAYER_NORM = models.GPSConfig(models.InputSpec(nodes=WIDTH), width=WIDTH, heads=2, norm="layer")
+SMALL = {"width": 8, "heads": 2, "num_layers": 1}
+GRIT = models.GRITConfig(nodes=WIDTH, edges=EDGE_WIDTH, walks=4, norm="layer", **SMALL)
+GRAPHORMER = models.GraphormerConfig(nodes=WIDTH, feed_forward=8, max_distance=3, **SMALL)
 
 
 class Case(NamedTuple):
@@ -175,6 +178,24 @@ CASES = {
         widths=(),
     ),
     "GPSNetwork": case(models.init_gps_network, models.gps_network, {}, {}, config=GPS, widths=()),
+    "GRITNetwork": case(
+        models.init_grit_network,
+        models.grit_network,
+        {},
+        {},
+        config=GRIT,
+        widths=(),
+        inputs=(models.prepare_grit(GRAPH, 4),),
+    ),
+    "GraphormerNetwork": case(
+        models.init_graphormer_network,
+        models.graphormer_network,
+        {},
+        {},
+        config=GRAPHORMER,
+        widths=(),
+        inputs=(models.prepare_graphormer(GRAPH._replace(edges=None), 3),),
+    ),
     "AttentionPool": case(
         models.init_attention_pool,
         models.attention_pool,
@@ -191,4 +212,4 @@ CASES = {
         widths=("width",),
     ),
 }
-STATEFUL = ("GPSLayer", "GPSNetwork")
+STATEFUL = ("GPSLayer", "GPSNetwork", "GRITNetwork")
