@@ -19,13 +19,16 @@ class Tiles(NamedTuple):
         row       [T]     int32, ascending: the node that the tile belongs to
         neighbor  [T, W]  int32: the node at the other end of each slot; 0 for an empty slot
         edge      [T, W]  int32: the edge id of each slot; E for an empty slot
+        start     [N + 1] int32: the tiles of node i are those from start[i] up to start[i + 1]
 
-    A node of degree d owns ceil(d / W) tiles. Tiles that only fill up a static size T are empty ones.
+    A node of degree d owns ceil(d / W) tiles; only its last one has empty slots, at the end. Tiles that only fill up a
+    static size T are empty ones, behind start[N].
     """
 
     row: ArrayLike
     neighbor: ArrayLike
     edge: ArrayLike
+    start: ArrayLike
 
 
 class EdgeLayout(NamedTuple):
@@ -113,7 +116,7 @@ def _tiles(rows, neighbors, real, num_rows: int, static: bool) -> Tiles:
     tiles_of_row = -(-degree // width)
     num_tiles = int(tiles_of_row.sum())
     row = np.repeat(np.arange(num_rows), tiles_of_row)
-    first_tile = np.cumsum(tiles_of_row) - tiles_of_row
+    first_tile = np.concatenate([[0], np.cumsum(tiles_of_row)])
     index_in_row = np.arange(num_tiles) - first_tile[row]
     slot = (start[row] + index_in_row * width)[:, None] + np.arange(width)
     filled = slot < start[row + 1][:, None]
@@ -129,6 +132,7 @@ def _tiles(rows, neighbors, real, num_rows: int, static: bool) -> Tiles:
         row=row.astype(np.int32),
         neighbor=neighbor.astype(np.int32),
         edge=np.where(filled, edge, num_edges).astype(np.int32),
+        start=first_tile.astype(np.int32),
     )
 
 

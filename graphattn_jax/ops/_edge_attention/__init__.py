@@ -1,13 +1,25 @@
-"""Sparse attention over an edge list: one op, several implementations."""
+"""Sparse attention over an edge list: one op, several implementations.
+
+An implementation is a module with these functions, on wide (float32 or float64) arrays:
+
+    scores(query, key, senders, receivers, score, layout) -> [E, H]
+    aggregate(weights, value, senders, receivers, num_nodes, layout) -> [N, H, C]
+    attention(query, key, value, senders, receivers, score, bias, where, dropout_words, dropout_rate, layout)
+        -> (out [N, H, C], logsumexp [N, H])
+
+The last one is optional: softmax attention in one kernel. The logsumexp of a receiver without edges is +inf, so that
+exp(logit - logsumexp) is the weight of every edge. All are differentiable, and raise `NotImplementedError` for what
+they do not support. `_choice` lists the modules.
+"""
 
 from graphattn_jax.ops._edge_attention._api import (
-    IMPLEMENTATIONS,
     EdgeAttention,
     attend_from_logits,
     edge_aggregate,
     edge_attention,
     edge_scores,
 )
+from graphattn_jax.ops._edge_attention._choice import IMPLEMENTATIONS
 from graphattn_jax.ops._edge_attention._scores import (
     AdditiveScore,
     DotScore,

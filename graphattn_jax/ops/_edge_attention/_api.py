@@ -8,8 +8,8 @@ import jax.numpy as jnp
 
 from graphattn_jax import _checks
 from graphattn_jax._dtypes import accumulation_dtype
-from graphattn_jax.ops._dropout import dropout
-from graphattn_jax.ops._edge_attention import _reference, _xla
+from graphattn_jax.ops._dropout import dropout, dropout_words
+from graphattn_jax.ops._edge_attention._choice import MODULES, candidates
 from graphattn_jax.ops._edge_attention._scores import (
     AdditiveScore,
     DotScore,
@@ -19,21 +19,16 @@ from graphattn_jax.ops._edge_attention._scores import (
 )
 from graphattn_jax.ops._layout import EdgeLayout
 from graphattn_jax.ops._normalizers import Normalizer, Sigmoid, Softmax, normalize, resolve
+from graphattn_jax.ops._segment import take
 from graphattn_jax.typing import Array, ArrayLike
 
 __all__ = [
-    "IMPLEMENTATIONS",
     "EdgeAttention",
     "attend_from_logits",
     "edge_aggregate",
     "edge_attention",
     "edge_scores",
 ]
-
-_MODULES = {"xla": _xla, "reference": _reference}
-
-IMPLEMENTATIONS = tuple(_MODULES)
-"""In order of preference: `implementation=None` takes the first that supports the arguments."""
 
 
 class EdgeAttention(NamedTuple):
@@ -100,13 +95,7 @@ def edge_scores(
     _checks.ids_in_range("senders", senders, key.shape[0])
     _checks.ids_in_range("receivers", receivers, query.shape[0])
     query, key = _wide(query), _wide(key)
-    if isinstance(score, DotScore) and score.scale is None:
-        score = score._replace(scale=query.shape[-1] ** -0.5)
-    if score.edge is not None:
-        _checks.shape("score.edge", score.edge, (senders.shape[0], *query.shape[1:]))
-        score = score._replace(edge=jnp.asarray(score.edge).astype(query.dtype))
-    if isinstance(score, GATv2Score):
-        score = score._replace(vector=_wide(score.vector))
+    score = _wide_score(score, query, senders.shape[0])
     return _dispatch(
         implementation, "scores", query, key, _ids(senders), _ids(receivers), score, layout
     )
@@ -242,19 +231,28 @@ def edge_attention(
         query, key, senders, receivers, score=score, layout=layout, implementation=implementation
     )
     if bias is not None:
-        logits = logits + jnp.asarray(bias).astype(logits.dtype)
+        bias = jnp.asarray(bias).astype(logits.dtype)
+        logits = logits + bias
+    options = {"where": where, "dropout_rate": dropout_rate, "dropout_key": dropout_key}
+    options |= {"layout": layout, "implementation": implementation}
+    if isinstance(resolve(normalizer), Softmax) and not isinstance(score, SymmetrizedScore):
+        fused = _fused(query, key, value, senders, receivers, score, bias, **options)
+        if fused is not None:
+            out, logsumexp = fused
+            # What is not used of this is not computed.
+            weights = jnp.exp(logits - take(logsumexp, _ids(receivers)))
+            if where is not None:
+                weights = jnp.where(jnp.asarray(where)[:, None], weights, 0)
+            applied = dropout(weights, dropout_rate, dropout_key)
+            return EdgeAttention(out, weights, applied, logits, None)
     return attend_from_logits(
         logits,
         value,
         senders,
         receivers,
         num_nodes=query.shape[0],
-        where=where,
         normalizer=normalizer,
-        dropout_rate=dropout_rate,
-        dropout_key=dropout_key,
-        layout=layout,
-        implementation=implementation,
+        **options,
     )
 
 
@@ -349,6 +347,52 @@ def _wide(x: ArrayLike) -> Array:
     return x.astype(accumulation_dtype(x.dtype))
 
 
+def _wide_score(score: Any, query: Array, num_edges: int) -> Any:
+    """The score with its scale filled in and its arrays in the dtype of the wide query."""
+    if isinstance(score, DotScore) and score.scale is None:
+        score = score._replace(scale=query.shape[-1] ** -0.5)
+    if score.edge is not None:
+        _checks.shape("score.edge", score.edge, (num_edges, *query.shape[1:]))
+        score = score._replace(edge=jnp.asarray(score.edge).astype(query.dtype))
+    if isinstance(score, GATv2Score):
+        score = score._replace(vector=jnp.asarray(score.vector).astype(query.dtype))
+    return score
+
+
+def _fused(
+    query,
+    key,
+    value,
+    senders,
+    receivers,
+    score,
+    bias,
+    *,
+    where,
+    dropout_rate,
+    dropout_key,
+    layout,
+    implementation,
+) -> tuple[Array, Array] | None:
+    """`(out, logsumexp)` of softmax attention by an implementation that has it in one kernel, if one is chosen."""
+    _checks.dropout(dropout_rate, dropout_key)
+    wide = [_wide(x) for x in (query, key, value)]
+    fused = _dispatch(
+        implementation,
+        "attention",
+        *wide,
+        _ids(senders),
+        _ids(receivers),
+        _wide_score(score, wide[0], senders.shape[0]),
+        bias,
+        where,
+        dropout_words(dropout_rate, dropout_key),
+        float(dropout_rate),
+        layout,
+    )
+    return None if fused is None else (fused[0].astype(value.dtype), fused[1])
+
+
 def _ids(x: ArrayLike) -> Array:
     return jnp.asarray(x).astype(jnp.int32)
 
@@ -370,13 +414,17 @@ def _check_score(query, key, score: Score) -> None:
         _checks.shape("score.vector", score.vector, query.shape[1:])
 
 
-def _dispatch(implementation: str | None, name: str, *args) -> Array:
+def _dispatch(implementation: str | None, name: str, *args) -> Any:
+    """The function `name` of the chosen implementation; None for "attention" where that one composes it."""
     if implementation is not None:
-        _checks.choice("implementation", implementation, _MODULES)
-        return getattr(_MODULES[implementation], name)(*args)
-    for module in _MODULES.values():
+        _checks.choice("implementation", implementation, MODULES)
+    for chosen in candidates() if implementation is None else (implementation,):
+        function = getattr(MODULES[chosen], name, None)
+        if function is None:
+            return None
         try:
-            return getattr(module, name)(*args)
+            return function(*args)
         except NotImplementedError:
-            continue
+            if implementation is not None:
+                raise
     raise AssertionError("the reference supports every argument")
