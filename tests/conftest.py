@@ -9,6 +9,8 @@ import jax
 import numpy as np
 import pytest
 
+from graphattn_jax import ops
+
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -28,3 +30,11 @@ def debug_nans():
     """Any NaN in a jitted computation raises."""
     with jax.debug_nans(True):
         yield
+
+
+def pytest_configure(config):
+    """The C++ kernels where there is a compiler, so that what users get by default is what is tested."""
+    try:
+        ops.build_cpp()
+    except RuntimeError as error:
+        print(f"Without the C++ kernels: {error}")

@@ -7,15 +7,18 @@ from graphattn_jax.ops._dropout import dropout
 from graphattn_jax.ops._edge_attention import (
     IMPLEMENTATIONS,
     AdditiveScore,
+    Choice,
     DotScore,
     EdgeAttention,
     GATv2Score,
     Score,
     SymmetrizedScore,
     attend_from_logits,
+    build_cpp,
     edge_aggregate,
     edge_attention,
     edge_scores,
+    explain_choice,
 )
 from graphattn_jax.ops._edges import reverse_edges
 from graphattn_jax.ops._host_memory import keep_freed_memory
@@ -48,6 +51,7 @@ __all__ = [
     "AdditiveScore",
     "BlockAttention",
     "BlockLayout",
+    "Choice",
     "DotScore",
     "EdgeAttention",
     "EdgeLayout",
@@ -66,6 +70,7 @@ __all__ = [
     "attend_from_logits",
     "block_attention",
     "block_layout",
+    "build_cpp",
     "dense_attention",
     "dense_sinkhorn",
     "dropout",
@@ -73,6 +78,7 @@ __all__ = [
     "edge_attention",
     "edge_layout",
     "edge_scores",
+    "explain_choice",
     "from_blocks",
     "keep_freed_memory",
     "normalize",

@@ -39,7 +39,15 @@ for name in ("dot", "dot edge", "additive edge", "gatv2"):
     )
 # The xla implementation leaves vectors on the edges to the reference.
 BY_REFERENCE = ("dot edge", "symmetrized dot edge", "gatv2 edge")
-IMPLEMENTATIONS = {name: ("reference", None if name in BY_REFERENCE else "xla") for name in SCORES}
+try:
+    ops.build_cpp()
+    CPP = ("cpp",)
+except RuntimeError:  # no compiler
+    CPP = ()
+FAST = ("xla", *CPP)
+IMPLEMENTATIONS = {
+    name: ("reference", None if name in BY_REFERENCE else "xla", *CPP) for name in SCORES
+}
 
 
 def edges(num_edges=14, seed=0):
@@ -149,7 +157,7 @@ def test_a_dot_product_with_ones_on_the_edges_is_the_dot_product():
     )
 
 
-@pytest.mark.parametrize("implementation", ["reference", "xla"])
+@pytest.mark.parametrize("implementation", ["reference", *FAST])
 @pytest.mark.parametrize("name", ["dot", "gatv2", "symmetrized additive edge"])
 def test_gradients_in_float64(name, implementation):
     senders, receivers = edges()
@@ -167,7 +175,7 @@ def test_gradients_in_float64(name, implementation):
 
 
 @pytest.mark.parametrize("name", ["dot", "gatv2"])
-def test_second_order_gradients_of_xla_match_the_reference(name):
+def test_second_order_gradients_match_the_reference(name):
     senders, receivers = edges()
     layout = ops.edge_layout(senders, receivers, num_senders=N)
     p = arrays(name, len(senders))
@@ -184,11 +192,12 @@ def test_second_order_gradients_of_xla_match_the_reference(name):
             )(p)
             return sum(jnp.sum(g**2) for g in jax.tree.leaves(gradient))
 
-        return [jax.grad(norm_of_gradient)(p, i) for i in ("reference", "xla")]
+        return [jax.grad(norm_of_gradient)(p, i) for i in ("reference", *FAST)]
 
-    reference, xla = both(p)
+    reference, *fast = both(p)
     assert np.abs(reference["query"]).max() > 0.01
-    close(xla, reference, atol=1e-4)
+    for got in fast:
+        close(got, reference, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["dot", "gatv2"])
@@ -215,7 +224,7 @@ def test_half_precision_error_is_within_twice_that_of_plain_half_precision(name)
     def errors(got):
         return np.array(jax.tree.leaves(jax.tree.map(lambda g, w: np.abs(g - w).max(), got, exact)))
 
-    for implementation in ("reference", "xla"):
+    for implementation in ("reference", *FAST):
         got = value_and_gradient(lambda p, i=implementation: run(p, i).out, low)
         assert (errors(got) <= 2 * errors(naive)).all(), (errors(got), errors(naive))
         result = jax.eval_shape(lambda p, i=implementation: run(p, i), low)
@@ -223,7 +232,7 @@ def test_half_precision_error_is_within_twice_that_of_plain_half_precision(name)
         assert result.weights.dtype == result.logits.dtype == jnp.float32
 
 
-@pytest.mark.parametrize("implementation", ["reference", "xla"])
+@pytest.mark.parametrize("implementation", ["reference", *FAST])
 def test_bipartite(implementation):
     rng = np.random.default_rng(2)
     n_r, n_s = 3, 5
@@ -252,7 +261,7 @@ def test_symmetrized_logits_are_symmetric():
     layout = ops.edge_layout(senders, receivers, num_senders=N)
     p = arrays("gatv2", 5)
     for make in (lambda p: ops.DotScore(), lambda p: ops.GATv2Score(p["vector"])):
-        for implementation in ("reference", "xla"):
+        for implementation in ("reference", *FAST):
 
             @jax.jit
             def logits(p, make=make, implementation=implementation):
@@ -265,7 +274,7 @@ def test_symmetrized_logits_are_symmetric():
             np.testing.assert_allclose(got, got[reverse], rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("implementation", ["reference", "xla"])
+@pytest.mark.parametrize("implementation", ["reference", *FAST])
 def test_padding_changes_neither_values_nor_gradients(implementation):
     senders, receivers = edges()
     num_edges, extra = len(senders), 5
@@ -301,7 +310,7 @@ def test_padding_changes_neither_values_nor_gradients(implementation):
     assert not everything.out[N:].any() and not everything.weights[num_edges:].any()
 
 
-@pytest.mark.parametrize("implementation", ["reference", "xla"])
+@pytest.mark.parametrize("implementation", ["reference", *FAST])
 def test_all_edges_masked_and_no_edges(implementation):
     senders, receivers = edges()
     where = np.zeros(len(senders), bool)
@@ -374,10 +383,11 @@ def test_dropout_acts_on_the_weights_alike_in_every_implementation():
             )  # fmt: skip
             return loss(r.out), r
 
-        return [jax.grad(f, has_aux=True)(p, i) for i in ("reference", "xla")]
+        return [jax.grad(f, has_aux=True)(p, i) for i in ("reference", *FAST)]
 
-    (gradient, r), (xla_gradient, xla_r) = run(p)
-    close((xla_gradient, xla_r), (gradient, r))
+    (gradient, r), *fast = run(p)
+    for got in fast:
+        close(got, (gradient, r))
     kept = np.asarray(r.applied) != 0
     assert 20 < kept.sum() < 60
     np.testing.assert_allclose(r.applied, np.where(kept, 2 * np.asarray(r.weights), 0), rtol=1e-6)
@@ -410,7 +420,7 @@ def test_half_precision_sums_do_not_stall():
     n = 4096
     hub = np.zeros(n, int)
     layout = ops.edge_layout(hub, hub, num_senders=1)
-    for implementation in ("reference", "xla"):
+    for implementation in ("reference", *FAST):
         out = ops.edge_aggregate(
             np.ones((n, 1), np.float32), jnp.ones((1, 1, 1), jnp.bfloat16), hub, hub,
             num_nodes=1, layout=layout, implementation=implementation,
@@ -461,7 +471,7 @@ INVALID = {
     "bias": ({"bias": np.zeros(2, np.float32)}, r"bias must have shape \[2, 2\], got \(2,\)"),
     "mask": ({"where": IDS}, r"where must be boolean \(True = real\)"),
     "normalizer": ({"normalizer": "max"}, "normalizer must be one of 'softmax', 'sigmoid'"),
-    "implementation": ({"implementation": "cuda"}, "implementation must be one of 'xla', 'reference'"),
+    "implementation": ({"implementation": "cuda"}, "implementation must be one of 'cpp', 'xla', 'reference'"),
     "no key": ({"dropout_rate": 0.5}, "dropout_rate=0.5 needs dropout_key"),
     "rate": ({"dropout_rate": 1}, r"dropout_rate must be a number in \[0, 1\), got 1"),
     "bipartite constraint": (

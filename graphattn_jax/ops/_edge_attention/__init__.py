@@ -19,7 +19,9 @@ from graphattn_jax.ops._edge_attention._api import (
     edge_attention,
     edge_scores,
 )
+from graphattn_jax.ops._edge_attention._build import build_cpp
 from graphattn_jax.ops._edge_attention._choice import IMPLEMENTATIONS
+from graphattn_jax.ops._edge_attention._explain import Choice, explain_choice
 from graphattn_jax.ops._edge_attention._scores import (
     AdditiveScore,
     DotScore,
@@ -31,13 +33,16 @@ from graphattn_jax.ops._edge_attention._scores import (
 __all__ = [
     "IMPLEMENTATIONS",
     "AdditiveScore",
+    "Choice",
     "DotScore",
     "EdgeAttention",
     "GATv2Score",
     "Score",
     "SymmetrizedScore",
     "attend_from_logits",
+    "build_cpp",
     "edge_aggregate",
     "edge_attention",
     "edge_scores",
+    "explain_choice",
 ]

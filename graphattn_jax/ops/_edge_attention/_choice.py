@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from graphattn_jax.ops._edge_attention import _reference, _xla
+import jax
 
-__all__ = ["IMPLEMENTATIONS", "candidates"]
+from graphattn_jax.ops._edge_attention import _cpp, _reference, _xla
 
-MODULES = {"xla": _xla, "reference": _reference}
+__all__ = ["IMPLEMENTATIONS", "MODULES", "candidates"]
+
+MODULES = {"cpp": _cpp, "xla": _xla, "reference": _reference}
 
 IMPLEMENTATIONS = tuple(MODULES)
 """The valid names of `implementation=`."""
 
+_BY_PLATFORM = {"cpu": ("cpp", "xla", "reference")}
+
 
 def candidates() -> tuple[str, ...]:
-    """In order of preference: the first that supports the arguments is taken."""
-    return ("xla", "reference")
+    """In order of preference on this platform: the first that supports the arguments is taken."""
+    return _BY_PLATFORM.get(jax.default_backend(), ("xla", "reference"))

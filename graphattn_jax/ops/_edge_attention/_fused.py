@@ -12,14 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from graphattn_jax.ops._dropout import apply_words
 from graphattn_jax.ops._edge_attention import _reference, _xla
+from graphattn_jax.ops._edge_attention._adjoint import no_gradient
 from graphattn_jax.ops._edge_attention._scores import (
     AdditiveScore,
     DotScore,
@@ -30,7 +31,7 @@ from graphattn_jax.ops._layout import EdgeLayout
 from graphattn_jax.ops._segment import segment_logsumexp, take
 from graphattn_jax.typing import Array
 
-__all__ = ["Fixed", "Kernels", "Operands", "Spec", "fused_attention"]
+__all__ = ["Fixed", "Kernels", "Operands", "Spec", "composition", "fused_attention"]
 
 
 class Operands(NamedTuple):
@@ -43,9 +44,9 @@ class Operands(NamedTuple):
     query: Array
     key: Array
     value: Array
-    edge: Array | None
-    vector: Array | None
-    bias: Array | None
+    edge: Any
+    vector: Any
+    bias: Any
 
 
 class Fixed(NamedTuple):
@@ -53,8 +54,8 @@ class Fixed(NamedTuple):
 
     senders: Array
     receivers: Array
-    where: Array | None
-    words: Array | None
+    where: Any
+    words: Any
     layout: EdgeLayout
 
 
@@ -106,17 +107,20 @@ def fused_attention(
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _attention(kernels: Kernels, spec: Spec, operands: Operands, fixed: Fixed):
-    return kernels.forward(operands, fixed, spec)
+    out, logsumexp = kernels.forward(operands, fixed, spec)
+    return out, logsumexp
 
 
 def _attention_forward(kernels, spec, operands, fixed):
-    out, logsumexp = kernels.forward(operands, fixed, spec)
+    out, logsumexp = _attention(kernels, spec, operands, fixed)  # so that second derivatives pass
     return (out, logsumexp), (operands, fixed, out, logsumexp)
 
 
 def _attention_backward(kernels, spec, saved, cotangents):
     operands, fixed, out, logsumexp = saved
-    return _gradients(kernels, spec, operands, fixed, out, logsumexp, cotangents), _none(fixed)
+    return _gradients(kernels, spec, operands, fixed, out, logsumexp, cotangents), no_gradient(
+        fixed
+    )
 
 
 _attention.defvjp(_attention_forward, _attention_backward)
@@ -144,10 +148,15 @@ def _gradients_backward(kernels, spec, saved, second):
 
     d_operands, d_cotangents = jax.vjp(gradients, operands, cotangents)[1](second)
     zeros = jnp.zeros_like(out), jnp.zeros_like(logsumexp)
-    return d_operands, _none(fixed), *zeros, d_cotangents
+    return d_operands, no_gradient(fixed), *zeros, d_cotangents
 
 
 _gradients.defvjp(_gradients_forward, _gradients_backward)
+
+
+def composition(score: OneWayScore) -> ModuleType:
+    """The implementation of the separate ops: "xla" where it has the score."""
+    return _xla if score.edge is None or isinstance(score, AdditiveScore) else _reference
 
 
 def composed_attention(operands: Operands, fixed: Fixed, spec: Spec) -> tuple[Array, Array]:
@@ -159,8 +168,9 @@ def composed_attention(operands: Operands, fixed: Fixed, spec: Spec) -> tuple[Ar
         "additive": AdditiveScore(spec.negative_slope, edge),
         "gatv2": GATv2Score(vector, spec.negative_slope, edge),
     }
-    by = _xla if edge is None or spec.score == "additive" else _reference
-    logits = by.scores(query, key, senders, receivers, scores[spec.score], layout)
+    score = scores[spec.score]
+    by = composition(score)
+    logits = by.scores(query, key, senders, receivers, score, layout)
     logits = logits if bias is None else logits + bias
     if where is not None:
         logits = jnp.where(jnp.asarray(where)[:, None], logits, -jnp.inf)
@@ -170,8 +180,3 @@ def composed_attention(operands: Operands, fixed: Fixed, spec: Spec) -> tuple[Ar
     if words is not None:
         weights = apply_words(weights, words, spec.dropout_rate)
     return by.aggregate(weights, value, senders, receivers, len(query), layout), logsumexp
-
-
-def _none(fixed: Any) -> Any:
-    """The cotangent of integers and masks."""
-    return jax.tree.map(lambda x: np.zeros(x.shape, jax.dtypes.float0), fixed)

@@ -1,0 +1,135 @@
+"""Sparse attention by C++ kernels on the CPU: one pass forward, two backward, nothing of size E in memory.
+
+The kernels (`edge_attention.cc`) are XLA custom calls. They exist once `ga.ops.build_cpp()` has compiled them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from graphattn_jax.ops._dropout import dropout_threshold
+from graphattn_jax.ops._edge_attention import _adjoint, _build
+from graphattn_jax.ops._edge_attention._adjoint import Edges, tiled_edges
+from graphattn_jax.ops._edge_attention._fused import (
+    Fixed,
+    Kernels,
+    Operands,
+    Spec,
+    composition,
+    fused_attention,
+)
+from graphattn_jax.ops._edge_attention._scores import DotScore, OneWayScore
+from graphattn_jax.ops._layout import Tiles
+from graphattn_jax.typing import Array
+
+_SCORES = ("dot", "additive", "gatv2")  # in the order of the enumeration in C++
+
+
+def scores(
+    query: Array, key: Array, senders: Array, receivers: Array, score: OneWayScore, layout
+) -> Array:
+    """`[E, H]` logits; 0 for edges that the layout leaves out."""
+    _kernels()
+    if not isinstance(score, DotScore) or score.edge is not None:
+        return composition(score).scores(query, key, senders, receivers, score, layout)
+    edges = tiled_edges("cpp", senders, receivers, layout)
+    return _adjoint.edge_dot(_PAIR, query * jnp.asarray(score.scale, query.dtype), key, edges)
+
+
+def aggregate(
+    weights: Array, value: Array, senders: Array, receivers: Array, num_nodes: int, layout
+) -> Array:
+    """Σ_j w_ij v_j, `[N, H, C]`."""
+    _kernels()
+    edges = tiled_edges("cpp", senders, receivers, layout)
+    return _adjoint.aggregate(_PAIR, weights, value, edges, num_nodes)
+
+
+def attention(query, key, value, senders, receivers, *options) -> tuple[Array, Array]:
+    """`(out, logsumexp)` of softmax attention."""
+    _kernels()
+    tiled_edges("cpp", senders, receivers, options[-1])
+    return fused_attention(_KERNELS, query, key, value, senders, receivers, *options)
+
+
+def _kernels() -> str:
+    """The suffix of the kernels' names."""
+    digest = _build.loaded()
+    if digest is None:
+        raise NotImplementedError(
+            "implementation='cpp' is not built on this machine. Fix: ga.ops.build_cpp(), once."
+        )
+    return digest
+
+
+def _call(name: str, results, *operands, **attributes):
+    call = jax.ffi.ffi_call(f"graphattn_{name}_{_kernels()}", results, vmap_method="sequential")
+    return call(*operands, **attributes)
+
+
+def _like(*arrays: Array):
+    return [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in arrays]
+
+
+def _indices(tiles: Tiles) -> tuple[Array, ...]:
+    return tuple(jnp.asarray(x) for x in (tiles.neighbor, tiles.edge, tiles.start))
+
+
+# --- the pair -------------------------------------------------------------------------------------------------
+
+
+def _edge_dot(x: Array, y: Array, edges: Edges) -> Array:
+    out = jax.ShapeDtypeStruct((len(edges.rows), x.shape[1]), x.dtype)
+    return _call("edge_dot", out, x, y, *_indices(edges.by_row))
+
+
+def _aggregate(weights: Array, y: Array, edges: Edges, num_rows: int) -> Array:
+    out = jax.ShapeDtypeStruct((num_rows, *y.shape[1:]), y.dtype)
+    return _call("aggregate", out, weights, y, *_indices(edges.by_row))
+
+
+_PAIR = _adjoint.Pair(_edge_dot, _aggregate)
+
+
+# --- the fused attention --------------------------------------------------------------------------------------
+
+
+def _arguments(operands: Operands, fixed: Fixed, spec: Spec):
+    """Operands and attributes that forward and backward share; an absent operand is an empty array."""
+    empty = jnp.zeros((0,), operands.query.dtype)
+    where = jnp.zeros((0,), bool) if fixed.where is None else jnp.asarray(fixed.where)
+    words = jnp.zeros((0,), jnp.uint32) if fixed.words is None else fixed.words
+    arrays = [*(empty if x is None else x for x in operands), where, words]
+    attributes = {
+        "score": np.int32(_SCORES.index(spec.score)),
+        "slope": np.float64(spec.negative_slope),
+        "num_edges": np.int64(len(fixed.senders)),
+        "threshold": np.int64(dropout_threshold(spec.dropout_rate)),
+        "keep_scale": np.float64(1.0 / (1.0 - spec.dropout_rate)),
+    }
+    return arrays, attributes
+
+
+def _forward(operands: Operands, fixed: Fixed, spec: Spec) -> tuple[Array, Array]:
+    arrays, attributes = _arguments(operands, fixed, spec)
+    rows, heads, dtype = operands.query.shape[0], operands.value.shape[1], operands.query.dtype
+    shapes = [(rows, *operands.value.shape[1:]), (rows, heads)]
+    results = [jax.ShapeDtypeStruct(shape, dtype) for shape in shapes]
+    return _call("forward", results, *arrays, *_indices(fixed.layout.by_receiver), **attributes)
+
+
+def _backward(operands: Operands, fixed: Fixed, spec: Spec, logsumexp, g, d) -> Operands:
+    arrays, attributes = _arguments(operands, fixed, spec)
+    layout = fixed.layout
+    tiles = (*_indices(layout.by_receiver), *_indices(layout.by_sender))
+    results = _like(*arrays[: len(operands)])
+    gradients = _call("backward", results, *arrays, *tiles, logsumexp, g, d, **attributes)
+    found: Any = (None if x is None else dx for x, dx in zip(operands, gradients))
+    return Operands(*found)
+
+
+_KERNELS = Kernels(_forward, _backward)

@@ -1,0 +1,582 @@
+// Sparse attention on the CPU, through XLA's foreign function interface. Arrays are float32 or float64, row-major.
+//
+//   s_e = score(q_i, k_j, edge_e) + b_e      p_e = exp(s_e - L_i)      out_i = sum_e m_e p_e v_j
+//   d_e = p_e (m_e g_i . v_j - d_i)          the derivative of s_e; see _fused.py
+//
+// for an edge e from j to i. One pass over the rows (receivers) gives everything but the gradients of key and value,
+// one over the columns (senders) those two. Every row of a result is written by one thread: no atomics, and the same
+// bits whatever the number of threads. What depends on an edge is computed again, not stored.
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <condition_variable>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "xla/ffi/api/ffi.h"
+
+namespace ffi = xla::ffi;
+
+namespace {
+
+// --- threads -------------------------------------------------------------------------------------------------
+
+// Calls work(0), ..., work(count - 1), also from the caller's thread. Tasks that the pool starts too late find no
+// work left and never touch what the caller owns, so waiting cannot deadlock when the pool is busy.
+template <typename Work>
+void parallel_for(ffi::ThreadPool pool, int64_t count, const Work& work) {
+  struct Shared {
+    std::atomic<int64_t> next{0};
+    int64_t done = 0;
+    std::mutex mutex;
+    std::condition_variable finished;
+  };
+  auto shared = std::make_shared<Shared>();
+  auto run = [shared, count, &work] {
+    int64_t own = 0;
+    for (int64_t i; (i = shared->next.fetch_add(1)) < count; ++own) work(i);
+    if (own == 0) return;
+    std::lock_guard<std::mutex> lock(shared->mutex);
+    if ((shared->done += own) == count) shared->finished.notify_all();
+  };
+  int64_t helpers = std::min<int64_t>(pool.num_threads(), count) - 1;
+  for (int64_t t = 0; t < helpers; ++t) pool.Schedule([run] { run(); });
+  run();
+  std::unique_lock<std::mutex> lock(shared->mutex);
+  shared->finished.wait(lock, [&] { return shared->done == count; });
+}
+
+// --- tiles ---------------------------------------------------------------------------------------------------
+
+// The edges of each row: `Tiles` of _layout.py.
+struct Tiles {
+  const int32_t *neighbor, *edge, *start;
+  int64_t rows, width;
+
+  static constexpr int64_t kChunks = 64;
+  // Chunks of rows with about the same number of tiles; they depend on the graph only.
+  int64_t chunks() const { return std::clamp<int64_t>(start[rows] / 32, 1, kChunks); }
+  int64_t first_row(int64_t chunk) const {
+    if (chunk == chunks()) return rows;
+    int64_t tile = int64_t{start[rows]} * chunk / chunks();
+    return std::lower_bound(start, start + rows, tile) - start;
+  }
+  int64_t slots() const { return start[rows] * width; }
+};
+
+// Edges of one row, a few at a time, without empty slots and masked edges.
+constexpr int64_t kBatch = 32;
+struct Batch {
+  int64_t size = 0;
+  int32_t slot[kBatch], neighbor[kBatch], edge[kBatch];
+};
+
+// Calls f with every batch of a row.
+template <typename F>
+inline void each_batch(const Tiles& tiles, int64_t row, int64_t num_edges, const bool* where, const F& f) {
+  Batch batch;
+  const int64_t end = tiles.start[row + 1] * tiles.width;
+  for (int64_t slot = tiles.start[row] * tiles.width; slot < end; ++slot) {
+    const int32_t e = tiles.edge[slot];
+    if (e >= num_edges) break;  // only the last tile of a row has empty slots, at the end
+    if (where && !where[e]) continue;
+    batch.slot[batch.size] = int32_t(slot), batch.neighbor[batch.size] = tiles.neighbor[slot];
+    batch.edge[batch.size++] = e;
+    if (batch.size == kBatch) f(batch), batch.size = 0;
+  }
+  if (batch.size) f(batch);
+}
+
+// Rows of neighbours come from everywhere: they are asked for some slots ahead, in this row or the next.
+constexpr int64_t kAhead = 8;
+template <typename T>
+inline void prefetch(const T* row, int64_t size) {
+  for (int64_t i = 0; i < size; i += 64 / int64_t(sizeof(T))) __builtin_prefetch(row + i);
+}
+
+// --- arithmetic ----------------------------------------------------------------------------------------------
+
+// exp to 2 units in the last place, in a form that vectorizes; 0 below -87, where float32 ends.
+inline float exponential(float x) {
+  float n = std::nearbyintf(std::max(x, -88.0f) * 1.44269504088896f);
+  float r = std::fma(n, -0.693145751953125f, x);
+  r = std::fma(n, -1.42860682030941723e-6f, r);
+  float p = 1.9875691500e-4f;
+  p = std::fma(p, r, 1.3981999507e-3f), p = std::fma(p, r, 8.3334519073e-3f);
+  p = std::fma(p, r, 4.1665795894e-2f), p = std::fma(p, r, 1.6666665459e-1f);
+  p = std::fma(p, r, 5.0000001201e-1f);
+  p = std::fma(p * r, r, r) + 1.0f;
+  int32_t bits = (int32_t(n) + 127) << 23;
+  float power;
+  std::memcpy(&power, &bits, sizeof power);
+  return x < -87.0f ? 0.0f : p * power;
+}
+inline double exponential(double x) { return std::exp(x); }
+
+// B channels at a time, in vectors that the compiler maps to registers; B divides every number of channels.
+template <typename T, int B>
+struct Lanes {
+  typedef T type __attribute__((vector_size(B * sizeof(T))));
+};
+template <typename T>
+struct Lanes<T, 1> {
+  using type = T;
+};
+template <int B, typename T>
+inline typename Lanes<T, B>::type load(const T* x) {
+  typename Lanes<T, B>::type v;
+  std::memcpy(&v, x, sizeof v);
+  return v;
+}
+template <typename V, typename T>
+inline void store(T* x, const V& v) {
+  std::memcpy(x, &v, sizeof v);
+}
+template <int B, typename T>
+inline T total_of(const typename Lanes<T, B>::type& v) {
+  if constexpr (B == 1) {
+    return v;
+  } else {
+    using Half = typename Lanes<T, B / 2>::type;
+    Half halves[2];
+    std::memcpy(halves, &v, sizeof v);
+    return total_of<B / 2, T>(halves[0] + halves[1]);
+  }
+}
+template <int B, typename T>
+inline T dot(const T* x, const T* y, int64_t channels) {
+  auto sum = load<B>(x) * load<B>(y);
+  for (int64_t c = B; c < channels; c += B) sum += load<B>(x + c) * load<B>(y + c);
+  return total_of<B, T>(sum);
+}
+template <int B, typename T>
+inline void add_scaled(T* to, T w, const T* x, int64_t channels) {
+  for (int64_t c = 0; c < channels; c += B) store(to + c, load<B>(to + c) + w * load<B>(x + c));
+}
+
+// The bits of dropout: `random_bits` of _dropout.py.
+inline uint32_t mix(uint32_t h) {
+  h = (h ^ (h >> 16)) * 0x7FEB352Du, h = (h ^ (h >> 15)) * 0x846CA68Bu;
+  return h ^ (h >> 16);
+}
+
+enum Score { kDot, kAdditive, kGATv2 };
+
+template <typename T>
+struct Problem {
+  int64_t num_edges, heads, channels, value_channels;
+  const T *query, *key, *value, *edge, *vector, *bias;  // edge, vector, bias: null if absent
+  const bool* where;                                    // null if absent
+  const uint32_t* words;                                // null without dropout
+  T slope, keep_scale;
+  uint32_t threshold;
+
+  template <typename V>
+  V leaky(V z) const { return z >= 0 ? z : slope * z; }
+  template <typename V>
+  V steepness(V z) const { return z >= 0 ? z * 0 + 1 : z * 0 + slope; }
+  int64_t row_size() const { return heads * channels; }
+  int64_t value_size() const { return heads * value_channels; }
+
+  // The factors of dropout of a batch.
+  void keep(const Batch& batch, T* m) const {
+    for (int64_t t = 0; t < batch.size; ++t)
+      for (int64_t h = 0; h < heads; ++h) {
+        uint32_t bits = mix(mix(uint32_t(batch.edge[t] * heads + h) ^ words[0]) + words[1]);
+        *m++ = bits >= threshold ? keep_scale : T(0);
+      }
+  }
+
+  // The logit of edge e and head h from the rows q and k of its ends.
+  template <Score S, int B>
+  T logit(const T* q, const T* k, int64_t e, int64_t h) const {
+    T s;
+    if constexpr (S == kAdditive) {
+      s = leaky(q[h] + k[h] + (edge ? edge[e * heads + h] : T(0)));
+    } else {
+      const int64_t at = h * channels;
+      const T* x = edge ? edge + e * row_size() + at : nullptr;
+      q += at, k += at;
+      if constexpr (S == kDot) {
+        if (!x) {
+          s = dot<B>(q, k, channels);
+        } else {
+          auto sum = load<B>(q) * load<B>(k) * load<B>(x);
+          for (int64_t c = B; c < channels; c += B) sum += load<B>(q + c) * load<B>(k + c) * load<B>(x + c);
+          s = total_of<B, T>(sum);
+        }
+      } else {
+        typename Lanes<T, B>::type sum{};
+        for (int64_t c = 0; c < channels; c += B) {
+          auto z = load<B>(q + c) + load<B>(k + c);
+          if (x) z += load<B>(x + c);
+          sum += load<B>(vector + at + c) * leaky(z);
+        }
+        s = total_of<B, T>(sum);
+      }
+    }
+    return bias ? s + bias[e * heads + h] : s;
+  }
+
+  // d_own += ds times the derivative of the logit with respect to one end of edge e, given the rows of both ends:
+  // every score is symmetric in its ends. From the pass over rows also the gradients of the edge term and the vector.
+  template <Score S, int B>
+  void pull(T ds, const T* own, const T* other, int64_t e, int64_t h, T* d_own, T* d_edge, T* d_vector) const {
+    if constexpr (S == kAdditive) {
+      const T dz = ds * steepness(own[h] + other[h] + (edge ? edge[e * heads + h] : T(0)));
+      d_own[h] += dz;
+      if (d_edge) d_edge[e * heads + h] = dz;
+    } else {
+      const int64_t at = h * channels, at_edge = e * row_size() + at;
+      for (int64_t c = 0; c < channels; c += B) {
+        auto a = load<B>(own + at + c), b = load<B>(other + at + c);
+        if constexpr (S == kDot) {
+          auto dz = ds * b;
+          if (d_edge) store(d_edge + at_edge + c, dz * a);
+          if (edge) dz *= load<B>(edge + at_edge + c);
+          store(d_own + at + c, load<B>(d_own + at + c) + dz);
+        } else {
+          auto z = a + b;
+          if (edge) z += load<B>(edge + at_edge + c);
+          auto dz = ds * load<B>(vector + at + c) * steepness(z);
+          if (d_edge) store(d_edge + at_edge + c, dz);
+          if (d_vector) store(d_vector + at + c, load<B>(d_vector + at + c) + ds * leaky(z));
+          store(d_own + at + c, load<B>(d_own + at + c) + dz);
+        }
+      }
+    }
+  }
+};
+
+template <typename T>
+struct Gradients {
+  T *query, *key, *value, *edge, *vector, *bias;  // edge, vector, bias: null if absent
+};
+
+// --- passes --------------------------------------------------------------------------------------------------
+
+template <typename T, Score S, int B>
+void forward(ffi::ThreadPool pool, const Problem<T>& p, const Tiles& tiles, T* out, T* logsumexp) {
+  const int64_t H = p.heads, C = p.value_channels, K = S == kAdditive ? 1 : p.channels;
+  const T infinity = std::numeric_limits<T>::infinity();
+  parallel_for(pool, tiles.chunks(), [&](int64_t chunk) {
+    std::vector<T> s(kBatch * H), m(p.words ? kBatch * H : 0), top(H), total(H);
+    for (int64_t i = tiles.first_row(chunk); i < tiles.first_row(chunk + 1); ++i) {
+      T* out_i = out + i * H * C;
+      std::fill_n(out_i, H * C, T(0));
+      std::fill(top.begin(), top.end(), -infinity), std::fill(total.begin(), total.end(), T(0));
+      each_batch(tiles, i, p.num_edges, p.where, [&](const Batch& batch) {
+        T* to = s.data();
+        for (int64_t t = 0; t < batch.size; ++t) {
+          if (batch.slot[t] + kAhead < tiles.slots()) {
+            const int64_t next = tiles.neighbor[batch.slot[t] + kAhead];
+            prefetch(p.key + next * H * K, H * K), prefetch(p.value + next * H * C, H * C);
+          }
+          for (int64_t h = 0; h < H; ++h)
+            *to++ = p.template logit<S, B>(p.query + i * H * K, p.key + batch.neighbor[t] * H * K, batch.edge[t], h);
+        }
+        // A larger logit than all before: what has been summed shrinks.
+        for (int64_t h = 0; h < H; ++h) {
+          T high = top[h];
+          for (int64_t t = 0; t < batch.size; ++t) high = std::max(high, s[t * H + h]);
+          if (high == top[h]) continue;
+          const T factor = exponential(top[h] - high);
+          for (int64_t c = 0; c < C; ++c) out_i[h * C + c] *= factor;
+          total[h] *= factor, top[h] = high;
+        }
+        for (int64_t t = 0; t < batch.size; ++t)
+          for (int64_t h = 0; h < H; ++h) s[t * H + h] -= top[h] == -infinity ? T(0) : top[h];
+        for (int64_t x = 0; x < batch.size * H; ++x) s[x] = exponential(s[x]);
+        for (int64_t t = 0; t < batch.size; ++t)
+          for (int64_t h = 0; h < H; ++h) total[h] += s[t * H + h];
+        if (p.words) {
+          p.keep(batch, m.data());
+          for (int64_t x = 0; x < batch.size * H; ++x) s[x] *= m[x];
+        }
+        for (int64_t t = 0; t < batch.size; ++t)
+          for (int64_t h = 0; h < H; ++h)
+            add_scaled<B>(out_i + h * C, s[t * H + h], p.value + (batch.neighbor[t] * H + h) * C, C);
+      });
+      for (int64_t h = 0; h < H; ++h) {
+        // A row whose logits are all -inf is as one without edges.
+        logsumexp[i * H + h] = total[h] == 0 ? infinity : top[h] + std::log(total[h]);
+        const T share = total[h] == 0 ? T(0) : 1 / total[h];
+        for (int64_t c = 0; c < C; ++c) out_i[h * C + c] *= share;
+      }
+    }
+  });
+}
+
+// The slopes ds of a batch at one node and what of the weights is applied, m p. `at_row` says that the node is the
+// receiver; then the neighbours are the senders, else the reverse.
+template <typename T, Score S, int B, bool at_row>
+inline void slopes(const Problem<T>& p, const Tiles& tiles, const T* logsumexp, const T* g, const T* d, int64_t node,
+                   const Batch& batch, T* ds, T* applied) {
+  const int64_t H = p.heads, C = p.value_channels, K = S == kAdditive ? 1 : p.channels;
+  const T *near = at_row ? p.key : p.query, *along = at_row ? p.value : g;  // of the neighbours
+  if (p.words) p.keep(batch, applied);
+  else std::fill_n(applied, batch.size * H, T(1));
+  for (int64_t t = 0; t < batch.size; ++t) {
+    if (batch.slot[t] + kAhead < tiles.slots()) {
+      const int64_t next = tiles.neighbor[batch.slot[t] + kAhead];
+      prefetch(near + next * H * K, H * K), prefetch(along + next * H * C, H * C);
+      if (!at_row) prefetch(logsumexp + next * H, H), prefetch(d + next * H, H);
+    }
+    const int64_t i = at_row ? node : batch.neighbor[t], j = at_row ? batch.neighbor[t] : node;
+    for (int64_t h = 0; h < H; ++h) {
+      const int64_t x = t * H + h;
+      ds[x] = p.template logit<S, B>(p.query + i * H * K, p.key + j * H * K, batch.edge[t], h) - logsumexp[i * H + h];
+    }
+  }
+  for (int64_t x = 0; x < batch.size * H; ++x) ds[x] = exponential(ds[x]);
+  for (int64_t t = 0; t < batch.size; ++t) {
+    const int64_t i = at_row ? node : batch.neighbor[t], j = at_row ? batch.neighbor[t] : node;
+    for (int64_t h = 0; h < H; ++h) {
+      const int64_t x = t * H + h;
+      const T weight = ds[x], m = applied[x];
+      ds[x] = weight * (m * dot<B>(g + (i * H + h) * C, p.value + (j * H + h) * C, C) - d[i * H + h]);
+      applied[x] = weight * m;
+    }
+  }
+}
+
+template <typename T, Score S, int B>
+void backward_rows(ffi::ThreadPool pool, const Problem<T>& p, const Tiles& tiles, const T* logsumexp,
+                   const T* g, const T* d, const Gradients<T>& to) {
+  const int64_t H = p.heads, C = p.value_channels, K = S == kAdditive ? 1 : p.channels;
+  std::vector<T> vectors(to.vector ? tiles.chunks() * H * K : 0);  // summed in order below
+  parallel_for(pool, tiles.chunks(), [&](int64_t chunk) {
+    std::vector<T> ds(kBatch * H), applied(kBatch * H);
+    T* d_vector = to.vector ? &vectors[chunk * H * K] : nullptr;
+    for (int64_t i = tiles.first_row(chunk); i < tiles.first_row(chunk + 1); ++i) {
+      T* dq = to.query + i * H * K;
+      std::fill_n(dq, H * K, T(0));
+      each_batch(tiles, i, p.num_edges, p.where, [&](const Batch& batch) {
+        slopes<T, S, B, true>(p, tiles, logsumexp, g, d, i, batch, ds.data(), applied.data());
+        const T *slope = ds.data(), *q = p.query + i * H * K;
+        for (int64_t t = 0; t < batch.size; ++t)
+          for (int64_t h = 0, e = batch.edge[t]; h < H; ++h, ++slope) {
+            if (to.bias) to.bias[e * H + h] = *slope;
+            p.template pull<S, B>(*slope, q, p.key + batch.neighbor[t] * H * K, e, h, dq, to.edge, d_vector);
+          }
+      });
+    }
+  });
+  for (int64_t chunk = 0; to.vector && chunk < tiles.chunks(); ++chunk)
+    for (int64_t c = 0; c < H * K; ++c) to.vector[c] += vectors[chunk * H * K + c];
+}
+
+template <typename T, Score S, int B>
+void backward_columns(ffi::ThreadPool pool, const Problem<T>& p, const Tiles& tiles, const T* logsumexp, const T* g, const T* d, const Gradients<T>& to) {
+  const int64_t H = p.heads, C = p.value_channels, K = S == kAdditive ? 1 : p.channels;
+  parallel_for(pool, tiles.chunks(), [&](int64_t chunk) {
+    std::vector<T> ds(kBatch * H), applied(kBatch * H);
+    for (int64_t j = tiles.first_row(chunk); j < tiles.first_row(chunk + 1); ++j) {
+      T *dk = to.key + j * H * K, *dv = to.value + j * H * C;
+      std::fill_n(dk, H * K, T(0)), std::fill_n(dv, H * C, T(0));
+      each_batch(tiles, j, p.num_edges, p.where, [&](const Batch& batch) {
+        slopes<T, S, B, false>(p, tiles, logsumexp, g, d, j, batch, ds.data(), applied.data());
+        const T *slope = ds.data(), *weight = applied.data(), *k = p.key + j * H * K;
+        for (int64_t t = 0; t < batch.size; ++t)
+          for (int64_t h = 0, i = batch.neighbor[t]; h < H; ++h) {
+            p.template pull<S, B>(*slope++, k, p.query + i * H * K, batch.edge[t], h, dk, nullptr, nullptr);
+            add_scaled<B>(dv + h * C, *weight++, g + (i * H + h) * C, C);
+          }
+      });
+    }
+  });
+}
+
+// --- the two ops of the composition: see _adjoint.py ---------------------------------------------------------
+
+template <typename T, int B>
+void edge_dot(ffi::ThreadPool pool, const Problem<T>& p, const Tiles& tiles, T* out) {
+  const int64_t H = p.heads, C = p.channels;
+  parallel_for(pool, tiles.chunks(), [&](int64_t chunk) {
+    for (int64_t i = tiles.first_row(chunk); i < tiles.first_row(chunk + 1); ++i)
+      each_batch(tiles, i, p.num_edges, nullptr, [&](const Batch& batch) {
+        for (int64_t t = 0; t < batch.size; ++t) {
+          if (batch.slot[t] + kAhead < tiles.slots())
+            prefetch(p.key + int64_t{tiles.neighbor[batch.slot[t] + kAhead]} * H * C, H * C);
+          for (int64_t h = 0; h < H; ++h)
+            out[batch.edge[t] * H + h] = dot<B>(p.query + (i * H + h) * C, p.key + (batch.neighbor[t] * H + h) * C, C);
+        }
+      });
+  });
+}
+
+template <typename T, int B>
+void aggregate(ffi::ThreadPool pool, const Problem<T>& p, const Tiles& tiles, const T* weights,
+               T* out) {
+  const int64_t H = p.heads, C = p.value_channels;
+  parallel_for(pool, tiles.chunks(), [&](int64_t chunk) {
+    for (int64_t i = tiles.first_row(chunk); i < tiles.first_row(chunk + 1); ++i) {
+      T* out_i = out + i * H * C;
+      std::fill_n(out_i, H * C, T(0));
+      each_batch(tiles, i, p.num_edges, nullptr, [&](const Batch& batch) {
+        for (int64_t t = 0; t < batch.size; ++t) {
+          if (batch.slot[t] + kAhead < tiles.slots())
+            prefetch(p.value + tiles.neighbor[batch.slot[t] + kAhead] * H * C, H * C);
+          for (int64_t h = 0; h < H; ++h)
+            add_scaled<B>(out_i + h * C, weights[batch.edge[t] * H + h], p.value + (batch.neighbor[t] * H + h) * C, C);
+        }
+      });
+    }
+  });
+}
+
+// --- buffers -------------------------------------------------------------------------------------------------
+
+template <typename T>
+T* data(const ffi::AnyBuffer& buffer) {
+  return static_cast<T*>(buffer.untyped_data());
+}
+template <typename T>
+T* optional(const ffi::AnyBuffer& buffer) {  // an absent operand is an empty array
+  return buffer.element_count() ? data<T>(buffer) : nullptr;
+}
+
+Tiles tiles_of(const ffi::AnyBuffer& neighbor, const ffi::AnyBuffer& edge, const ffi::AnyBuffer& start) {
+  return {data<const int32_t>(neighbor), data<const int32_t>(edge), data<const int32_t>(start),
+          int64_t(start.element_count()) - 1, neighbor.dimensions()[1]};
+}
+
+// Calls f with the vector length that divides all numbers of channels.
+template <typename F>
+void with_lanes(int64_t channels, int64_t value_channels, const F& f) {
+  int64_t both = channels | value_channels;
+  if (both % 16 == 0) f(std::integral_constant<int, 16>());
+  else if (both % 8 == 0) f(std::integral_constant<int, 8>());
+  else if (both % 4 == 0) f(std::integral_constant<int, 4>());
+  else f(std::integral_constant<int, 1>());
+}
+template <typename F>
+void with_dtype(const ffi::AnyBuffer& x, const F& f) {
+  if (x.element_type() == ffi::DataType::F64) f(double());
+  else f(float());
+}
+template <typename F>
+void with_score(int32_t score, const F& f) {
+  if (score == kDot) f(std::integral_constant<Score, kDot>());
+  else if (score == kAdditive) f(std::integral_constant<Score, kAdditive>());
+  else f(std::integral_constant<Score, kGATv2>());
+}
+
+template <typename T>
+Problem<T> problem_of(const ffi::AnyBuffer& query, const ffi::AnyBuffer& key, const ffi::AnyBuffer& value,
+                      const ffi::AnyBuffer& edge, const ffi::AnyBuffer& vector, const ffi::AnyBuffer& bias,
+                      const ffi::AnyBuffer& where, const ffi::AnyBuffer& words, int32_t score, double slope,
+                      int64_t num_edges, int64_t threshold, double keep_scale) {
+  auto sizes = value.dimensions();
+  return {num_edges, sizes[1], score == kAdditive ? 1 : query.dimensions()[2], sizes[2],
+          data<const T>(query), data<const T>(key), data<const T>(value),
+          optional<const T>(edge), optional<const T>(vector), optional<const T>(bias),
+          optional<const bool>(where), optional<const uint32_t>(words),
+          T(slope), T(keep_scale), uint32_t(threshold)};
+}
+
+// Zeros for the rows of edges that no tile holds or that are masked.
+template <typename T>
+T* zeroed(const ffi::AnyBuffer& buffer) {
+  if (buffer.element_count()) std::memset(buffer.untyped_data(), 0, buffer.size_bytes());
+  return optional<T>(buffer);
+}
+
+// --- handlers ------------------------------------------------------------------------------------------------
+
+using Buffer = ffi::AnyBuffer;
+using Result = ffi::Result<ffi::AnyBuffer>;
+
+ffi::Error Forward(ffi::ThreadPool pool, Buffer query, Buffer key, Buffer value, Buffer edge, Buffer vector,
+                   Buffer bias, Buffer where, Buffer words, Buffer neighbor, Buffer slots, Buffer start, Result out,
+                   Result logsumexp, int32_t score, double slope, int64_t num_edges, int64_t threshold,
+                   double keep_scale) {
+  Tiles tiles = tiles_of(neighbor, slots, start);
+  with_dtype(query, [&](auto zero) {
+    using T = decltype(zero);
+    auto p = problem_of<T>(query, key, value, edge, vector, bias, where, words, score, slope, num_edges, threshold,
+                           keep_scale);
+    with_lanes(score == kAdditive ? 0 : p.channels, p.value_channels, [&](auto lanes) {
+      with_score(score, [&](auto s) {
+        forward<T, decltype(s)::value, decltype(lanes)::value>(pool, p, tiles, data<T>(*out), data<T>(*logsumexp));
+      });
+    });
+  });
+  return ffi::Error::Success();
+}
+
+ffi::Error Backward(ffi::ThreadPool pool, Buffer query, Buffer key, Buffer value, Buffer edge, Buffer vector,
+                    Buffer bias, Buffer where, Buffer words, Buffer neighbor, Buffer slots, Buffer start,
+                    Buffer column_neighbor, Buffer column_slots, Buffer column_start, Buffer logsumexp, Buffer g,
+                    Buffer d, Result d_query, Result d_key, Result d_value, Result d_edge, Result d_vector,
+                    Result d_bias, int32_t score, double slope, int64_t num_edges, int64_t threshold,
+                    double keep_scale) {
+  Tiles rows = tiles_of(neighbor, slots, start), columns = tiles_of(column_neighbor, column_slots, column_start);
+  with_dtype(query, [&](auto zero) {
+    using T = decltype(zero);
+    auto p = problem_of<T>(query, key, value, edge, vector, bias, where, words, score, slope, num_edges, threshold,
+                           keep_scale);
+    Gradients<T> to{data<T>(*d_query), data<T>(*d_key),   data<T>(*d_value),
+                    zeroed<T>(*d_edge), zeroed<T>(*d_vector), zeroed<T>(*d_bias)};
+    const T *l = data<const T>(logsumexp), *gs = data<const T>(g), *ds = data<const T>(d);
+    with_lanes(score == kAdditive ? 0 : p.channels, p.value_channels, [&](auto lanes) {
+      with_score(score, [&](auto s) {
+        backward_rows<T, decltype(s)::value, decltype(lanes)::value>(pool, p, rows, l, gs, ds, to);
+        backward_columns<T, decltype(s)::value, decltype(lanes)::value>(pool, p, columns, l, gs, ds, to);
+      });
+    });
+  });
+  return ffi::Error::Success();
+}
+
+ffi::Error EdgeDot(ffi::ThreadPool pool, Buffer x, Buffer y, Buffer neighbor, Buffer slots, Buffer start, Result out) {
+  Tiles tiles = tiles_of(neighbor, slots, start);
+  with_dtype(x, [&](auto zero) {
+    using T = decltype(zero);
+    Problem<T> p{};
+    p.num_edges = out->dimensions()[0], p.heads = x.dimensions()[1], p.channels = x.dimensions()[2];
+    p.query = data<const T>(x), p.key = data<const T>(y);
+    T* to = zeroed<T>(*out);
+    with_lanes(p.channels, 0, [&](auto lanes) { edge_dot<T, decltype(lanes)::value>(pool, p, tiles, to); });
+  });
+  return ffi::Error::Success();
+}
+
+ffi::Error Aggregate(ffi::ThreadPool pool, Buffer weights, Buffer y, Buffer neighbor, Buffer slots, Buffer start,
+                     Result out) {
+  Tiles tiles = tiles_of(neighbor, slots, start);
+  with_dtype(y, [&](auto zero) {
+    using T = decltype(zero);
+    Problem<T> p{};
+    p.num_edges = weights.dimensions()[0], p.heads = y.dimensions()[1], p.value_channels = y.dimensions()[2];
+    p.value = data<const T>(y);
+    with_lanes(0, p.value_channels, [&](auto lanes) {
+      aggregate<T, decltype(lanes)::value>(pool, p, tiles, data<const T>(weights), data<T>(*out));
+    });
+  });
+  return ffi::Error::Success();
+}
+
+}  // namespace
+
+#define OPERANDS \
+  Arg<Buffer>().Arg<Buffer>().Arg<Buffer>().Arg<Buffer>().Arg<Buffer>().Arg<Buffer>().Arg<Buffer>().Arg<Buffer>()
+#define TILES Arg<Buffer>().Arg<Buffer>().Arg<Buffer>()
+#define OPTIONS                                                                                                 \
+  Attr<int32_t>("score").Attr<double>("slope").Attr<int64_t>("num_edges").Attr<int64_t>("threshold").Attr<double>( \
+      "keep_scale")
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(graphattn_forward, Forward,
+                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().OPERANDS.TILES.Ret<Buffer>().Ret<Buffer>().OPTIONS);
+XLA_FFI_DEFINE_HANDLER_SYMBOL(graphattn_backward, Backward,
+                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().OPERANDS.TILES.TILES.TILES.Ret<Buffer>()
+                                  .Ret<Buffer>().Ret<Buffer>().Ret<Buffer>().Ret<Buffer>().Ret<Buffer>().OPTIONS);
+XLA_FFI_DEFINE_HANDLER_SYMBOL(graphattn_edge_dot, EdgeDot,
+                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Buffer>().Arg<Buffer>().TILES.Ret<Buffer>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(graphattn_aggregate, Aggregate,
+                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Buffer>().Arg<Buffer>().TILES.Ret<Buffer>());
