@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
+import jax
 import numpy as np
 import tyro
 from rich import box
@@ -17,31 +18,57 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from experiments.benchmarks import report
-from experiments.benchmarks.cases import CASES
+from experiments.benchmarks import report, sweep_report, worker_c
+from experiments.benchmarks.cases import (
+    ALL,
+    CASES,
+    QUESTIONS,
+    SWEEPS,
+    TABLE,
+    Case,
+    Operator,
+    forward_bytes,
+)
 from experiments.benchmarks.inputs import make_inputs
-from experiments.benchmarks.rounds import busy, check_peer, list_contenders, machine, run_rounds
+from experiments.benchmarks.rounds import (
+    Contender,
+    Runs,
+    busy,
+    check_gpu,
+    check_peer,
+    list_contenders,
+    machine,
+    measure_bandwidth,
+    run_rounds,
+)
 from graphattn_jax.ops import IMPLEMENTATIONS
 
 
 @dataclass(frozen=True)
 class Options:
-    """Measure graphattn_jax and PyTorch Geometric on the same inputs, on this machine's CPU.
+    """Measure graphattn_jax and PyTorch Geometric on the same inputs, on this machine's CPU or GPU.
 
     Each case runs in processes of its own, ours and theirs by turns. Writes results.json, table.md and ratios.png to
-    OUT.
+    OUT; a sweep writes sweep.json, sweep.md and sweep.png.
     """
 
-    cases: tuple[str, ...] = tuple(CASES)
-    """Any of the names in cases.CASES."""
+    cases: tuple[str, ...] = ()
+    """Any of the names in cases.CASES. None given: the table's, on a GPU the questions too; nothing beside a sweep."""
+    sweep: tuple[str, ...] = ()
+    """Any of nodes, edges, degree, heads, width, dtype, or all: one thing varied at a time."""
+    device: Literal["cpu", "gpu"] = "cpu"
+    """Where both sides run; memory is then that of the device."""
     peer: Literal["pyg", "none"] = "pyg"
     """What to compare with; none measures ours alone."""
     peer_python: str = sys.executable
     """Interpreter with torch and torch-geometric."""
-    implementation: tuple[str, ...] = ("default",)
-    """Of ga.ops.edge_attention: default, xla, reference. Others are compared with the first."""
+    implementation: tuple[str, ...] = ()
+    """Of ga.ops.edge_attention: default or a name. Others are compared with the first. None given: default; in a sweep
+    all of them by name."""
+    c_loop: bool = True
+    """Also a plain C loop, where there is one and a compiler, on the CPU."""
     rounds: int = 3
-    """Processes per case and side."""
+    """Processes per case and side; a sweep has one."""
     repeats: int = 7
     """Timings per process, after warm-up."""
     scale: float = 1.0
@@ -53,13 +80,12 @@ class Options:
         """Reject bad values before any work."""
         for name, values, valid in (
             ("--cases", self.cases, tuple(CASES)),
+            ("--sweep", self.sweep, (*SWEEPS, "all")),
             ("--implementation", self.implementation, ("default", *IMPLEMENTATIONS)),
         ):
             unknown = [v for v in values if v not in valid]
-            if unknown or not values:
-                raise SystemExit(
-                    f"{name}: {', '.join(unknown) or 'nothing'} is not one of {', '.join(valid)}"
-                )
+            if unknown:
+                raise SystemExit(f"{name}: {', '.join(unknown)} is not one of {', '.join(valid)}")
             if len(set(values)) < len(values):
                 raise SystemExit(f"{name}: {' '.join(values)} names one twice")
         for name, value in (("--rounds", self.rounds), ("--repeats", self.repeats)):
@@ -68,67 +94,149 @@ class Options:
         if self.scale <= 0:
             raise SystemExit("--scale must be positive")
 
+    @property
+    def case_names(self) -> tuple[str, ...]:
+        """The cases to run."""
+        if self.cases or self.sweep:
+            return self.cases
+        return tuple(TABLE | QUESTIONS if self.device == "gpu" else TABLE)
 
-def run(options: Options, console: Console) -> dict[str, Any]:
-    """Measure all cases, showing and writing the results as they come."""
-    peer = None if options.peer == "none" else options.peer_python
-    if peer is not None:
-        check_peer(peer)
+    @property
+    def points(self) -> tuple[str, ...]:
+        """The names of the cases of the sweeps."""
+        sweeps = SWEEPS if "all" in self.sweep else self.sweep
+        return tuple(f"{sweep}/{point}" for sweep in sweeps for point in SWEEPS[sweep])
+
+    @property
+    def peer_interpreter(self) -> str | None:
+        """None without a peer."""
+        return None if self.peer == "none" else self.peer_python
+
+
+def run(options: Options, console: Console) -> None:
+    """Measure what was asked for, showing and writing the results as they come."""
+    if options.device == "gpu":
+        check_gpu()
+    if options.peer_interpreter is not None:
+        check_peer(options.peer_interpreter, options.device)
     options.out.mkdir(parents=True, exist_ok=True)
-    results: dict[str, Any] = {
+    results = {
         "machine": machine(),
         "options": {**asdict(options), "out": str(options.out)},
         "versions": {},
-        "comparisons": [],
-        "cases": [],
     }
     if busy(results["machine"]):
         console.print(f"load {results['machine']['load']}: {report.BUSY}", style="bold red")
-    contenders = {c: list_contenders(c, options.implementation, peer) for c in options.cases}
+    if options.case_names:
+        run_cases(options, {**results, "versions": {}}, console)
+    if options.points:
+        run_sweep(options, {**results, "versions": {}}, console)
+
+
+def run_cases(options: Options, results: dict[str, Any], console: Console) -> None:
+    """The table: every case, ours against the others."""
+    results |= {"comparisons": [], "cases": []}
+    c_loop = options.c_loop and options.device == "cpu"
+    problem = worker_c.problem() if c_loop else None
+    if problem:
+        console.print(f"without the C loop: {problem}", markup=False)
+    if any(_is_forward(CASES[case]) for case in options.case_names):
+        with TemporaryDirectory(dir=options.out) as folder:
+            results["bandwidth"] = measure_bandwidth(
+                Path(folder), repeats=options.repeats, device=options.device
+            )
+    contenders = {
+        case: list_contenders(
+            case,
+            options.implementation or ("default",),
+            options.peer_interpreter,
+            device=options.device,
+            c_loop=c_loop and problem is None,
+        )
+        for case in options.case_names
+    }
+    for case, entry, runs in measure(options, contenders, options.rounds, console):
+        peers = {contender.label for contender in contenders[case] if contender.is_peer}
+        results["comparisons"] += report.compare(case, runs.reports, peers)
+        results["cases"].append(entry)
+        results["versions"] |= versions(runs)
+        write(results, options.out)
+        for label, value in runs.differences.items():
+            console.print(f"{case}: results of {label} differ from ours by {value:.1g}")
+    show(results, options.out, console)
+
+
+def run_sweep(options: Options, results: dict[str, Any], console: Console) -> None:
+    """Every point of the sweeps, in one process per contender."""
+    results |= {"points": []}
+    # The reference runs everywhere, so that the others are compared with it.
+    others = tuple(name for name in IMPLEMENTATIONS if name != "reference")
+    implementations = options.implementation or ("reference", *others)
+    contenders = {
+        point: list_contenders(
+            point, implementations, options.peer_interpreter, device=options.device
+        )
+        for point in options.points
+    }
+    for _, entry, runs in measure(options, contenders, 1, console):
+        results["points"].append(entry)
+        results["versions"] |= versions(runs)
+        sweep_report.write(results, options.out)
+    console.print(sweep_report.markdown(results), markup=False, soft_wrap=True)
+    console.print(
+        f"Results: {options.out / 'sweep.json'}  {options.out / 'sweep.png'}", soft_wrap=True
+    )
+
+
+def measure(
+    options: Options, contenders: dict[str, list[Contender]], rounds: int, console: Console
+):
+    """Runs the contenders of each case; yields its name, what to store of it, and the runs."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    total = options.rounds * sum(map(len, contenders.values()))
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task("", total=total)
-        for case in options.cases:
-            progress.update(task, description=case)
-            inputs = make_inputs(CASES[case], scale=options.scale)
+        task = progress.add_task("", total=rounds * sum(map(len, contenders.values())))
+        for name in contenders:
+            progress.update(task, description=name)
+            case, inputs = ALL[name], make_inputs(ALL[name], scale=options.scale)
             with TemporaryDirectory(dir=options.out) as folder:
                 path = Path(folder) / "inputs.npz"
                 np.savez(path, allow_pickle=False, **inputs.arrays)
-                runs, differences = run_rounds(
-                    case,
+                runs = run_rounds(
+                    name,
                     path,
-                    contenders[case],
-                    rounds=options.rounds,
+                    contenders[name],
+                    rounds=rounds,
                     repeats=options.repeats,
+                    device=options.device,
                     on_done=lambda: progress.advance(task),
                 )
-            results["comparisons"] += report.compare(
-                case, runs, {contender.label for contender in contenders[case] if contender.is_peer}
-            )
-            results["cases"].append(
-                {
-                    "case": case,
-                    "source": inputs.source,
-                    "num_nodes": int(inputs.arrays["receivers"].max()) + 1,
-                    "num_edges": len(inputs.arrays["senders"]),
-                    "differences": differences,
-                    "runs": runs,
-                }
-            )
-            results["versions"] |= {
-                label: reports[0]["versions"] for label, reports in runs.items()
+            receivers = inputs.arrays["receivers"]
+            entry = {
+                "case": name,
+                "source": inputs.source,
+                "num_nodes": int(receivers.max()) + 1,
+                "num_edges": len(receivers),
+                "differences": runs.differences,
+                "left_out": runs.left_out,
+                "runs": runs.reports,
             }
-            write(results, options.out)
-            for label, value in differences.items():
-                console.print(f"{case}: results of {label} differ from ours by {value:.1g}")
-    show(results, options.out, console)
-    return results
+            if _is_forward(case):
+                entry["bytes"] = forward_bytes(case, entry["num_nodes"], entry["num_edges"])
+            yield name, entry, runs
+
+
+def _is_forward(case: Case) -> bool:
+    return isinstance(case, Operator) and not case.gradient
+
+
+def versions(runs: Runs) -> dict[str, Any]:
+    """Of each contender, as it reports them."""
+    return {label: reports[0]["versions"] for label, reports in runs.reports.items()}
 
 
 def write(results: dict[str, Any], out: Path) -> None:
@@ -152,8 +260,11 @@ def show(results: dict[str, Any], out: Path, console: Console) -> None:
         "Pairs are ours, theirs. The first call compiles.",
         markup=False,
     )
+    for line in (*report.bandwidth_lines(results), *report.left_out_lines(results["cases"])):
+        console.print(line, markup=False)
     console.print(f"Results: {out / 'results.json'}  {out / 'table.md'}", soft_wrap=True)
 
 
 if __name__ == "__main__":
+    jax.config.update("jax_platforms", "cpu")  # the device is the workers'
     run(tyro.cli(Options, prog="python -m experiments.benchmarks"), Console())

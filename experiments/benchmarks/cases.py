@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 OPERANDS = {
     "dot": ("query", "key", "value"),
@@ -15,7 +15,11 @@ OPERANDS = {
 
 @dataclass(frozen=True)
 class Operator:
-    """One attention op on a power-law graph: forward, or forward and backward with respect to its operands."""
+    """One attention op on a random graph: forward, or forward and backward with respect to its operands.
+
+    `padding` adds a quarter of the edges and an eighth of the nodes as padding: its edges are self-loops of one padding
+    node, or spread over all of them.
+    """
 
     score: str
     heads: int
@@ -23,12 +27,18 @@ class Operator:
     gradient: bool = False
     num_nodes: int = 50_000
     num_edges: int = 750_000
+    degrees: Literal["power law", "uniform", "hub"] = "power law"
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    padding: Literal["one node", "spread"] | None = None
     peers: ClassVar = ("ops", "conv")
 
 
 @dataclass(frozen=True)
 class GATTraining:
-    """A training step of the two-layer GAT as published for Cora (Veličković et al. 2018, section 3.3)."""
+    """A training step of the two-layer GAT as published for Cora (Veličković et al. 2018, section 3.3).
+
+    `sparse` is our side with `ga.ops.SparseFeatures`; the peer keeps its dense ones, as in its own examples.
+    """
 
     num_nodes: int = 2_708
     num_edges: int = 13_264
@@ -39,6 +49,7 @@ class GATTraining:
     dropout: float = 0.6
     learning_rate: float = 5e-3
     weight_decay: float = 5e-4
+    sparse: bool = False
     peers: ClassVar = ("conv",)
 
 
@@ -77,10 +88,28 @@ class GPSTraining:
     peers: ClassVar = ("conv",)
 
 
-Case: TypeAlias = Operator | GATTraining | TransformerTraining | GPSTraining
+@dataclass(frozen=True)
+class SegmentSum:
+    """Rows scattered in random order into segments: the fewer there are, the more of them meet."""
+
+    num_segments: int
+    num_rows: int = 1_000_000
+    width: int = 16
+    peers: ClassVar = ("ops",)
+
+
+@dataclass(frozen=True)
+class Copy:
+    """x + 1 of a large array in place: what the memory can do, by which the ops are judged."""
+
+    num_bytes: int = 2**28
+    peers: ClassVar = ()
+
+
+Case: TypeAlias = Operator | GATTraining | TransformerTraining | GPSTraining | SegmentSum | Copy
 """`num_edges` counts directed edges, self-loops included; `peers` names the ways in which the peer is measured."""
 
-CASES: dict[str, Case] = {
+TABLE: dict[str, Case] = {
     "edge_attention_8x16": Operator("dot", 8, 16),
     "edge_attention_8x16_grad": Operator("dot", 8, 16, gradient=True),
     "edge_attention_4x64": Operator("dot", 4, 64),
@@ -90,15 +119,82 @@ CASES: dict[str, Case] = {
     "gatv2_op": Operator("gatv2", 8, 16),
     "gatv2_op_grad": Operator("gatv2", 8, 16, gradient=True),
     "gat_cora": GATTraining(),
+    "gat_cora_sparse": GATTraining(sparse=True),
     "transformer_wordnet": TransformerTraining(),
     "gps_zinc": GPSTraining(),
 }
+"""Measured by default."""
+
+QUESTIONS: dict[str, Case] = {
+    "segment_sum_16": SegmentSum(16),
+    "segment_sum_65536": SegmentSum(65_536),
+    "padding_on_one_node": Operator("dot", 8, 16, gradient=True, padding="one node"),
+    "padding_spread": Operator("dot", 8, 16, gradient=True, padding="spread"),
+}
+"""Measured by default on a GPU, where scatters contend."""
+
+CASES = TABLE | QUESTIONS
+
+
+_BASE = Operator("dot", 4, 16, gradient=True, num_nodes=10_000, num_edges=160_000)
+
+SWEEPS: dict[str, dict[str, Operator]] = {
+    "nodes": {
+        f"{n:,}": replace(_BASE, num_nodes=n, num_edges=16 * n) for n in (500, 2_000, 8_000, 32_000)
+    },
+    "edges": {f"{e:,}": replace(_BASE, num_edges=e) for e in (20_000, 80_000, 320_000, 640_000)},
+    "degree": {
+        f"{law} {mean}": replace(_BASE, degrees=law, num_edges=mean * _BASE.num_nodes)
+        for law, mean in (
+            ("uniform", 4),
+            ("uniform", 16),
+            ("uniform", 64),
+            ("power law", 16),
+            ("hub", 16),
+        )
+    },
+    "heads": {str(h): replace(_BASE, heads=h) for h in (1, 2, 4, 8, 16)},
+    "width": {str(c): replace(_BASE, channels=c) for c in (8, 16, 32, 64)},
+    "dtype": {dtype: replace(_BASE, dtype=dtype) for dtype in ("float32", "bfloat16")},
+}
+"""Attention by dot product, forward and backward, with one thing varied at a time."""
+
+COPY = "copy"
+
+ALL: dict[str, Case] = (
+    CASES
+    | {
+        f"{sweep}/{point}": case
+        for sweep, points in SWEEPS.items()
+        for point, case in points.items()
+    }
+    | {COPY: Copy()}
+)
+"""By the name that a worker is given."""
+
+
+def forward_bytes(case: Operator, num_nodes: int, num_edges: int) -> int:
+    """What a fused forward must move at least: keys and values per edge, queries and results per node, ids once.
+
+    Nothing that a gather reads is counted as cached. The vectors of a score are.
+    """
+    key = {"dot": case.channels, "additive": 1, "gatv2": 0}[
+        case.score
+    ]  # GATv2's keys are its values
+    query = {"dot": case.channels, "additive": 1, "gatv2": case.channels}[case.score]
+    size = {"float32": 4, "bfloat16": 2}[case.dtype]
+    gathered = num_edges * case.heads * (key + case.channels) * size
+    streamed = num_nodes * case.heads * (query + case.channels) * size
+    ids = 4 * (num_edges + num_nodes + 1)  # senders, and where the edges of each receiver begin
+    return gathered + streamed + ids
 
 
 def scaled(case: Case, scale: float) -> Case:
     """The case on a graph of `scale` times its nodes and edges, or on that share of its graphs."""
     if isinstance(case, GPSTraining):
         return replace(case, num_graphs=max(round(case.num_graphs * scale), 2))
+    if isinstance(case, SegmentSum):
+        return replace(case, num_rows=max(round(case.num_rows * scale), 1))
     return replace(
         case,
         num_nodes=max(round(case.num_nodes * scale), 2),

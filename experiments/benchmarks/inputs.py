@@ -15,6 +15,7 @@ from experiments.benchmarks.cases import (
     GATTraining,
     GPSTraining,
     Operator,
+    SegmentSum,
     TransformerTraining,
     scaled,
 )
@@ -32,6 +33,8 @@ def make_inputs(case: Case, *, scale: float = 1.0, seed: int = 0) -> Inputs:
     rng = np.random.default_rng(seed)
     if isinstance(case, GPSTraining):
         return _molecules(case if scale == 1.0 else scaled(case, scale), rng)
+    if isinstance(case, SegmentSum):
+        return _segments(scaled(case, scale), rng)
     if scale != 1.0:
         return _synthetic(scaled(case, scale), rng, f"synthetic, scale {scale:g}")
     if isinstance(case, GATTraining):
@@ -41,18 +44,24 @@ def make_inputs(case: Case, *, scale: float = 1.0, seed: int = 0) -> Inputs:
     return _synthetic(case, rng, "synthetic")
 
 
-def power_law_graph(
-    num_nodes: int, num_edges: int, rng: np.random.Generator
+def random_graph(
+    num_nodes: int, num_edges: int, rng: np.random.Generator, degrees: str = "power law"
 ) -> tuple[np.ndarray, np.ndarray]:
     """Senders and receivers, sorted by receiver: both directions of each edge once, and self-loops.
 
-    Both ends are drawn in proportion to (rank + 10)^-½, so that degrees have a heavy tail. Repeated draws are dropped:
-    the graph has slightly fewer than `num_edges` edges.
+    Both ends are drawn at random; in a "power law" in proportion to (rank + 10)^-½, so that degrees have a heavy tail.
+    A "hub" is joined to all nodes. Repeated draws are dropped: the graph has slightly fewer than `num_edges` edges.
     """
-    popularity = rng.permutation((np.arange(num_nodes) + 10.0) ** -0.5)
-    popularity /= popularity.sum()
+    popularity = None
+    if degrees == "power law":
+        popularity = rng.permutation((np.arange(num_nodes) + 10.0) ** -0.5)
+        popularity /= popularity.sum()
     size = (max(num_edges - num_nodes, 0) // 2, 2)
-    return _undirected_with_loops(rng.choice(num_nodes, size, p=popularity), num_nodes)
+    pairs = rng.choice(num_nodes, size, p=popularity)
+    if degrees == "hub":
+        spokes = min(num_nodes, len(pairs))
+        pairs[:spokes] = np.stack([np.zeros(spokes, int), np.arange(spokes)], axis=1)
+    return _undirected_with_loops(pairs, num_nodes)
 
 
 def _undirected_with_loops(pairs: np.ndarray, num_nodes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -64,16 +73,21 @@ def _undirected_with_loops(pairs: np.ndarray, num_nodes: int) -> tuple[np.ndarra
 
 
 def _synthetic(case: Case, rng: np.random.Generator, source: str) -> Inputs:
-    senders, receivers = power_law_graph(case.num_nodes, case.num_edges, rng)
+    degrees = case.degrees if isinstance(case, Operator) else "power law"
+    senders, receivers = random_graph(case.num_nodes, case.num_edges, rng, degrees)
     arrays = {"senders": senders, "receivers": receivers}
     if isinstance(case, Operator):
         vector = (case.heads, case.channels)
         for name in (*OPERANDS[case.score], "cotangent"):
             shape = vector if name.endswith("vector") else (case.num_nodes, *vector)
             arrays[name] = _normal(rng, shape)
+        if case.padding is not None:
+            arrays = _padded(arrays, spread=case.padding == "spread")
     else:
+        shape = (case.num_nodes, case.num_features)
+        words = isinstance(case, GATTraining)
         arrays |= {
-            "nodes": _normal(rng, (case.num_nodes, case.num_features)),
+            "nodes": _bags_of_words(rng, shape) if words else _normal(rng, shape),
             "labels": rng.integers(case.num_classes, size=case.num_nodes).astype(np.int32),
             "train": np.ones(case.num_nodes, bool),
         }
@@ -82,6 +96,34 @@ def _synthetic(case: Case, rng: np.random.Generator, source: str) -> Inputs:
 
 def _normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return rng.standard_normal(shape, np.float32)
+
+
+def _bags_of_words(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """As full as Cora's, rows scaled to sum to 1."""
+    return np.asarray(ga.data.row_normalize(rng.random(shape) < 0.013))
+
+
+def _padded(arrays: dict[str, np.ndarray], spread: bool) -> dict[str, np.ndarray]:
+    """With nodes of zeros behind the others, and self-loops of the first of these, or spread over all of them."""
+    num_nodes, num_edges = len(arrays["value"]), len(arrays["senders"])
+    new_nodes, new_edges = num_nodes // 8 + 1, num_edges // 4
+    loops = num_nodes + np.arange(new_edges) * new_nodes // new_edges * spread
+    padded = {
+        name: np.concatenate([x, np.zeros((new_nodes, *x.shape[1:]), x.dtype)])
+        for name, x in arrays.items()
+    }
+    for name in ("senders", "receivers"):
+        padded[name] = np.concatenate([arrays[name], loops.astype(np.int32)])
+    padded["edge_mask"] = np.arange(num_edges + new_edges) < num_edges
+    return padded
+
+
+def _segments(case: SegmentSum, rng: np.random.Generator) -> Inputs:
+    arrays = {
+        "receivers": rng.integers(case.num_segments, size=case.num_rows).astype(np.int32),
+        "values": _normal(rng, (case.num_rows, case.width)),
+    }
+    return Inputs(arrays, "random order")
 
 
 def _cora() -> Inputs | None:

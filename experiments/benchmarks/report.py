@@ -109,22 +109,77 @@ def _megabytes(side: dict[str, Any]) -> str:
 def markdown(results: dict[str, Any]) -> str:
     """The table with what is needed to read it."""
     rows = [HEADERS, ["---"] * len(HEADERS), *map(cells, results["comparisons"])]
-    table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
-    machine = results["machine"]
     lines = [
+        *conditions(results),
+        *(
+            f"{case['case']}: {case['source']}; {case['num_nodes']:,} nodes, "
+            f"{case['num_edges']:,} edges."
+            for case in results["cases"]
+        ),
+        *bandwidth_lines(results),
+        *left_out_lines(results["cases"]),
+    ]
+    return table(rows) + "\n\n" + bullets(lines)
+
+
+def table(rows: list[list[str]]) -> str:
+    """Of Markdown."""
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def bullets(lines: list[str]) -> str:
+    """A list of Markdown."""
+    return "\n".join(f"* {line}" for line in lines) + "\n"
+
+
+def bold(text: str, is_bold: bool) -> str:
+    """In Markdown."""
+    return f"**{text}**" if is_bold else text
+
+
+def conditions(results: dict[str, Any]) -> list[str]:
+    """The machine, and the versions of each contender."""
+    machine = results["machine"]
+    return [
         f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB, "
         f"load {machine['load']} at the start" + (f": {BUSY}." if busy(machine) else "."),
         *(
             f"{label}: " + ", ".join(f"{name} {v}" for name, v in versions.items() if v) + "."
             for label, versions in results["versions"].items()
         ),
-        *(
-            f"{case['case']}: {case['source']}; {case['num_nodes']:,} nodes, "
-            f"{case['num_edges']:,} edges."
-            for case in results["cases"]
-        ),
     ]
-    return table + "\n\n" + "\n".join(f"* {line}" for line in lines) + "\n"
+
+
+def left_out_lines(entries: list[dict[str, Any]]) -> list[str]:
+    """What did not run, and why; each reason once."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for entry in entries:
+        for label, reason in entry["left_out"].items():
+            names.setdefault((label, reason), []).append(entry["case"])
+    return [f"Without {label} ({', '.join(at)}): {why}" for (label, why), at in names.items()]
+
+
+def bandwidth_lines(results: dict[str, Any]) -> list[str]:
+    """How much of the memory's bandwidth each forward reaches, if it moves only what a fused one must.
+
+    More than 100 % is possible where rows that are gathered several times come from a cache.
+    """
+    if "bandwidth" not in results:
+        return []
+    bandwidth = results["bandwidth"]
+    lines = [f"A large copy moves {bandwidth / 1e9:.3g} GB/s."]
+    for case in results["cases"]:
+        if "bytes" in case:
+            bound = case["bytes"] / bandwidth
+            shares = ", ".join(
+                f"{label} {bound / _over_rounds(reports, 'median')['median']:.0%}"
+                for label, reports in case["runs"].items()
+            )
+            megabytes = case["bytes"] / 1e6
+            lines.append(
+                f"{case['case']}: {megabytes:.0f} MB, at that rate {1e3 * bound:.3g} ms; reached: {shares}."
+            )
+    return lines
 
 
 def plot(comparisons: list[dict[str, Any]], path: Path) -> None:

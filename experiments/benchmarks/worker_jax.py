@@ -14,9 +14,11 @@ from experiments.benchmarks import worker
 from experiments.benchmarks.cases import (
     OPERANDS,
     Case,
+    Copy,
     GATTraining,
     GPSTraining,
     Operator,
+    SegmentSum,
     TransformerTraining,
 )
 
@@ -30,22 +32,29 @@ def build(case: Case, arrays: dict[str, jax.Array], variant: str = "default") ->
         return _gat_training(case, arrays, implementation)
     if isinstance(case, GPSTraining):
         return _gps_training(case, arrays)
+    if isinstance(case, SegmentSum):
+        return _segment_sum(case, arrays)
+    if isinstance(case, Copy):
+        return _copy(case)
     return _transformer_training(case, arrays, implementation)
 
 
 def _operator(case: Operator, arrays: dict[str, Any], implementation: str | None) -> worker.Step:
-    operands = tuple(arrays[name] for name in OPERANDS[case.score])
+    operands = tuple(arrays[name].astype(case.dtype) for name in OPERANDS[case.score])
+    where = arrays.get("edge_mask")
     layout = ga.ops.edge_layout(
         np.asarray(arrays["senders"]),
         np.asarray(arrays["receivers"]),
         num_senders=arrays["value"].shape[0],
+        where=where,
     )
-    edges = (arrays["senders"], arrays["receivers"], jax.device_put(layout))
+    edges = (arrays["senders"], arrays["receivers"], where, jax.device_put(layout))
+    cotangent = arrays["cotangent"].astype(case.dtype)
     arguments = _ARGUMENTS[case.score]
 
     def forward(operands, edges):
         query, key, value, score = arguments(*operands)
-        senders, receivers, layout = edges
+        senders, receivers, where, layout = edges
         attention = ga.ops.edge_attention(
             query,
             key,
@@ -53,6 +62,7 @@ def _operator(case: Operator, arrays: dict[str, Any], implementation: str | None
             senders,
             receivers,
             score=score,
+            where=where,
             layout=layout,
             implementation=implementation,
         )
@@ -64,7 +74,7 @@ def _operator(case: Operator, arrays: dict[str, Any], implementation: str | None
 
     if case.gradient:
         step = jax.jit(forward_backward)
-        return lambda: jax.block_until_ready(step(operands, edges, arrays["cotangent"]))
+        return lambda: jax.block_until_ready(step(operands, edges, cotangent))
     step = jax.jit(forward)
     return lambda: (jax.block_until_ready(step(operands, edges)),)
 
@@ -72,6 +82,27 @@ def _operator(case: Operator, arrays: dict[str, Any], implementation: str | None
 def _additive(value, receiver_vector, sender_vector):
     query, key = (jnp.einsum("nhc,hc->nh", value, a) for a in (receiver_vector, sender_vector))
     return query, key, value, ga.ops.AdditiveScore()
+
+
+def _segment_sum(case: SegmentSum, arrays: dict[str, Any]) -> worker.Step:
+    def segment_sum(values, segments):
+        return ga.ops.segment_sum(values, segments, case.num_segments)
+
+    step = jax.jit(segment_sum)
+    return lambda: (jax.block_until_ready(step(arrays["values"], arrays["receivers"])),)
+
+
+def _copy(case: Copy) -> worker.Step:
+    """In place: fresh pages would be measured too, otherwise."""
+    x = jnp.zeros(case.num_bytes // 4, jnp.float32)
+    add = jax.jit(lambda x: x + 1, donate_argnums=0)
+
+    def step():
+        nonlocal x
+        x = jax.block_until_ready(add(x))
+        return (x[:1],)
+
+    return step
 
 
 _ARGUMENTS: dict[str, Callable[..., tuple]] = {
@@ -108,7 +139,10 @@ def _gat_training(
         return logits
 
     optimizer = ga.training.make_optimizer(case.learning_rate, weight_decay=case.weight_decay)
-    return _training(apply, params, optimizer, arrays)
+    nodes = arrays["nodes"]
+    if case.sparse:
+        nodes = ga.ops.SparseFeatures.from_dense(np.asarray(nodes))
+    return _training(apply, params, optimizer, {**arrays, "nodes": nodes})
 
 
 def _transformer_training(
@@ -211,9 +245,29 @@ def _training(apply, params, optimizer, arrays: dict[str, Any]) -> worker.Step:
     return step
 
 
-if __name__ == "__main__":
-    ga.ops.keep_freed_memory()  # before the first array
-    jax.config.update("jax_platforms", "cpu")
+def prepare(device: str) -> worker.Side:
+    """The process before its first array."""
+    if device == "cpu":
+        # What users are told to call once per process, and nothing else. NEXT: ga.ops.build_cpp(), once it is there.
+        ga.ops.keep_freed_memory()
+    jax.config.update("jax_platforms", "cpu" if device == "cpu" else "cuda")
     jax.config.update("jax_enable_compilation_cache", False)  # the first call compiles
     versions = {"graphattn_jax": ga.__version__, **worker.installed("jax", "jaxlib", "numpy")}
-    worker.main(jnp.asarray, build, versions)
+    memory = worker.HOST
+    if device == "gpu":
+        jax.config.update("jax_default_matmul_precision", "float32")  # as torch, not TF32
+        versions["device"] = jax.devices()[0].device_kind
+        memory = worker.Memory(_device_bytes("bytes_in_use"), _device_bytes("peak_bytes_in_use"))
+    return worker.Side(jnp.asarray, _to_host, build, versions, memory)
+
+
+def _device_bytes(name: str) -> Callable[[], int]:
+    return lambda: jax.devices()[0].memory_stats()[name]
+
+
+def _to_host(result: Any) -> np.ndarray:
+    return np.asarray(result, np.float32)
+
+
+if __name__ == "__main__":
+    worker.main(prepare)

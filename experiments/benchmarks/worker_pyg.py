@@ -7,6 +7,7 @@ import math
 import os
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch_geometric.data import Data
@@ -28,6 +29,7 @@ from experiments.benchmarks.cases import (
     GATTraining,
     GPSTraining,
     Operator,
+    SegmentSum,
     TransformerTraining,
 )
 
@@ -35,19 +37,33 @@ NEGATIVE_SLOPE = 0.2
 
 
 def build(case: Case, arrays: dict[str, Any], variant: str) -> worker.Step:
-    """The step of a case; for an op, `variant` is "ops" (gathers, softmax, scatter) or "conv" (PyG's own layer)."""
+    """The step of a case.
+
+    `variant` is "ops" (gathers, softmax, scatter), "conv" (PyG's own layers) or "compile" (these under torch.compile).
+    """
+    if isinstance(case, SegmentSum):
+        return _segment_sum(case, arrays)
     edge_index = torch.stack([arrays["senders"], arrays["receivers"]]).long()
-    if isinstance(case, GPSTraining):
-        return _gps_training(case, arrays, edge_index)
     if isinstance(case, Operator):
         return _operator(case, arrays, edge_index, variant)
-    model = GAT(case) if isinstance(case, GATTraining) else Transformer(case)
-    return _training(model, case, arrays, edge_index)
+    models = {GATTraining: GAT, TransformerTraining: Transformer, GPSTraining: GPS}
+    model = models[type(case)](case).to(edge_index.device)
+    training = _gps_training if isinstance(case, GPSTraining) else _training
+    model = torch.compile(model) if variant == "compile" else model
+    return training(model, case, arrays, edge_index)
+
+
+def _segment_sum(case: SegmentSum, arrays) -> worker.Step:
+    segments = arrays["receivers"].long()
+    return lambda: (scatter(arrays["values"], segments, 0, case.num_segments, reduce="sum"),)
 
 
 def _operator(case: Operator, arrays, edge_index, variant: str) -> worker.Step:
-    operands = [arrays[name] for name in OPERANDS[case.score]]
+    dtype = getattr(torch, case.dtype)
+    operands = [arrays[name].to(dtype) for name in OPERANDS[case.score]]
+    cotangent = arrays["cotangent"].to(dtype)
     attention = (_OPS if variant == "ops" else _CONVS)[case.score](case, edge_index)
+    attention = torch.compile(attention) if variant == "compile" else attention
 
     def forward():
         with torch.no_grad():
@@ -57,7 +73,7 @@ def _operator(case: Operator, arrays, edge_index, variant: str) -> worker.Step:
         for operand in operands:
             operand.requires_grad_()
         out = attention(*operands).view_as(arrays["value"])
-        return out.detach(), *torch.autograd.grad(out, operands, arrays["cotangent"])
+        return out.detach(), *torch.autograd.grad(out, operands, cotangent)
 
     return forward_backward if case.gradient else forward
 
@@ -213,8 +229,10 @@ class GPS(torch.nn.Module):
         return self.head(global_add_pool(x, data.batch))[:, 0]
 
 
-def _gps_training(case: GPSTraining, arrays, edge_index) -> worker.Step:
-    """Epochs, one after the other; each returns its mean loss."""
+def _gps_training(model, case: GPSTraining, arrays, edge_index) -> worker.Step:
+    """Epochs, one after the other; each returns its mean loss. Batches are made on the CPU, as a loader does."""
+    device = edge_index.device
+    arrays, edge_index = {name: array.cpu() for name, array in arrays.items()}, edge_index.cpu()
     starts = torch.cumsum(arrays["n_node"], 0) - arrays["n_node"]
     parts = [arrays["n_node"].tolist(), arrays["n_edge"].tolist()]
     columns = zip(
@@ -231,7 +249,6 @@ def _gps_training(case: GPSTraining, arrays, edge_index) -> worker.Step:
         for column in columns
     ]
     loader = DataLoader(graphs, case.batch_size, shuffle=True)
-    model = GPS(case)
     optimizer = torch.optim.AdamW(
         model.parameters(), case.learning_rate, weight_decay=case.weight_decay
     )
@@ -240,6 +257,7 @@ def _gps_training(case: GPSTraining, arrays, edge_index) -> worker.Step:
         losses = []
         for batch in loader:
             optimizer.zero_grad()
+            batch = batch.to(device)
             loss = F.l1_loss(model(batch), batch.y)
             loss.backward()
             optimizer.step()
@@ -267,8 +285,41 @@ def _training(model, case: GATTraining | TransformerTraining, arrays, edge_index
     return step
 
 
-if __name__ == "__main__":
+def prepare(device: str) -> worker.Side:
+    """The process before its first array."""
     torch.manual_seed(0)
-    torch.set_num_threads(os.cpu_count() or 1)
     packages = ("torch", "torch-geometric", "pyg-lib", "torch-scatter", "numpy")
-    worker.main(torch.from_numpy, build, worker.installed(*packages))
+    versions = worker.installed(*packages)
+    if device == "cpu":
+        torch.set_num_threads(os.cpu_count() or 1)
+        return worker.Side(torch.from_numpy, _to_host, build, versions)
+    versions["device"] = torch.cuda.get_device_name()
+
+    def start() -> int:
+        torch.cuda.reset_peak_memory_stats()
+        return torch.cuda.memory_allocated()
+
+    memory = worker.Memory(start, torch.cuda.max_memory_allocated)
+    return worker.Side(
+        lambda x: torch.from_numpy(x).cuda(), _to_host, _synchronous, versions, memory
+    )
+
+
+def _synchronous(case: Case, arrays: dict[str, Any], variant: str) -> worker.Step:
+    """The step with its kernels waited for."""
+    step = build(case, arrays, variant)
+
+    def wait():
+        results = step()
+        torch.cuda.synchronize()
+        return results
+
+    return wait
+
+
+def _to_host(result: torch.Tensor) -> np.ndarray:
+    return result.float().cpu().numpy()
+
+
+if __name__ == "__main__":
+    worker.main(prepare)

@@ -19,7 +19,7 @@ from graphattn_jax.attention._pipeline import (
     finish,
     project,
 )
-from graphattn_jax.nn._arrays import read_edges, read_nodes
+from graphattn_jax.nn._arrays import read_edges, read_sparse_nodes
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
 __all__ = ["GATParams", "gat", "init_gat"]
@@ -125,7 +125,7 @@ def gat(
 
     Args:
       params: from `init_gat`, with the same `score`.
-      graph: nodes `[N, D]`; edges `[E, D_e]` if the parameters have an edge term, else anything.
+      graph: nodes `[N, D]` or `SparseFeatures`; edges `[E, D_e]` if the parameters have an edge term, else anything.
       layout: from `ga.graphs.layout`; optional, faster with it.
       score: "standard", "shared" (a₂ = a₁), "symmetrized", "cosine" or "pairwise" (on the features W x).
       normalizer: "softmax", "sigmoid", "post_hoc", "symmetric", "sinkhorn", or an options tuple of `ga.ops`.
@@ -158,7 +158,7 @@ def gat(
     Source: Veličković et al., "Graph Attention Networks", ICLR 2018, arXiv:1710.10903, equations 3 to 6.
     """
     _scores.check_params(score, params, second="sender_vector", vector="receiver_vector")
-    x = project(read_nodes(graph, params.weight.shape[0]), params.weight)
+    x = project(read_sparse_nodes(graph, params.weight.shape[0]), params.weight)
     edge = None if params.edge_weight is None else _edge_term(params.edge_weight, graph)
     if _scores.is_dot_form(score):
         query, key, kernel = _scores.dot_form(score, x, params.pairwise, temperature)

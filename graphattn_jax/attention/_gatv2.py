@@ -19,7 +19,7 @@ from graphattn_jax.attention._pipeline import (
     finish,
     project,
 )
-from graphattn_jax.nn._arrays import read_edges, read_nodes
+from graphattn_jax.nn._arrays import read_edges, read_sparse_nodes
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
 __all__ = ["GATv2Params", "gatv2", "init_gatv2"]
@@ -134,7 +134,7 @@ def gatv2(
 
     Args:
       params: from `init_gatv2`, with the same `score`.
-      graph: nodes `[N, D]`; edges `[E, D_e]` if the parameters have an edge term, else anything.
+      graph: nodes `[N, D]` or `SparseFeatures`; edges `[E, D_e]` if the parameters have an edge term, else anything.
       layout: from `ga.graphs.layout`; optional, faster with it.
       score: "standard", "shared" (W_r = W_s), "symmetrized", "cosine" or "pairwise" (on the features W_s x).
       normalizer: "softmax", "sigmoid", "post_hoc", "symmetric", "sinkhorn", or an options tuple of `ga.ops`.
@@ -166,7 +166,7 @@ def gatv2(
     Source: Brody, Alon, Yahav, "How Attentive are Graph Attention Networks?", ICLR 2022, arXiv:2105.14491, equation 7.
     """
     _scores.check_params(score, params, second="receiver_weight", vector="vector")
-    nodes = read_nodes(graph, params.sender_weight.shape[0])
+    nodes = read_sparse_nodes(graph, params.sender_weight.shape[0])
     value = project(nodes, params.sender_weight, params.sender_bias)
     edge = None
     if params.edge_weight is not None:

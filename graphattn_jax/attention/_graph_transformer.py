@@ -18,7 +18,7 @@ from graphattn_jax.attention._pipeline import (
     finish,
     project,
 )
-from graphattn_jax.nn._arrays import read_edges, read_nodes
+from graphattn_jax.nn._arrays import read_edges, read_sparse_nodes
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
 __all__ = ["GraphTransformerParams", "graph_transformer", "init_graph_transformer"]
@@ -156,7 +156,7 @@ def graph_transformer(
 
     Args:
       params: from `init_graph_transformer`, with the same `score`.
-      graph: nodes `[N, D]`; edges `[E, D_e]` if the parameters have edge terms, else anything.
+      graph: nodes `[N, D]` or `SparseFeatures`; edges `[E, D_e]` if the parameters have edge terms, else anything.
       layout: from `ga.graphs.layout`; optional, faster with it.
       score: "standard", "shared" (W_k = W_q), "symmetrized" (a symmetric bilinear form), "cosine" or "pairwise".
       normalizer: "softmax", "sigmoid", "post_hoc", "symmetric", "sinkhorn", or an options tuple of `ga.ops`.
@@ -188,7 +188,7 @@ def graph_transformer(
       arXiv:2009.03509, equations 3 and 4; "-sep" after Platonov et al., ICLR 2023, arXiv:2302.11640, section 5.
     """
     _scores.check_params(score, params, second="key_weight")
-    nodes = read_nodes(graph, params.query_weight.shape[0])
+    nodes = read_sparse_nodes(graph, params.query_weight.shape[0])
     query = project(nodes, params.query_weight, params.query_bias)
     value = project(nodes, params.value_weight, params.value_bias)
     if _scores.is_dot_form(score):

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from graphattn_jax import ops
 from graphattn_jax._dtypes import accumulation_dtype
+from graphattn_jax.nn._arrays import product
 from graphattn_jax.typing import Array, ArrayLike
 
 __all__ = ["Attention", "attend", "attend_from_logits", "combine_heads", "project"]
@@ -153,11 +154,13 @@ def attend_from_logits(
     )
 
 
-def project(x: Array, weight: ArrayLike, bias: ArrayLike | None = None) -> Array:
+def project(
+    x: Array | ops.SparseFeatures, weight: ArrayLike, bias: ArrayLike | None = None
+) -> Array:
     """Per-head linear map x W (+ b): `[N, D]` and `[D, H, C]` to `[N, H, C]`, in the dtype of `x`.
 
     Args:
-      x: `[N, D]`.
+      x: `[N, D]`, an array or `SparseFeatures`.
       weight: `[D, H, C]`.
       bias: `[H, C]` or None.
 
@@ -171,11 +174,7 @@ def project(x: Array, weight: ArrayLike, bias: ArrayLike | None = None) -> Array
     """
     weight = jnp.asarray(weight)
     depth, heads, channels = weight.shape
-    flat = jnp.matmul(
-        x,
-        weight.reshape(depth, heads * channels).astype(x.dtype),
-        preferred_element_type=accumulation_dtype(x.dtype),
-    )
+    flat = product(x, weight.reshape(depth, heads * channels))
     out = flat.reshape(x.shape[0], heads, channels)
     if bias is not None:
         out = out + jnp.asarray(bias).astype(out.dtype)[None]

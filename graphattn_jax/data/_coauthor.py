@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 
 import numpy as np
+import scipy.sparse
 
 from graphattn_jax import _checks
-from graphattn_jax.data._dataset import NodeDataset, node_dataset
+from graphattn_jax.data._dataset import NodeDataset, bag_of_words, node_dataset
 from graphattn_jax.data._fetch import fetch, find_local
 from graphattn_jax.data._files import csr_keys, csr_matrix, npz_keys, read_npz
 from graphattn_jax.data._splits import random_splits
@@ -23,6 +24,7 @@ def load_coauthor(
     root: str | os.PathLike | None = None,
     num_splits: int = 10,
     seed: int = 0,
+    sparse: bool = False,
 ) -> NodeDataset:
     """Co-authorship graphs of computer science and physics, with random splits.
 
@@ -37,6 +39,7 @@ def load_coauthor(
         a download.
       num_splits: how many random splits.
       seed: of the splits.
+      sparse: features as `ops.SparseFeatures` (1 % of their entries or less are not zero); False = a dense array.
 
     Returns:
       A `NodeDataset` named `coauthor-<name>` with metric `"accuracy"`.
@@ -45,7 +48,7 @@ def load_coauthor(
       ValueError: unknown name, or a corrupted file.
       FileNotFoundError: the file is neither in a local folder nor can be downloaded.
 
-    Cost: dense features, 4*N*D bytes (cs 0.5 GB, physics 1.2 GB).
+    Cost: dense features are 4*N*D bytes (cs 0.5 GB, physics 1.2 GB).
 
     Example:
       >>> import graphattn_jax as ga
@@ -61,7 +64,7 @@ def load_coauthor(
     features, edges, labels = _read(path)
     return node_dataset(
         f"coauthor-{name}",
-        nodes=features,
+        nodes=bag_of_words(features, sparse),
         edges=edges,
         labels=labels,
         splits=random_splits(
@@ -71,7 +74,7 @@ def load_coauthor(
     )
 
 
-def _read(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _read(path: Path) -> tuple[scipy.sparse.csr_array, np.ndarray, np.ndarray]:
     """Binary features `[N, D]`, edges `[M, 2]` and labels `[N]`, from either layout."""
     if "adj_data" in npz_keys(path):
         arrays = read_npz(path, (*csr_keys("adj"), *csr_keys("attr"), "labels"))
@@ -83,4 +86,4 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         edges = arrays["edges"]
     features.sum_duplicates()
     features.data = (features.data > 0).astype(np.float32)
-    return features.toarray(), edges, arrays["labels"]
+    return features, edges, arrays["labels"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from graphattn_jax import _checks
 from graphattn_jax.graphs import GraphsTuple, from_edge_list
+from graphattn_jax.ops import SparseFeatures
 
 
 class Split(NamedTuple):
@@ -39,7 +40,8 @@ class NodeDataset(NamedTuple):
 
     Args:
       name: the name `load` knows the set by.
-      graph: a `GraphsTuple` of numpy arrays; `nodes` is `[N, D]` float32, `edges` is None.
+      graph: a `GraphsTuple` of numpy arrays; `nodes` is `[N, D]` float32 (`ops.SparseFeatures` if asked for), `edges`
+        is None.
       labels: `[N]` int32 in `[0, num_classes)`.
       num_classes: number of classes.
       splits: the published splits, or seeded random ones where the protocol is random.
@@ -70,7 +72,7 @@ class NodeDataset(NamedTuple):
 def node_dataset(
     name: str,
     *,
-    nodes: np.ndarray,
+    nodes: np.ndarray | SparseFeatures,
     edges: np.ndarray,
     labels: np.ndarray,
     splits: tuple[Split, ...],
@@ -91,13 +93,21 @@ def node_dataset(
     return NodeDataset(
         name=name,
         graph=from_edge_list(
-            senders, receivers, num_nodes=num_nodes, nodes=np.asarray(nodes, np.float32)
+            senders,
+            receivers,
+            num_nodes=num_nodes,
+            nodes=nodes if isinstance(nodes, SparseFeatures) else np.asarray(nodes, np.float32),
         ),
         labels=labels.astype(np.int32),
         num_classes=num_classes,
         splits=splits,
         metric=metric,
     )
+
+
+def bag_of_words(matrix: Any, sparse: bool) -> np.ndarray | SparseFeatures:
+    """What a loader with the option `sparse` makes of a SciPy matrix."""
+    return SparseFeatures.from_scipy(matrix) if sparse else matrix.toarray()
 
 
 def undirected(edges: np.ndarray, num_nodes: int, source: object) -> tuple[np.ndarray, np.ndarray]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.sparse
 
 from graphattn_jax import _checks
-from graphattn_jax.data._dataset import NodeDataset, Split, node_dataset
+from graphattn_jax.data._dataset import NodeDataset, Split, bag_of_words, node_dataset
 from graphattn_jax.data._fetch import fetch, find_local
 from graphattn_jax.data._files import csr_keys, csr_matrix, read_npz, unreadable
 from graphattn_jax.data._unpickle import read_pickle
@@ -19,7 +20,9 @@ NAMES = ("cora", "citeseer", "pubmed")
 _NUM_VAL = 500
 
 
-def load_planetoid(name: str, *, root: str | os.PathLike | None = None) -> NodeDataset:
+def load_planetoid(
+    name: str, *, root: str | os.PathLike | None = None, sparse: bool = False
+) -> NodeDataset:
     """Citation graphs with bag-of-words features and the public split.
 
     Reads the raw files `ind.<name>.{tx,allx,y,ty,ally,graph,test.index}`: Python 2 pickles, of
@@ -36,6 +39,7 @@ def load_planetoid(name: str, *, root: str | os.PathLike | None = None) -> NodeD
       name: `"cora"`, `"citeseer"` or `"pubmed"`.
       root: a folder with the files. None = the one named by `GRAPHATTN_DATA`, then the cache, then
         a download.
+      sparse: features as `ops.SparseFeatures` (about 1 % of their entries are not zero); False = a dense array.
 
     Returns:
       A `NodeDataset` with one split and metric `"accuracy"`; features as published.
@@ -44,7 +48,7 @@ def load_planetoid(name: str, *, root: str | os.PathLike | None = None) -> NodeD
       ValueError: unknown name; a file is corrupted, or its pickle asks for a refused class.
       FileNotFoundError: a file is neither in a local folder nor can be downloaded.
 
-    Cost: dense features, 4*N*D bytes (Cora 16 MB, CiteSeer 49 MB, PubMed 39 MB).
+    Cost: dense features are 4*N*D bytes (Cora 16 MB, CiteSeer 49 MB, PubMed 39 MB), sparse ones a tenth of it or less.
 
     Example:
       >>> import graphattn_jax as ga
@@ -57,11 +61,11 @@ def load_planetoid(name: str, *, root: str | os.PathLike | None = None) -> NodeD
     _checks.choice("name", name, NAMES)
     local = find_local(f"{name}.npz", f"ind.{name}.graph", root=root)
     if local is not None and local.suffix == ".npz":
-        return _from_npz(name, local)
-    return _from_raw(name, root)
+        return _from_npz(name, local, sparse)
+    return _from_raw(name, root, sparse)
 
 
-def _from_raw(name: str, root: str | os.PathLike | None) -> NodeDataset:
+def _from_raw(name: str, root: str | os.PathLike | None, sparse: bool) -> NodeDataset:
     parts = ("tx", "allx", "y", "ty", "ally", "test.index", "graph")  # `x` is the start of `allx`
     path = {part: fetch(f"ind.{name}.{part}", root=root) for part in parts}
     tx, allx, y, ty, ally = (_read_matrix(path[part]) for part in parts[:5])
@@ -70,8 +74,8 @@ def _from_raw(name: str, root: str | os.PathLike | None) -> NodeDataset:
     source = path["graph"].with_name(f"ind.{name}.*")
     _checks.ids_in_range(f"ids of {path['test.index']}", test, num_nodes)
     belong_together = (
-        len(test) == len(tx) == len(ty) == len(np.unique(test))
-        and len(y) <= len(allx) == len(ally) <= test.min(initial=num_nodes)
+        len(test) == tx.shape[0] == ty.shape[0] == len(np.unique(test))
+        and y.shape[0] <= allx.shape[0] == ally.shape[0] <= test.min(initial=num_nodes)
         and tx.shape[1] == allx.shape[1]
         and ty.shape[1] == ally.shape[1]
     )
@@ -83,26 +87,35 @@ def _from_raw(name: str, root: str | os.PathLike | None) -> NodeDataset:
         )
 
     # Row k of tx and ty is node test[k]; CiteSeer's isolated nodes are neither in allx nor in tx.
-    nodes = np.zeros((num_nodes, allx.shape[1]), np.float32)
-    one_hot = np.zeros((num_nodes, ally.shape[1]), np.int32)
-    nodes[: len(allx)], nodes[test] = allx, tx
-    one_hot[: len(ally)], one_hot[test] = ally, ty
-    val_end = min(len(y) + _NUM_VAL, len(allx))
+    node = np.concatenate([np.arange(allx.shape[0]), test])
+    features, one_hot = (
+        _rows_at(node, scipy.sparse.vstack(parts), num_nodes) for parts in ((allx, tx), (ally, ty))
+    )
+    num_train = y.shape[0]
+    val = np.arange(num_train, min(num_train + _NUM_VAL, allx.shape[0]))
     return node_dataset(
         name,
-        nodes=nodes,
+        nodes=bag_of_words(features, sparse),
         edges=edges,
-        labels=one_hot.argmax(axis=1),
-        splits=(_split_of_ids(num_nodes, np.arange(len(y)), np.arange(len(y), val_end), test),),
+        labels=one_hot.toarray().argmax(axis=1),
+        splits=(_split_of_ids(num_nodes, np.arange(num_train), val, test),),
         source=source,
     )
 
 
-def _read_matrix(path: Path) -> np.ndarray:
+def _rows_at(ids: np.ndarray, matrix: Any, num_rows: int) -> scipy.sparse.csr_array:
+    """The matrix with row k moved to row `ids[k]`."""
+    entries = matrix.tocoo()
+    rows = (entries.data, (ids[entries.row], entries.col))
+    return scipy.sparse.csr_array(rows, (num_rows, matrix.shape[1]))
+
+
+def _read_matrix(path: Path) -> Any:
+    """A SciPy sparse array."""
     value = read_pickle(path)
     if isinstance(value, dict) or value.ndim != 2:
         raise unreadable(path, "it holds no matrix")
-    return value.toarray() if isinstance(value, scipy.sparse.csr_matrix) else value
+    return scipy.sparse.csr_array(value)
 
 
 def _read_ids(path: Path) -> np.ndarray:
@@ -126,19 +139,20 @@ def _read_graph(path: Path) -> tuple[np.ndarray, int]:
     return np.stack([i, j], axis=1), len(neighbors)
 
 
-def _from_npz(name: str, path: Path) -> NodeDataset:
+def _from_npz(name: str, path: Path, sparse: bool) -> NodeDataset:
     ids = ("train_idx", "val_idx", "test_idx")
     arrays = read_npz(path, ("edges", "labels", *csr_keys("x"), *ids))
-    nodes = csr_matrix(arrays, "x", path).toarray()
+    features: Any = csr_matrix(arrays, "x", path)
+    num_nodes, _ = features.shape
     for key in ids:
         _checks.ids(f"{key} of {path}", arrays[key])
-        _checks.ids_in_range(f"{key} of {path}", arrays[key], len(nodes))
+        _checks.ids_in_range(f"{key} of {path}", arrays[key], num_nodes)
     return node_dataset(
         name,
-        nodes=nodes,
+        nodes=bag_of_words(features, sparse),
         edges=arrays["edges"],
         labels=arrays["labels"],
-        splits=(_split_of_ids(len(nodes), *(arrays[key] for key in ids)),),
+        splits=(_split_of_ids(num_nodes, *(arrays[key] for key in ids)),),
         source=path,
     )
 

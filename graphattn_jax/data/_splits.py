@@ -9,6 +9,7 @@ import scipy.sparse
 
 from graphattn_jax import _checks
 from graphattn_jax.data._dataset import Split
+from graphattn_jax.ops import SparseFeatures
 
 
 def random_splits(
@@ -124,10 +125,10 @@ def row_normalize(x):
     to 1. A row of zeros stays zero.
 
     Args:
-      x: `[N, D]` array, or a scipy sparse matrix, which stays sparse.
+      x: `[N, D]` array, or a scipy sparse matrix or `ops.SparseFeatures`, which stay sparse.
 
     Returns:
-      `[N, D]` float32: a numpy array, or a `csr_array` if `x` is sparse.
+      `[N, D]` float32: a numpy array, a `csr_array` if `x` is a scipy matrix, or `SparseFeatures`.
 
     Raises:
       ValueError: `x` does not have two axes.
@@ -140,6 +141,8 @@ def row_normalize(x):
       [[0.25, 0.75], [0.0, 0.0]]
     """
     _checks.shape("x", x, ("N", "D"))
+    if isinstance(x, SparseFeatures):
+        return SparseFeatures.from_scipy(row_normalize(x.to_scipy()))
     sparse = scipy.sparse.issparse(x)
     x = scipy.sparse.csr_array(x, dtype=np.float32) if sparse else np.asarray(x, np.float32)
     total = np.asarray(abs(x).sum(axis=1)).reshape(-1)

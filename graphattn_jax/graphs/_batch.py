@@ -42,7 +42,7 @@ def batch(graphs: Iterable[GraphsTuple]) -> GraphsTuple:
     graphs = list(graphs)
     if not graphs:
         raise ValueError("graphs must hold at least one graph, got none: features are unknown.")
-    to_host(graphs[0], "batch")
+    to_host(graphs[0], "batch", allow_sparse=False)
     paths = jax.tree_util.tree_leaves_with_path(graphs[0])
     structure = jax.tree.structure(graphs[0])
     rows = []
@@ -139,7 +139,7 @@ def unbatch(graph: GraphsTuple) -> list[GraphsTuple]:
       >>> [g.senders.tolist() for g in ga.graphs.unbatch(ga.graphs.batch([edge, edge]))]
       [[0], [0]]
     """
-    graph = unpad(to_host(graph, "unbatch", allow_padded=True))
+    graph = unpad(to_host(graph, "unbatch", allow_padded=True, allow_sparse=False))
     num_graphs = graph.n_node.shape[0]
     node_ends, edge_ends = np.cumsum(graph.n_node), np.cumsum(graph.n_edge)
     by_graph = np.arange(1, num_graphs + 1)

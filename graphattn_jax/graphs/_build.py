@@ -12,6 +12,7 @@ from graphattn_jax import _checks
 from graphattn_jax.graphs._features import as_array, as_arrays, as_ids
 from graphattn_jax.graphs._types import GraphsTuple, num_nodes, to_host
 from graphattn_jax.graphs._validate import validate
+from graphattn_jax.ops._sparse_features import is_sparse
 
 
 def from_edge_list(
@@ -33,7 +34,7 @@ def from_edge_list(
       senders, receivers: `[E]` integers in `[0, N)`; arrays or lists.
       num_nodes: N. None = rows of `nodes`, or without them the largest id + 1.
       nodes, edges: features with N and E rows: an array, a list (becomes float32 or int32), or a
-        dict or tuple of them. Arrays keep their dtype.
+        dict or tuple of them. Arrays keep their dtype. Nodes may be `ops.SparseFeatures`.
       globals: features with one row, such as `label[None]`.
 
     Returns:
@@ -58,8 +59,9 @@ def from_edge_list(
         )
     nodes = as_arrays("nodes", nodes)
     if num_nodes is None:
-        leaves = [x for x in jax.tree.leaves(nodes) if x.ndim]
-        num_nodes = len(leaves[0]) if leaves else 1 + max(_largest(senders), _largest(receivers))
+        leaves = [x for x in jax.tree.leaves(nodes, is_leaf=is_sparse) if x.ndim]
+        largest_id = max(_largest(senders), _largest(receivers))
+        num_nodes = int(leaves[0].shape[0]) if leaves else 1 + largest_id
     for name, ids in (("senders", senders), ("receivers", receivers)):
         _checks.ids_in_range(name, ids, num_nodes)  # before the cast: int64 ids may not fit
     return validate(

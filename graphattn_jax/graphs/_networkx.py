@@ -141,7 +141,7 @@ def to_networkx(
     """
     import networkx as nx
 
-    graph = to_host(graph, "to_networkx")
+    graph = to_host(graph, "to_networkx", allow_sparse=False)
     if graph.n_node.shape[0] != 1:
         raise ValueError(
             f"to_networkx takes one graph, got a batch of {graph.n_node.shape[0]}. Fix: unbatch it."

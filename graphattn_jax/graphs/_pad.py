@@ -15,6 +15,7 @@ from graphattn_jax.graphs._types import (
     is_padded,
     to_host,
 )
+from graphattn_jax.ops._sparse_features import SparseFeatures, is_sparse
 
 
 def pad(graph: GraphsTuple, budget: Budget) -> PaddedGraphsTuple:
@@ -65,9 +66,19 @@ def pad(graph: GraphsTuple, budget: Budget) -> PaddedGraphsTuple:
 
 
 def _append_zeros(features, rows: int):
-    return jax.tree.map(
-        lambda x: np.concatenate([x, np.zeros((rows, *x.shape[1:]), x.dtype)]), features
-    )
+    def append(x):
+        if isinstance(x, SparseFeatures):
+            return x.with_rows(x.shape[0] + rows)
+        return np.concatenate([x, np.zeros((rows, *x.shape[1:]), x.dtype)])
+
+    return jax.tree.map(append, features, is_leaf=is_sparse)
+
+
+def _first_rows(features, rows: int):
+    def first(x):
+        return x.with_rows(rows) if isinstance(x, SparseFeatures) else x[:rows]
+
+    return jax.tree.map(first, features, is_leaf=is_sparse)
 
 
 def _append_graphs(sizes: np.ndarray, first: int, count: int) -> np.ndarray:
@@ -124,11 +135,11 @@ def unpad(graph: GraphsTuple, *, padded: bool | None = None) -> GraphsTuple:
     n_graph = int(graph_mask(graph, padded=True).sum())
     n_node, n_edge = int(graph.n_node[:n_graph].sum()), int(graph.n_edge[:n_graph].sum())
     return GraphsTuple(
-        nodes=jax.tree.map(lambda x: x[:n_node], graph.nodes),
-        edges=jax.tree.map(lambda x: x[:n_edge], graph.edges),
+        nodes=_first_rows(graph.nodes, n_node),
+        edges=_first_rows(graph.edges, n_edge),
         senders=graph.senders[:n_edge],
         receivers=graph.receivers[:n_edge],
-        globals=jax.tree.map(lambda x: x[:n_graph], graph.globals),
+        globals=_first_rows(graph.globals, n_graph),
         n_node=graph.n_node[:n_graph],
         n_edge=graph.n_edge[:n_graph],
     )

@@ -116,7 +116,7 @@ def to_pyg_data(graph: GraphsTuple) -> dict[str, Any]:
       >>> sorted(ga.graphs.to_pyg_data(ga.graphs.from_edge_list([0], [1], nodes=[[1.0], [2.0]])))
       ['edge_index', 'num_nodes', 'x']
     """
-    graph = to_host(graph, "to_pyg_data")
+    graph = to_host(graph, "to_pyg_data", allow_sparse=False)
     data: dict[str, Any] = {
         "edge_index": np.stack([graph.senders, graph.receivers]).astype(np.int64),
         "num_nodes": num_nodes(graph),

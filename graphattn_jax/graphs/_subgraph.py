@@ -38,7 +38,7 @@ def subgraph(graph: GraphsTuple, node_mask: ArrayLike) -> GraphsTuple:
       >>> part.senders, part.receivers, part.n_node
       (array([0], dtype=int32), array([1], dtype=int32), array([2], dtype=int32))
     """
-    graph = to_host(graph, "subgraph")
+    graph = to_host(graph, "subgraph", allow_sparse=False)
     _checks.mask("node_mask", node_mask, num_nodes(graph))
     node_mask = np.asarray(node_mask)
     renumbered = np.cumsum(node_mask, dtype=np.int32) - np.int32(1)

@@ -38,7 +38,7 @@ def take(graph: GraphsTuple, graph_ids: Any) -> GraphsTuple:
       >>> taken.n_node, taken.senders
       (array([3, 2], dtype=int32), array([0, 1, 3], dtype=int32))
     """
-    graph = to_host(graph, "take")
+    graph = to_host(graph, "take", allow_sparse=False)
     graph_ids = as_ids("graph_ids", graph_ids)
     _checks.ids("graph_ids", graph_ids)
     _checks.ids_in_range("graph_ids", graph_ids, len(graph.n_node), "graphs")

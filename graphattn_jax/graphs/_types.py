@@ -10,6 +10,7 @@ import numpy as np
 from jax.core import Tracer
 
 from graphattn_jax import _checks
+from graphattn_jax.ops._sparse_features import is_sparse
 
 
 class GraphsTuple(NamedTuple):
@@ -106,7 +107,7 @@ def num_nodes(graph: GraphsTuple) -> int:
       >>> ga.graphs.num_nodes(ga.graphs.from_edge_list([0, 1], [1, 2], num_nodes=5))
       5
     """
-    leaves = jax.tree.leaves(graph.nodes)
+    leaves = jax.tree.leaves(graph.nodes, is_leaf=is_sparse)
     if leaves:
         return leaves[0].shape[0]
     if isinstance(graph.n_node, Tracer):
@@ -117,8 +118,13 @@ def num_nodes(graph: GraphsTuple) -> int:
     return int(np.sum(graph.n_node))
 
 
-def to_host(graph: GraphsTuple, function: str, *, allow_padded: bool = False) -> GraphsTuple:
-    """The graph with numpy leaves and int32 ids, or an error in the name of `function`."""
+def to_host(
+    graph: GraphsTuple, function: str, *, allow_padded: bool = False, allow_sparse: bool = True
+) -> GraphsTuple:
+    """The graph with numpy leaves and int32 ids, or an error in the name of `function`.
+
+    A function that picks or copies rows of nodes does not allow sparse features.
+    """
     if getattr(graph, "_fields", None) != GraphsTuple._fields:
         raise ValueError(
             f"{function}: graph must be a GraphsTuple, got {type(graph).__name__}. "
@@ -127,6 +133,11 @@ def to_host(graph: GraphsTuple, function: str, *, allow_padded: bool = False) ->
     if not allow_padded and isinstance(graph, PaddedGraphsTuple):
         raise ValueError(
             f"{function} got a padded graph. Fix: apply {function} before pad, or to unpad(graph)."
+        )
+    if not allow_sparse and any(map(is_sparse, jax.tree.leaves(graph.nodes, is_leaf=is_sparse))):
+        raise ValueError(
+            f"{function} does not take SparseFeatures. "
+            "Fix: graph._replace(nodes=graph.nodes.to_dense()), or make them sparse after it."
         )
     if any(isinstance(x, Tracer) for x in jax.tree.leaves(graph)):
         raise ValueError(

@@ -11,6 +11,7 @@ import numpy as np
 from graphattn_jax import _checks
 from graphattn_jax.graphs._masks import edge_graph_ids, node_graph_ids
 from graphattn_jax.graphs._types import GraphsTuple, PaddedGraphsTuple, to_host
+from graphattn_jax.ops._sparse_features import is_sparse
 
 
 def validate(graph: GraphsTuple, *, check_finite: bool = False) -> GraphsTuple:
@@ -70,7 +71,7 @@ def _check_sizes(graph: GraphsTuple) -> None:
 
 
 def _check_rows(name: str, features: Any, rows: int, meaning: str) -> None:
-    for path, x in jax.tree_util.tree_leaves_with_path(features):
+    for path, x in jax.tree_util.tree_leaves_with_path(features, is_leaf=is_sparse):
         leaf = name + jax.tree_util.keystr(path)
         if x.ndim == 0 or x.shape[0] != rows:
             raise ValueError(

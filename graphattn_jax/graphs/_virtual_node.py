@@ -49,7 +49,7 @@ def add_virtual_node(
     Source: Gilmer, Schoenholz, Riley, Vinyals, Dahl, "Neural Message Passing for Quantum
     Chemistry", ICML 2017, arXiv:1704.01212, section 5.2 (the "master node").
     """
-    graph = to_host(graph, "add_virtual_node")
+    graph = to_host(graph, "add_virtual_node", allow_sparse=False)
     _checks.positive("count", count)
     old_owner = node_graph_ids(graph)
     graphs = np.arange(graph.n_node.shape[0])

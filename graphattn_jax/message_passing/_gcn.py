@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from graphattn_jax import _checks, nn
 from graphattn_jax._dtypes import accumulation_dtype
 from graphattn_jax.message_passing._aggregation import edge_sum, in_degrees, real_edges
-from graphattn_jax.nn._arrays import read_nodes
+from graphattn_jax.nn._arrays import product, read_sparse_nodes
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
 __all__ = ["GCNParams", "gcn", "init_gcn"]
@@ -64,7 +64,7 @@ def gcn(
 
     Args:
       params: from `init_gcn`.
-      graph: nodes `[N, D]`.
+      graph: nodes `[N, D]`, an array or `ops.SparseFeatures`.
       layout: from `ga.graphs.layout`; optional, faster with it.
       edge_weight: `[E]` w ≥ 0, floating point; None = 1. With a gradient, through the degrees too. A node whose
         weights sum to 0 or less counts as one that receives nothing.
@@ -88,7 +88,7 @@ def gcn(
     Source: Kipf, Welling, "Semi-Supervised Classification with Graph Convolutional Networks", ICLR 2017,
       arXiv:1609.02907, equation 2.
     """
-    x = read_nodes(graph, params.weight.shape[0])
+    x = read_sparse_nodes(graph, params.weight.shape[0])
     dtype = accumulation_dtype(x.dtype)
     w = real_edges(graph, layout, dtype)
     if edge_weight is not None:
@@ -98,7 +98,7 @@ def gcn(
     degree = in_degrees(w, graph, x.shape[0])
     hears = degree > 0
     scale = jnp.where(hears, jax.lax.rsqrt(jnp.where(hears, degree, 1)), 0)[:, None]
-    h = jnp.matmul(x, params.weight.astype(x.dtype), preferred_element_type=dtype)
+    h = product(x, params.weight)
     out = scale * edge_sum(w, scale * h, graph, layout)
     if params.bias is not None:
         out = out + params.bias.astype(dtype)[None]

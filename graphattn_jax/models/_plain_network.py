@@ -80,7 +80,7 @@ def plain_network(
 
     Args:
       params: from `init_plain_network`, with the same `spec`.
-      graph: nodes `[N, D]`; add self-loops first for the paper's setting.
+      graph: nodes `[N, D]`, an array or `ops.SparseFeatures`; add self-loops first for the paper's setting.
       spec: which attention.
       layout: from `ga.graphs.layout`.
       buckets: `[E]` relative-position buckets if the spec has `relative_buckets`.

@@ -120,7 +120,7 @@ def residual_network(
 
     Args:
       params: from `init_residual_network`, with the same `spec`.
-      graph: nodes `[N, D]`; edges `[E, D_e]` if made with `edge_features`.
+      graph: nodes `[N, D]`, an array or `ops.SparseFeatures`; edges `[E, D_e]` if made with `edge_features`.
       spec: which attention.
       layout: from `ga.graphs.layout`.
       buckets: `[E]` relative-position buckets if the spec has `relative_buckets`.

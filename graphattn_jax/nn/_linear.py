@@ -9,9 +9,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from graphattn_jax import _checks
-from graphattn_jax._dtypes import accumulation_dtype
-from graphattn_jax.nn._arrays import features
+from graphattn_jax import _checks, ops
+from graphattn_jax.nn._arrays import check_features, product
 from graphattn_jax.nn._initializers import Initializer, initializer
 from graphattn_jax.ops import dropout
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
@@ -106,7 +105,7 @@ def init_linear(
     )
 
 
-def linear(params: LinearParams, x: ArrayLike) -> Array:
+def linear(params: LinearParams, x: ArrayLike | ops.SparseFeatures) -> Array:
     """The affine map `y = x W + b` over the last axis.
 
     The weight is cast to the dtype of `x`, products accumulate in float32 or wider, and the result
@@ -114,7 +113,7 @@ def linear(params: LinearParams, x: ArrayLike) -> Array:
 
     Args:
       params: from `init_linear`.
-      x: `[..., in]` floating point; any of the leading axes may be empty.
+      x: `[..., in]` floating point; any of the leading axes may be empty. Or `SparseFeatures` `[N, in]`.
 
     Returns:
       `[..., out]` in the dtype of `x`.
@@ -132,11 +131,11 @@ def linear(params: LinearParams, x: ArrayLike) -> Array:
       >>> ga.nn.linear(params, jnp.ones((5, 3))).shape
       (5, 4)
     """
-    x = features(x, params.weight.shape[0])
-    wide = accumulation_dtype(x.dtype)
-    y = jnp.matmul(x, params.weight.astype(x.dtype), preferred_element_type=wide)
+    x = x if isinstance(x, ops.SparseFeatures) else jnp.asarray(x)
+    check_features(x, params.weight.shape[0])
+    y = product(x, params.weight)
     if params.bias is not None:
-        y = y + jnp.broadcast_to(params.bias.astype(wide), y.shape)
+        y = y + jnp.broadcast_to(params.bias.astype(y.dtype), y.shape)
     return y.astype(x.dtype)
 
 
@@ -177,7 +176,7 @@ def init_mlp(
 
 def mlp(
     params: MLPParams,
-    x: ArrayLike,
+    x: ArrayLike | ops.SparseFeatures,
     *,
     activation: str | Activation = "relu",
     dropout_rate: float = 0.0,
@@ -191,7 +190,7 @@ def mlp(
 
     Args:
       params: from `init_mlp`.
-      x: `[..., in]` floating point.
+      x: `[..., in]` floating point, or `SparseFeatures` `[N, in]`.
       activation: of the hidden layers, a name or a callable; see `activation`.
       dropout_rate: probability in [0, 1), on the hidden activations.
       dropout_key: typed key, needed when the rate is positive.

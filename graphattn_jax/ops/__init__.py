@@ -44,6 +44,7 @@ from graphattn_jax.ops._segment import (
     segment_sum,
 )
 from graphattn_jax.ops._sinkhorn import Scaling, dense_sinkhorn, sinkhorn
+from graphattn_jax.ops._sparse_features import SparseFeatures
 
 __all__ = [
     "IMPLEMENTATIONS",
@@ -64,6 +65,7 @@ __all__ = [
     "Sigmoid",
     "Sinkhorn",
     "Softmax",
+    "SparseFeatures",
     "Symmetric",
     "SymmetrizedScore",
     "Tiles",

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
+from typing import overload
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from graphattn_jax import _checks
+from graphattn_jax.ops._sparse_features import SparseFeatures
 from graphattn_jax.typing import Array, ArrayLike
 
 __all__ = ["dropout"]
 
 
-def dropout(x: ArrayLike, rate: float, key: Array | None = None) -> Array:
+@overload
+def dropout(x: SparseFeatures, rate: float, key: Array | None = None) -> SparseFeatures: ...
+
+
+@overload
+def dropout(x: ArrayLike, rate: float, key: Array | None = None) -> Array: ...
+
+
+def dropout(
+    x: ArrayLike | SparseFeatures, rate: float, key: Array | None = None
+) -> Array | SparseFeatures:
     """Zero each entry with probability `rate` and scale the rest by `1 / (1 - rate)`.
 
     Whether an entry is kept is a hash of its position and two words drawn from the key. There is no mask in
@@ -22,7 +35,7 @@ def dropout(x: ArrayLike, rate: float, key: Array | None = None) -> Array:
     entry where `jax.random.bernoulli` costs two dozen rounds of Threefry.
 
     Args:
-      x: any shape, floating point, fewer than 2**32 entries.
+      x: any shape, floating point, fewer than 2**32 entries; of `SparseFeatures` the stored entries.
       rate: static probability in [0, 1).
       key: typed PRNG key; may be None when `rate` is 0.
 
@@ -44,6 +57,8 @@ def dropout(x: ArrayLike, rate: float, key: Array | None = None) -> Array:
     (C. Wellons, Hash Prospector), applied twice with a key word before each.
     """
     _checks.dropout(rate, key, rate_name="rate", key_name="key")
+    if isinstance(x, SparseFeatures):
+        return replace(x, values=dropout(x.values, rate, key))
     x = jnp.asarray(x)
     _checks.floating("x", x)
     words = dropout_words(rate, key)

@@ -111,7 +111,7 @@ class GraphBatches:
             raise ValueError(
                 f"seed must be a non-negative integer or None, got {_checks.describe(seed)}."
             )
-        self._graphs = to_host(graphs, "GraphBatches")
+        self._graphs = to_host(graphs, "GraphBatches", allow_sparse=False)
         self._budgets = batch_budgets(self._graphs, batch_size) if budgets is None else budgets
         self._batch_size, self._seed, self._block_size = batch_size, seed, block_size
         self._start(epoch=0, position=0)

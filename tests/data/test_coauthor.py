@@ -38,6 +38,8 @@ def test_both_layouts(tmp_path, filename, write):
     assert (data.name, data.num_classes, data.metric) == ("coauthor-cs", 3, "accuracy")
     np.testing.assert_array_equal(data.graph.nodes, COUNTS.toarray() > 0)
     assert data.graph.nodes.dtype == np.float32
+    sparse = ga.data.load_coauthor("cs", root=tmp_path, sparse=True).graph.nodes
+    np.testing.assert_array_equal(sparse.to_dense(), data.graph.nodes)
     np.testing.assert_array_equal(data.graph.receivers, np.repeat(np.arange(N), 2))
     assert set(((data.graph.senders - data.graph.receivers) % N).tolist()) == {1, N - 1}
     assert len(data.splits) == 10

@@ -158,3 +158,11 @@ def test_cora_is_the_same_from_both_forms():
     node = data_folder("node/cora.npz") / "node"
     raw = ga.data.load_planetoid("cora", root=node / "planetoid_raw")
     assert_same(raw, ga.data.load_planetoid("cora", root=node))
+
+
+def test_sparse_features(raw):
+    dense = ga.data.load_planetoid("citeseer", root=raw)
+    sparse = ga.data.load_planetoid("citeseer", root=raw, sparse=True)
+    assert isinstance(sparse.graph.nodes, ga.ops.SparseFeatures)
+    np.testing.assert_array_equal(sparse.graph.nodes.to_dense(), dense.graph.nodes)
+    assert repr(sparse) == repr(dense)

@@ -113,3 +113,10 @@ def test_scaling_errors():
         ga.data.standardize(np.ones((2, 1)), where=np.ones(2))
     with pytest.raises(ValueError, match="at least one row"):
         ga.data.standardize(np.ones((2, 1)), where=np.zeros(2, bool))
+
+
+def test_row_normalize_of_sparse_features():
+    x = np.array([[1.0, 3.0], [0.0, 0.0]], np.float32)
+    got = ga.data.row_normalize(ga.ops.SparseFeatures.from_dense(x))
+    assert isinstance(got, ga.ops.SparseFeatures)
+    np.testing.assert_array_equal(got.to_dense(), [[0.25, 0.75], [0.0, 0.0]])

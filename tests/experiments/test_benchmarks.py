@@ -11,10 +11,22 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from experiments.benchmarks import report, rounds, worker, worker_jax
+from experiments.benchmarks import report, rounds, sweep_report, worker, worker_c, worker_jax
 from experiments.benchmarks.__main__ import Options, run
-from experiments.benchmarks.cases import CASES, OPERANDS, GPSTraining, Operator, scaled
-from experiments.benchmarks.inputs import make_inputs, power_law_graph
+from experiments.benchmarks.cases import (
+    ALL,
+    CASES,
+    OPERANDS,
+    QUESTIONS,
+    SWEEPS,
+    TABLE,
+    GPSTraining,
+    Operator,
+    SegmentSum,
+    forward_bytes,
+    scaled,
+)
+from experiments.benchmarks.inputs import make_inputs, random_graph
 from experiments.benchmarks.rounds import Contender
 
 
@@ -37,7 +49,7 @@ def worker_report(median, **others):
 
 class TestInputs:
     def test_power_law_graph(self, rng):
-        senders, receivers = power_law_graph(2000, 30_000, rng)
+        senders, receivers = random_graph(2000, 30_000, rng)
         pairs = set(zip(senders.tolist(), receivers.tolist()))
         assert len(pairs) == len(senders)  # no duplicates
         assert pairs == {(j, i) for i, j in pairs}
@@ -45,7 +57,37 @@ class TestInputs:
         assert (np.diff(receivers) >= 0).all()
         assert 28_000 < len(senders) <= 30_000
         degree = np.bincount(receivers)
-        assert degree.max() > 4 * degree.mean()  # a hub, unlike in a uniform graph
+        assert degree.max() > 4 * degree.mean()  # a heavy tail, unlike in a uniform graph
+
+    @pytest.mark.parametrize("degrees", ["uniform", "hub"])
+    def test_other_degrees(self, rng, degrees):
+        _, receivers = random_graph(2000, 30_000, rng, degrees)
+        assert 28_000 < len(receivers) <= 30_000
+        hub, *others = sorted(np.bincount(receivers), reverse=True)
+        assert others[0] < 3 * np.mean(others)
+        assert hub == 2000 if degrees == "hub" else hub < 3 * np.mean(others)
+
+    @pytest.mark.parametrize(
+        ("name", "num_ends"), [("padding_on_one_node", 1), ("padding_spread", 500 // 8 + 1)]
+    )
+    def test_padding_stands_behind_and_joins_padding(self, name, num_ends):
+        case = CASES[name]
+        plain = make_inputs(replace(case, padding=None), scale=0.01).arrays
+        arrays = make_inputs(case, scale=0.01).arrays
+        real = arrays["edge_mask"]
+        np.testing.assert_array_equal(arrays["receivers"][real], plain["receivers"])
+        assert (np.diff(arrays["receivers"]) >= 0).all()
+        loops = arrays["receivers"][~real]
+        assert len(loops) == len(plain["receivers"]) // 4
+        np.testing.assert_array_equal(loops, arrays["senders"][~real])
+        assert loops.min() == len(plain["value"]) and loops.max() < len(arrays["value"])
+        assert len(set(loops.tolist())) == num_ends
+        assert not arrays["value"][500:].any() and not arrays["cotangent"][500:].any()
+
+    def test_bags_of_words(self):
+        nodes = make_inputs(CASES["gat_cora_sparse"], scale=0.1).arrays["nodes"]
+        assert 0.011 < (nodes > 0).mean() < 0.015
+        np.testing.assert_allclose(nodes.sum(1), 1, rtol=1e-5)
 
     @pytest.mark.parametrize("name", CASES)
     def test_sizes_and_reproducibility(self, name, monkeypatch):
@@ -60,7 +102,13 @@ class TestInputs:
             assert inputs.arrays["receivers"].max() == inputs.arrays["n_node"].sum() - 1
             assert inputs.arrays["atoms"].max() < case.atoms
             return
+        if isinstance(case, SegmentSum):
+            assert inputs.arrays["values"].shape == (10_000, case.width)
+            assert inputs.arrays["receivers"].max() < case.num_segments
+            return
         assert inputs.source == "synthetic, scale 0.01"
+        if name in QUESTIONS:
+            return
         assert inputs.arrays["receivers"].max() == case.num_nodes - 1
         if isinstance(case, Operator):
             shape = (case.num_nodes, case.heads, case.channels)
@@ -101,12 +149,16 @@ def dense_attention(case, operands, senders, receivers):
     return jnp.einsum("ijh,jhc->ihc", weights, value)
 
 
+def operands_of(case, arrays):
+    return [arrays[operand] for operand in OPERANDS[case.score]]
+
+
 class TestOurSide:
     @pytest.mark.parametrize("name", ["edge_attention_8x16", "gat_op", "gatv2_op"])
     def test_op_and_its_gradient(self, name):
         case = CASES[name]
         arrays = device_arrays(case)
-        operands = [arrays[operand] for operand in OPERANDS[case.score]]
+        operands = operands_of(case, arrays)
         edges = (np.asarray(arrays["senders"]), np.asarray(arrays["receivers"]))
         expected, pullback = jax.vjp(
             lambda operands: dense_attention(case, operands, *edges), operands
@@ -118,6 +170,43 @@ class TestOurSide:
         for gradient, wanted in zip(gradients, pullback(arrays["cotangent"])[0], strict=True):
             np.testing.assert_allclose(gradient, wanted, atol=1e-4, rtol=1e-4)
 
+    def test_padding_and_its_place_do_not_change_results(self):
+        results = []
+        for name in ("padding_on_one_node", "padding_spread"):
+            case = CASES[name]
+            results.append(worker_jax.build(case, device_arrays(case), "reference")())
+        case = replace(case, padding=None)
+        expected = worker_jax.build(case, device_arrays(case), "reference")()
+        for padded in results:
+            for x, wanted in zip(padded, expected, strict=True):
+                np.testing.assert_allclose(x[:20], wanted, atol=1e-6)
+                np.testing.assert_array_equal(x[20:], 0)
+
+    def test_bfloat16(self):
+        case = SWEEPS["dtype"]["bfloat16"]
+        out, *gradients = worker_jax.build(case, device_arrays(case, 0.002))()
+        wide, *_ = worker_jax.build(SWEEPS["dtype"]["float32"], device_arrays(case, 0.002))()
+        assert {x.dtype for x in (out, *gradients)} == {jnp.dtype(jnp.bfloat16)}
+        np.testing.assert_allclose(out.astype(jnp.float32), wide, atol=0.05)
+
+    def test_segment_sum_and_copy(self):
+        case = CASES["segment_sum_16"]
+        arrays = device_arrays(case, 1e-3)
+        (sums,) = worker_jax.build(case, arrays)()
+        expected = np.zeros((16, case.width), np.float32)
+        np.add.at(expected, np.asarray(arrays["receivers"]), np.asarray(arrays["values"]))
+        np.testing.assert_allclose(sums, expected, atol=1e-4)
+        step = worker_jax.build(replace(ALL["copy"], num_bytes=4000), {})
+        assert [float(step()[0][0]) for _ in range(3)] == [1, 2, 3]
+
+    def test_sparse_features_train_as_dense_ones(self):
+        case = replace(CASES["gat_cora"], dropout=0.0)
+        arrays = device_arrays(case, scale=0.01)
+        dense = worker_jax.build(case, arrays)
+        sparse = worker_jax.build(replace(case, sparse=True), arrays)
+        for _ in range(3):
+            np.testing.assert_allclose(sparse()[0], dense()[0], rtol=1e-4)
+
     @pytest.mark.parametrize(
         "case", [replace(CASES["gat_cora"], dropout=0.0), CASES["transformer_wordnet"]]
     )
@@ -126,6 +215,31 @@ class TestOurSide:
         losses = [float(step()[0]) for _ in range(20)]
         assert np.isfinite(losses).all()
         assert losses[-1] < 0.95 * losses[0]
+
+
+class TestCLoop:
+    def test_supports_the_dot_forward(self):
+        supported = {name for name, case in ALL.items() if worker_c.supports(case)}
+        assert supported == {"edge_attention_8x16", "edge_attention_4x64"}
+
+    @pytest.mark.skipif(worker_c.problem() is not None, reason=str(worker_c.problem()))
+    def test_result(self):
+        case = replace(CASES["edge_attention_8x16"], heads=3)
+        arrays = make_inputs(case, scale=1e-3).arrays
+        expected = dense_attention(
+            case, operands_of(case, arrays), arrays["senders"], arrays["receivers"]
+        )
+        step = worker_c.build(case, arrays, "c")
+        for _ in range(2):  # the arrays are used again
+            np.testing.assert_allclose(step()[0], expected, atol=1e-5)
+
+    def test_says_why_not(self, monkeypatch, tmp_path):
+        monkeypatch.setenv("PATH", str(tmp_path))
+        assert worker_c.problem() == "there is no C compiler (cc)"
+        cc = tmp_path / "cc"
+        cc.write_text("#!/bin/sh\necho 'cc: unsupported option -fopenmp' >&2\nexit 1\n")
+        cc.chmod(cc.stat().st_mode | stat.S_IXUSR)
+        assert "fails: cc: unsupported option" in worker_c.problem()
 
 
 class TestMeasure:
@@ -148,6 +262,12 @@ class TestMeasure:
         assert measured["memory_bytes"] < 1e9
         if sys.platform == "linux":
             assert measured["memory_bytes"] > 50e6
+
+    def test_memory_of_a_device(self):
+        counts = iter([100, 350])
+        memory = worker.Memory(lambda: next(counts), lambda: next(counts))
+        measured, _ = worker.measure(lambda: lambda: (), repeats=1, memory=memory)
+        assert measured["memory_bytes"] == 250
 
     def test_short_steps_are_timed_together(self, monkeypatch):
         monkeypatch.setattr(worker, "MIN_SECONDS", 0.01)
@@ -174,6 +294,18 @@ class TestRounds:
         assert labels == ["graphattn_jax (xla)", "graphattn_jax (reference)"]
         assert len(rounds.list_contenders("gat_cora", ("default",), "p")) == 2
 
+    def test_contenders_of_the_device(self):
+        def labels(case, **options):
+            found = rounds.list_contenders(case, ("default",), "p", **options)
+            return [contender.label for contender in found[1:]]
+
+        forward, training = "edge_attention_8x16", "gps_zinc"
+        assert labels(forward, c_loop=True) == ["C loop", "PyG (ops)", "PyG (conv)"]
+        assert labels("gat_op", c_loop=True) == ["PyG (ops)", "PyG (conv)"]
+        assert labels(forward, device="gpu") == ["PyG (ops)", "PyG (conv)", "PyG (compile)"]
+        assert labels(training, device="gpu") == ["PyG (conv)", "PyG (compile)"]
+        assert labels("segment_sum_16", device="gpu") == ["PyG (ops)"]
+
     def test_sides_alternate_and_results_are_saved_once(self, tmp_path, monkeypatch):
         log = []
 
@@ -187,7 +319,7 @@ class TestRounds:
         monkeypatch.setattr(rounds, "_run_worker", fake)
         contenders = rounds.list_contenders("gat_op", ("default",), "p")
         done = []
-        runs, differences = rounds.run_rounds(
+        runs, differences, left_out = rounds.run_rounds(
             "gat_op",
             tmp_path / "inputs.npz",
             contenders,
@@ -199,7 +331,28 @@ class TestRounds:
         assert log == [(x, True) for x in labels] + [(x, False) for x in labels]
         assert [r["median"] for r in runs["PyG (ops)"]] == [2, 5]
         assert differences == {"PyG (ops)": 0.0, "PyG (conv)": 0.0}
-        assert len(done) == 6
+        assert len(done) == 6 and left_out == {}
+
+    def test_others_that_fail_are_left_out(self, tmp_path, monkeypatch):
+        def fake(case, inputs, contender, options):
+            if contender.is_peer:
+                raise rounds.WorkerError("Traceback\nRuntimeError: no kernel\n")
+            return worker_report(1)
+
+        monkeypatch.setattr(rounds, "_run_worker", fake)
+        contenders = rounds.list_contenders("gat_cora", ("default",), "p")
+        runs = rounds.run_rounds(
+            "gat_cora", tmp_path / "inputs.npz", contenders, rounds=2, repeats=1
+        )
+        assert {label: len(reports) for label, reports in runs.reports.items()} == {
+            "graphattn_jax": 2
+        }
+        assert runs.left_out == {"PyG (conv)": "RuntimeError: no kernel"}
+
+    def test_bandwidth(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(rounds, "_run_worker", lambda *_: worker_report(0.5))
+        bandwidth = rounds.measure_bandwidth(tmp_path, repeats=1, device="cpu")
+        assert bandwidth == 4 * ALL["copy"].num_bytes
 
     def test_difference_of_outputs_and_gradients(self, tmp_path):
         out, gradient = np.array([[0.5, -0.25]]), np.array([30.0, 40.0])
@@ -221,8 +374,8 @@ class TestRounds:
 
     def test_failing_worker_shows_its_error(self, tmp_path):
         contender = rounds.list_contenders("gat_op", ("default",), None)[0]
-        with pytest.raises(SystemExit, match=r"(?s)graphattn_jax failed.*nowhere\.npz"):
-            rounds._run_worker("gat_op", tmp_path / "nowhere.npz", contender, [])
+        with pytest.raises(SystemExit, match=r"(?s)gat_op: graphattn_jax failed.*nowhere\.npz"):
+            rounds.run_rounds("gat_op", tmp_path / "nowhere.npz", [contender], rounds=1, repeats=1)
 
     def test_missing_peer_says_how_to_install_it(self, tmp_path):
         python = tmp_path / "python"
@@ -232,6 +385,16 @@ class TestRounds:
             rounds.check_peer(str(python))
         with pytest.raises(SystemExit, match=r"(?s)No such file.*pip install"):
             rounds.check_peer(str(tmp_path / "absent"))
+
+    def test_missing_gpu_says_what_to_install(self, tmp_path, monkeypatch):
+        python = tmp_path / "python"
+        python.write_text("#!/bin/sh\necho 'RuntimeError: no cuda' >&2\nexit 1\n")
+        python.chmod(python.stat().st_mode | stat.S_IXUSR)
+        monkeypatch.setattr(sys, "executable", str(python))
+        with pytest.raises(SystemExit, match=r"(?s)JAX has none.*no cuda.*jax\[cuda"):
+            rounds.check_gpu()
+        with pytest.raises(SystemExit, match=r"PyTorch has none.*--peer none"):
+            rounds.check_peer(str(python), "gpu")
 
     def test_machine(self):
         machine = rounds.machine()
@@ -253,7 +416,14 @@ class TestReport:
             "versions": {"graphattn_jax": {"jax": "0.12", "other": None}},
             "comparisons": comparisons,
             "cases": [
-                {"case": "gat_op", "source": "synthetic", "num_nodes": 10, "num_edges": 2000}
+                {
+                    "case": "gat_op",
+                    "source": "synthetic",
+                    "num_nodes": 10,
+                    "num_edges": 2000,
+                    "runs": RUNS,
+                    "left_out": {"PyG (compile)": "no compiler"},
+                }
             ],
         }
 
@@ -285,8 +455,51 @@ class TestReport:
         )
         assert "* graphattn_jax: jax 0.12." in lines
         assert "* gat_op: synthetic; 10 nodes, 2,000 edges." in lines
+        assert "* Without PyG (compile) (gat_op): no compiler" in lines
         assert report.BUSY not in text
         assert report.BUSY in report.markdown(self.results(entries, load=3.0))
+
+    def test_share_of_the_bandwidth(self):
+        results = self.results(report.compare("gat_op", RUNS, set()))
+        assert report.bandwidth_lines(results) == []
+        results["bandwidth"] = 10e9
+        results["cases"][0]["bytes"] = 5_000_000_000
+        assert report.bandwidth_lines(results) == [
+            "A large copy moves 10 GB/s.",
+            "gat_op: 5000 MB, at that rate 500 ms; reached: graphattn_jax 50%, PyG (ops) 12%, PyG (conv) 6%.",
+        ]
+
+    def test_bytes_of_a_fused_forward(self):
+        nodes, edges = 10, 100
+        ids = 4 * (100 + 11)
+        dot = Operator("dot", 8, 16)
+        assert forward_bytes(dot, nodes, edges) == 4 * 128 * (2 * 100 + 2 * 10) + ids
+        half = replace(dot, dtype="bfloat16")
+        assert forward_bytes(half, nodes, edges) == 2 * 128 * (2 * 100 + 2 * 10) + ids
+        additive = 4 * 8 * ((1 + 16) * 100 + (1 + 16) * 10) + ids
+        assert forward_bytes(Operator("additive", 8, 16), nodes, edges) == additive
+        assert forward_bytes(Operator("gatv2", 8, 16), nodes, edges) == 4 * 128 * (100 + 20) + ids
+
+    def test_sweep(self, tmp_path):
+        slow, fast = [worker_report(0.2)], [worker_report(0.05)]
+        point = {"num_nodes": 5, "num_edges": 1000, "left_out": {}}
+        results = self.results([]) | {
+            "versions": {"a": {}, "b": {}},
+            "points": [
+                {**point, "case": "nodes/1", "runs": {"a": slow, "b": fast}},
+                {**point, "case": "nodes/2", "runs": {"a": fast}, "left_out": {"b": "no memory"}},
+                {**point, "case": "width/1", "runs": {"a": fast, "b": slow}},
+            ],
+        }
+        sweep_report.write(results, tmp_path)
+        lines = (tmp_path / "sweep.md").read_text().splitlines()
+        assert lines[2:4] == [
+            "| nodes/1 | 5 | 1,000 | 200 | **50** |",
+            "| nodes/2 | 5 | 1,000 | **50** | – |",
+        ]
+        assert "* Without b (nodes/2): no memory" in lines
+        assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
+        assert json.loads((tmp_path / "sweep.json").read_text()) == results
 
     def test_plot(self, tmp_path):
         entries = report.compare("gat_op", RUNS, {"PyG (conv)"})
@@ -300,6 +513,7 @@ class TestCommand:
             cases=("edge_attention_8x16",),
             peer="none",
             implementation=("reference", "xla"),
+            c_loop=False,
             rounds=1,
             repeats=1,
             scale=4e-4,
@@ -313,16 +527,40 @@ class TestCommand:
         assert entry["against"] == "graphattn_jax (xla)" and entry["ratio"]["median"] > 0
         assert case["differences"]["graphattn_jax (xla)"] < 1e-5
         assert results["versions"]["graphattn_jax (xla)"]["jax"] == jax.__version__
-        assert "edge_attention_8x16" in (tmp_path / "table.md").read_text()
+        assert results["bandwidth"] > 1e8
+        assert "edge_attention_8x16: 0 MB, at that rate" in (tmp_path / "table.md").read_text()
         assert "theirs / ours" in screen.getvalue()
         # The arrays passed between the processes are gone.
         assert {p.name for p in tmp_path.iterdir()} == {"results.json", "table.md", "ratios.png"}
+
+    def test_sweep_end_to_end(self, tmp_path):
+        options = Options(
+            sweep=("dtype",),
+            peer="none",
+            repeats=1,
+            scale=4e-3,
+            implementation=("xla",),
+            out=tmp_path,
+        )
+        run(options, Console(file=io.StringIO()))
+        points = json.loads((tmp_path / "sweep.json").read_text())["points"]
+        assert [point["case"] for point in points] == ["dtype/float32", "dtype/bfloat16"]
+        assert [list(point["runs"]) for point in points] == [["graphattn_jax (xla)"]] * 2
+        assert {p.name for p in tmp_path.iterdir()} == {"sweep.json", "sweep.md", "sweep.png"}
+
+    def test_what_runs(self):
+        assert Options().case_names == tuple(TABLE) and Options().points == ()
+        assert Options(device="gpu").case_names == (*TABLE, *QUESTIONS)
+        sweep = Options(sweep=("heads", "dtype"))
+        assert sweep.case_names == ()
+        assert sweep.points[:2] == ("heads/1", "heads/2") and len(sweep.points) == 7
+        assert len(Options(sweep=("all",)).points) == sum(map(len, SWEEPS.values()))
 
     @pytest.mark.parametrize(
         ("options", "message"),
         [
             ({"cases": ("gat",)}, "--cases: gat is not one of edge_attention_8x16"),
-            ({"cases": ()}, "--cases: nothing"),
+            ({"sweep": ("depth",)}, "--sweep: depth is not one of nodes"),
             ({"cases": ("gat_op", "gat_op")}, "names one twice"),
             ({"implementation": ("pallas",)}, "--implementation: pallas is not one of default"),
             ({"repeats": 0}, "--repeats must be at least 1"),
