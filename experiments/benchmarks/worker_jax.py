@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -248,8 +249,10 @@ def _training(apply, params, optimizer, arrays: dict[str, Any]) -> worker.Step:
 def prepare(device: str) -> worker.Side:
     """The process before its first array."""
     if device == "cpu":
-        # What users are told to call once per process, and nothing else. NEXT: ga.ops.build_cpp(), once it is there.
+        # What users are told to call, and nothing else.
         ga.ops.keep_freed_memory()
+        with contextlib.suppress(RuntimeError):  # no compiler: sparse attention goes on with "xla"
+            ga.ops.build_cpp()
     jax.config.update("jax_platforms", "cpu" if device == "cpu" else "cuda")
     jax.config.update("jax_enable_compilation_cache", False)  # the first call compiles
     versions = {"graphattn_jax": ga.__version__, **worker.installed("jax", "jaxlib", "numpy")}
