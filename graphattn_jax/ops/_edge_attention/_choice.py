@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from graphattn_jax.ops._edge_attention import _reference, _xla
+from graphattn_jax.ops._edge_attention import _reference, _triton, _xla
+from graphattn_jax.ops._pallas import on_gpu
 
 __all__ = ["IMPLEMENTATIONS", "candidates"]
 
-MODULES = {"xla": _xla, "reference": _reference}
+MODULES = {"triton": _triton, "xla": _xla, "reference": _reference}
 
 IMPLEMENTATIONS = tuple(MODULES)
 """The valid names of `implementation=`."""
@@ -14,4 +15,4 @@ IMPLEMENTATIONS = tuple(MODULES)
 
 def candidates() -> tuple[str, ...]:
     """In order of preference: the first that supports the arguments is taken."""
-    return ("xla", "reference")
+    return ("triton", "xla", "reference") if on_gpu() else ("xla", "reference")

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from graphattn_jax._dtypes import accumulation_dtype
 from graphattn_jax.ops._dropout import apply_words
 from graphattn_jax.ops._edge_attention import _reference, _xla
 from graphattn_jax.ops._edge_attention._scores import (
@@ -30,7 +31,15 @@ from graphattn_jax.ops._layout import EdgeLayout
 from graphattn_jax.ops._segment import segment_logsumexp, take
 from graphattn_jax.typing import Array
 
-__all__ = ["Fixed", "Kernels", "Operands", "Spec", "fused_attention"]
+__all__ = [
+    "Fixed",
+    "Kernels",
+    "Operands",
+    "Spec",
+    "composed_attention",
+    "composed_scores",
+    "fused_attention",
+]
 
 
 class Operands(NamedTuple):
@@ -71,10 +80,12 @@ class Kernels(NamedTuple):
 
     forward(operands, fixed, spec) -> (out, logsumexp)
     backward(operands, fixed, spec, logsumexp, g, d) -> gradients, as Operands; g `[N_r, H, C_v]`, d `[N_r, H]`
+    half: they read key and value in half precision where those are; without it all arrays are wide. Results are wide.
     """
 
     forward: Callable[..., tuple[Array, Array]]
     backward: Callable[..., Operands]
+    half: bool = False
 
 
 def fused_attention(
@@ -91,15 +102,19 @@ def fused_attention(
     dropout_rate: float,
     layout: EdgeLayout,
 ) -> tuple[Array, Array]:
-    """`(out, logsumexp)` by these kernels, differentiable twice."""
+    """`(out, logsumexp)` by these kernels, wide, differentiable twice."""
     vector, slope = None, 0.0
+    query = query.astype(accumulation_dtype(query.dtype))
+    if not kernels.half:
+        key, value = key.astype(query.dtype), value.astype(query.dtype)
     if isinstance(score, DotScore):
         query = query * jnp.asarray(score.scale, query.dtype)
     else:
         slope = float(score.negative_slope)
-        vector = score.vector if isinstance(score, GATv2Score) else None
+        vector = jnp.asarray(score.vector) if isinstance(score, GATv2Score) else None
+    edge = None if score.edge is None else jnp.asarray(score.edge)
     name = {DotScore: "dot", AdditiveScore: "additive", GATv2Score: "gatv2"}[type(score)]
-    operands = Operands(query, key, value, score.edge, vector, bias)
+    operands = Operands(query, key, value, edge, vector, bias)
     fixed = Fixed(senders, receivers, where, dropout_words, layout)
     return _attention(kernels, Spec(name, slope, dropout_rate), operands, fixed)
 
@@ -110,7 +125,9 @@ def _attention(kernels: Kernels, spec: Spec, operands: Operands, fixed: Fixed):
 
 
 def _attention_forward(kernels, spec, operands, fixed):
-    out, logsumexp = kernels.forward(operands, fixed, spec)
+    out, logsumexp = _attention(
+        kernels, spec, operands, fixed
+    )  # itself, to be differentiated again
     return (out, logsumexp), (operands, fixed, out, logsumexp)
 
 
@@ -126,7 +143,8 @@ _attention.defvjp(_attention_forward, _attention_backward)
 def _gradients(kernels, spec, operands, fixed, out, logsumexp, cotangents) -> Operands:
     g, g_logsumexp = cotangents
     d = jnp.sum(g * out, axis=-1) - g_logsumexp
-    return kernels.backward(operands, fixed, spec, logsumexp, g, d)
+    gradients = kernels.backward(operands, fixed, spec, logsumexp, g, d)
+    return jax.tree.map(lambda x, like: x.astype(like.dtype), gradients, operands)
 
 
 def _gradients_forward(kernels, spec, operands, fixed, out, logsumexp, cotangents):
@@ -154,13 +172,13 @@ def composed_attention(operands: Operands, fixed: Fixed, spec: Spec) -> tuple[Ar
     """The same from the separate ops: the reference of the kernels."""
     query, key, value, edge, vector, bias = operands
     senders, receivers, where, words, layout = fixed
-    scores: dict[str, OneWayScore] = {
-        "dot": DotScore(1.0, edge),
-        "additive": AdditiveScore(spec.negative_slope, edge),
-        "gatv2": GATv2Score(vector, spec.negative_slope, edge),
-    }
-    by = _xla if edge is None or spec.score == "additive" else _reference
-    logits = by.scores(query, key, senders, receivers, scores[spec.score], layout)
+    key, value = key.astype(query.dtype), value.astype(query.dtype)
+    score: OneWayScore = DotScore(1.0, edge)
+    if spec.score == "additive":
+        score = AdditiveScore(spec.negative_slope, edge)
+    elif vector is not None:
+        score = GATv2Score(vector, spec.negative_slope, edge)
+    logits = composed_scores(query, key, senders, receivers, score, layout)
     logits = logits if bias is None else logits + bias
     if where is not None:
         logits = jnp.where(jnp.asarray(where)[:, None], logits, -jnp.inf)
@@ -169,7 +187,15 @@ def composed_attention(operands: Operands, fixed: Fixed, spec: Spec) -> tuple[Ar
     weights = jnp.exp(logits - take(logsumexp, receivers))
     if words is not None:
         weights = apply_words(weights, words, spec.dropout_rate)
-    return by.aggregate(weights, value, senders, receivers, len(query), layout), logsumexp
+    return _xla.aggregate(weights, value, senders, receivers, len(query), layout), logsumexp
+
+
+def composed_scores(
+    query: Array, key: Array, senders: Array, receivers: Array, score: OneWayScore, layout
+) -> Array:
+    """`[E, H]` logits where no kernel computes them: by `_xla`, or by `_reference` what that does not have."""
+    by = _xla if score.edge is None or isinstance(score, AdditiveScore) else _reference
+    return by.scores(query, key, senders, receivers, score, layout)
 
 
 def _none(fixed: Any) -> Any:

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from graphattn_jax.ops._edge_attention._scores import AdditiveScore, DotScore, OneWayScore
-from graphattn_jax.ops._layout import EdgeLayout, Tiles
+from graphattn_jax.ops._layout import EdgeLayout, Tiles, check_layout
 from graphattn_jax.ops._segment import take
 from graphattn_jax.typing import Array
 
@@ -41,16 +41,7 @@ class _Edges(NamedTuple):
 
 
 def _edges(senders, receivers, layout: EdgeLayout | None) -> _Edges:
-    if layout is None:
-        raise NotImplementedError(
-            "implementation='xla' needs layout=. Fix: layout = ga.graphs.layout(graph), or "
-            "ga.ops.edge_layout(senders, receivers, num_senders=N), computed once outside jit."
-        )
-    if layout.reverse is not None and len(layout.reverse) != len(senders):
-        raise ValueError(
-            f"layout describes {len(layout.reverse)} edges, got {len(senders)} senders. "
-            "Fix: compute the layout of this edge list."
-        )
+    layout = check_layout("xla", layout, senders)
     return _Edges(receivers, senders, layout.by_receiver, layout.by_sender)
 
 
