@@ -60,7 +60,7 @@ def program(dimension: int) -> Array:
 
 
 class Axis(NamedTuple):
-    """Positions along one axis of an array, and which of them are there."""
+    """Positions along one axis of an array, and which of them are there; or a single position, a scalar."""
 
     ids: Array
     valid: Array
@@ -90,13 +90,16 @@ def store(ref: Any, block: Array, *axes: Axis) -> None:
 
 
 def _mesh(axes: tuple[Axis, ...]) -> tuple[tuple[Array, ...], Array]:
-    """The positions as an open mesh, and the mask of the block."""
-    others = [tuple(d for d in range(len(axes)) if d != own) for own in range(len(axes))]
-    index = tuple(jnp.expand_dims(a.ids, d) for a, d in zip(axes, others))
-    mask = jnp.ones(tuple(a.ids.shape[0] for a in axes), bool)
-    for a, d in zip(axes, others):
-        mask = mask & jnp.expand_dims(a.valid, d)
-    return index, mask
+    """The positions as an open mesh, and the mask of the block. A scalar position takes an axis away."""
+    long = [d for d, a in enumerate(axes) if a.ids.ndim]
+
+    def open_mesh(x, d):
+        return jnp.expand_dims(x, [i for i, own in enumerate(long) if own != d]) if x.ndim else x
+
+    mask = jnp.ones([axes[d].ids.shape[0] for d in long], bool)
+    for d, a in enumerate(axes):
+        mask = mask & open_mesh(a.valid, d)
+    return tuple(open_mesh(a.ids, d) for d, a in enumerate(axes)), mask
 
 
 def power_of_two(n: int) -> int:
