@@ -10,8 +10,10 @@ import numpy as np
 
 from graphattn_jax import _checks
 from graphattn_jax._dtypes import accumulation_dtype
-from graphattn_jax.ops._dropout import dropout
+from graphattn_jax.ops._block_triton import block_pairs, block_softmax_attention
+from graphattn_jax.ops._dropout import dropout, dropout_words
 from graphattn_jax.ops._normalizers import Normalizer, Sigmoid, Softmax, normalize, resolve
+from graphattn_jax.ops._pallas import on_gpu
 from graphattn_jax.typing import Array, ArrayLike
 
 __all__ = ["BlockAttention", "block_attention"]
@@ -41,6 +43,7 @@ def block_attention(
     normalizer: str | Normalizer = "softmax",
     dropout_rate: float = 0.0,
     dropout_key: Array | None = None,
+    implementation: str | None = None,
 ) -> BlockAttention:
     """Attention among all nodes of each block.
 
@@ -60,14 +63,18 @@ def block_attention(
         for all B n² pairs in order (block, receiver, sender).
       dropout_rate: probability in [0, 1), applied to the weights.
       dropout_key: typed key, required when the rate is positive.
+      implementation: "reference", products of whole matrices; "triton", one GPU kernel for softmax, interpreted (slow)
+        elsewhere; None = "triton" on a GPU for what that supports, else "reference".
 
     Returns:
       `BlockAttention`. `out` has the dtype of `value`, everything else is float32 (float64 for float64).
 
     Raises:
       ValueError: shapes, unknown options, dropout without key.
+      NotImplementedError: "triton" with another normalizer or in float64.
 
-    Cost: O(B n² H C) time, O(B H n²) memory; constraints as `normalize` on B n² edges.
+    Cost: O(B n² H C) time; O(B H n²) memory, which "triton" needs for the gradient of a bias only; constraints as
+      `normalize` on B n² edges.
     Padding: empty slots receive 0 and give nothing.
 
     Example:
@@ -86,29 +93,45 @@ def block_attention(
     _checks.shape("value", value, (*query.shape[:3], "C"))
     _checks.shape("mask", mask, (batch, size, size)[: len(mask.shape)])
     _checks.dropout(dropout_rate, dropout_key)
+    if implementation is not None:
+        _checks.choice("implementation", implementation, ("triton", "reference"))
     normalizer = resolve(normalizer)
-    query, key, wide_value = (
+    key, value, mask = jnp.asarray(key), jnp.asarray(value), jnp.asarray(mask)
+    bias = None if bias is None else jnp.asarray(bias)
+    scaled_query, wide_key, wide_value = (
         jnp.asarray(x).astype(accumulation_dtype(x.dtype)) for x in (query, key, value)
     )
-    query = query * (channels**-0.5 if scale is None else scale)
-    logits = jnp.einsum("bihc,bjhc->bhij", query, key)
+    scaled_query = scaled_query * (channels**-0.5 if scale is None else scale)
+    logits = jnp.einsum("bihc,bjhc->bhij", scaled_query, wide_key)
     if bias is not None:
         wanted = (batch, heads, size, size)
         if len(bias.shape) != 4 or any(n not in (1, m) for n, m in zip(bias.shape, wanted)):
             raise ValueError(
                 f"bias must have four axes broadcastable to [B, H, n, n] = {list(wanted)}, got {tuple(bias.shape)}."
             )
-        logits = logits + jnp.asarray(bias).astype(logits.dtype)
-    pairs = jnp.asarray(mask)
-    if pairs.ndim < 3:
-        pairs = pairs[:, :, None] & pairs[:, None, :]
-    pairs = pairs[:, None]
+        logits = logits + bias.astype(logits.dtype)
+    pairs = block_pairs(mask)
     if isinstance(normalizer, Softmax):
         weights, residual = _softmax(logits, pairs), None
     elif isinstance(normalizer, Sigmoid):
         weights, residual = jnp.where(pairs, jax.nn.sigmoid(logits), 0), None
     else:
         weights, residual = _constrained(logits, pairs, normalizer)
+    if implementation == "triton" or (implementation is None and on_gpu()):
+        try:
+            if not isinstance(normalizer, Softmax):
+                raise NotImplementedError(
+                    f"implementation='triton' has the softmax only, got {normalizer}. Fix: implementation=None."
+                )
+            words = dropout_words(dropout_rate, dropout_key)
+            out = block_softmax_attention(
+                scaled_query, key, value, bias, mask, words, float(dropout_rate)
+            )
+            # What is not used of this is not computed.
+            return BlockAttention(out.astype(value.dtype), weights, logits, residual)
+        except NotImplementedError:
+            if implementation is not None:
+                raise
     applied = dropout(weights, dropout_rate, dropout_key)
     out = jnp.einsum("bhij,bjhc->bihc", applied, wide_value).astype(value.dtype)
     return BlockAttention(out, weights, logits, residual)

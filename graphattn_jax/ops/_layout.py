@@ -144,3 +144,18 @@ def tile_width(num_edges: int, num_rows: int) -> int:
     """
     mean_degree = num_edges / max(num_rows, 1)
     return int(np.clip(2 ** np.floor(np.log2(max(mean_degree, 1.0))), 2, 16))
+
+
+def check_layout(implementation: str, layout: EdgeLayout | None, senders: ArrayLike) -> EdgeLayout:
+    """The layout that an implementation needs: there, and of these edges."""
+    if layout is None:
+        raise NotImplementedError(
+            f"implementation={implementation!r} needs layout=. Fix: layout = ga.graphs.layout(graph), or "
+            "ga.ops.edge_layout(senders, receivers, num_senders=N), computed once outside jit."
+        )
+    if layout.reverse is not None and layout.reverse.shape[0] != senders.shape[0]:
+        raise ValueError(
+            f"layout describes {layout.reverse.shape[0]} edges, got {senders.shape[0]} senders. "
+            "Fix: compute the layout of this edge list."
+        )
+    return layout

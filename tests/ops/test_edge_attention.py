@@ -46,7 +46,13 @@ except RuntimeError:  # no compiler
     CPP = ()
 FAST = ("xla", *CPP)
 IMPLEMENTATIONS = {
-    name: ("reference", None if name in BY_REFERENCE else "xla", *CPP) for name in SCORES
+    name: (
+        "reference",
+        None if name in BY_REFERENCE else "xla",
+        *CPP,
+        *(() if name.startswith("symmetrized") else ("triton",)),
+    )  # has no more than "xla" there
+    for name in SCORES
 }
 
 
@@ -224,7 +230,7 @@ def test_half_precision_error_is_within_twice_that_of_plain_half_precision(name)
     def errors(got):
         return np.array(jax.tree.leaves(jax.tree.map(lambda g, w: np.abs(g - w).max(), got, exact)))
 
-    for implementation in ("reference", *FAST):
+    for implementation in ("reference", *FAST, "triton"):
         got = value_and_gradient(lambda p, i=implementation: run(p, i).out, low)
         assert (errors(got) <= 2 * errors(naive)).all(), (errors(got), errors(naive))
         result = jax.eval_shape(lambda p, i=implementation: run(p, i), low)
@@ -232,7 +238,7 @@ def test_half_precision_error_is_within_twice_that_of_plain_half_precision(name)
         assert result.weights.dtype == result.logits.dtype == jnp.float32
 
 
-@pytest.mark.parametrize("implementation", ["reference", *FAST])
+@pytest.mark.parametrize("implementation", ["reference", *FAST, "triton"])
 def test_bipartite(implementation):
     rng = np.random.default_rng(2)
     n_r, n_s = 3, 5
@@ -274,7 +280,7 @@ def test_symmetrized_logits_are_symmetric():
             np.testing.assert_allclose(got, got[reverse], rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("implementation", ["reference", *FAST])
+@pytest.mark.parametrize("implementation", ["reference", *FAST, "triton"])
 def test_padding_changes_neither_values_nor_gradients(implementation):
     senders, receivers = edges()
     num_edges, extra = len(senders), 5
@@ -310,7 +316,7 @@ def test_padding_changes_neither_values_nor_gradients(implementation):
     assert not everything.out[N:].any() and not everything.weights[num_edges:].any()
 
 
-@pytest.mark.parametrize("implementation", ["reference", *FAST])
+@pytest.mark.parametrize("implementation", ["reference", *FAST, "triton"])
 def test_all_edges_masked_and_no_edges(implementation):
     senders, receivers = edges()
     where = np.zeros(len(senders), bool)
@@ -471,7 +477,7 @@ INVALID = {
     "bias": ({"bias": np.zeros(2, np.float32)}, r"bias must have shape \[2, 2\], got \(2,\)"),
     "mask": ({"where": IDS}, r"where must be boolean \(True = real\)"),
     "normalizer": ({"normalizer": "max"}, "normalizer must be one of 'softmax', 'sigmoid'"),
-    "implementation": ({"implementation": "cuda"}, "implementation must be one of 'cpp', 'xla', 'reference'"),
+    "implementation": ({"implementation": "cuda"}, "implementation must be one of 'triton', 'cpp', 'xla', 'reference'"),
     "no key": ({"dropout_rate": 0.5}, "dropout_rate=0.5 needs dropout_key"),
     "rate": ({"dropout_rate": 1}, r"dropout_rate must be a number in \[0, 1\), got 1"),
     "bipartite constraint": (

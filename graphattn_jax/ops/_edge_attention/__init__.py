@@ -7,7 +7,8 @@ An implementation is a module with these functions, on wide (float32 or float64)
     attention(query, key, value, senders, receivers, score, bias, where, dropout_words, dropout_rate, layout)
         -> (out [N, H, C], logsumexp [N, H])
 
-The last one is optional: softmax attention in one kernel. The logsumexp of a receiver without edges is +inf, so that
+The last one is optional: softmax attention in one kernel, on query, key and value as they came, with wide results (see
+`_fused`). The logsumexp of a receiver without edges is +inf, so that
 exp(logit - logsumexp) is the weight of every edge. All are differentiable, and raise `NotImplementedError` for what
 they do not support. `_choice` lists the modules.
 """

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from graphattn_jax.ops._layout import EdgeLayout, Tiles
+from graphattn_jax.ops._layout import EdgeLayout, Tiles, check_layout
 from graphattn_jax.typing import Array
 
 __all__ = ["Edges", "Pair", "aggregate", "edge_dot", "no_gradient", "tiled_edges"]
@@ -45,16 +45,7 @@ class Pair(NamedTuple):
 
 def tiled_edges(implementation: str, senders, receivers, layout: EdgeLayout | None) -> Edges:
     """The edges with receivers as rows; an implementation over tiles has none without a layout."""
-    if layout is None:
-        raise NotImplementedError(
-            f"implementation={implementation!r} needs layout=. Fix: layout = ga.graphs.layout(graph), or "
-            "ga.ops.edge_layout(senders, receivers, num_senders=N), computed once outside jit."
-        )
-    if layout.reverse is not None and len(layout.reverse) != len(senders):
-        raise ValueError(
-            f"layout describes {len(layout.reverse)} edges, got {len(senders)} senders. "
-            "Fix: compute the layout of this edge list."
-        )
+    layout = check_layout(implementation, layout, senders)
     return Edges(receivers, senders, layout.by_receiver, layout.by_sender)
 
 

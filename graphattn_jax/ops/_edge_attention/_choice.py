@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import jax
 
-from graphattn_jax.ops._edge_attention import _cpp, _reference, _xla
+from graphattn_jax.ops._edge_attention import _cpp, _reference, _triton, _xla
 
 __all__ = ["IMPLEMENTATIONS", "MODULES", "candidates"]
 
-MODULES = {"cpp": _cpp, "xla": _xla, "reference": _reference}
+MODULES = {"triton": _triton, "cpp": _cpp, "xla": _xla, "reference": _reference}
 
 IMPLEMENTATIONS = tuple(MODULES)
 """The valid names of `implementation=`."""
 
-_BY_PLATFORM = {"cpu": ("cpp", "xla", "reference")}
+_BY_PLATFORM = {"cpu": ("cpp", "xla", "reference"), "gpu": ("triton", "xla", "reference")}
 
 
 def candidates() -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from graphattn_jax.ops._edge_attention._fused import (
     Kernels,
     Operands,
     Spec,
-    composition,
+    composed_scores,
     fused_attention,
 )
 from graphattn_jax.ops._edge_attention._scores import DotScore, OneWayScore
@@ -35,7 +35,7 @@ def scores(
     """`[E, H]` logits; 0 for edges that the layout leaves out."""
     _kernels()
     if not isinstance(score, DotScore) or score.edge is not None:
-        return composition(score).scores(query, key, senders, receivers, score, layout)
+        return composed_scores(query, key, senders, receivers, score, layout)
     edges = tiled_edges("cpp", senders, receivers, layout)
     return _adjoint.edge_dot(_PAIR, query * jnp.asarray(score.scale, query.dtype), key, edges)
 

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from graphattn_jax._dtypes import accumulation_dtype
 from graphattn_jax.ops._dropout import apply_words
 from graphattn_jax.ops._edge_attention import _reference, _xla
 from graphattn_jax.ops._edge_attention._adjoint import no_gradient
@@ -31,7 +31,16 @@ from graphattn_jax.ops._layout import EdgeLayout
 from graphattn_jax.ops._segment import segment_logsumexp, take
 from graphattn_jax.typing import Array
 
-__all__ = ["Fixed", "Kernels", "Operands", "Spec", "composition", "fused_attention"]
+__all__ = [
+    "Fixed",
+    "Kernels",
+    "Operands",
+    "Spec",
+    "composed_attention",
+    "composed_scores",
+    "fused_attention",
+    "with_gradient",
+]
 
 
 class Operands(NamedTuple):
@@ -67,15 +76,49 @@ class Spec(NamedTuple):
     dropout_rate: float
 
 
+def composed_attention(operands: Operands, fixed: Fixed, spec: Spec) -> tuple[Array, Array]:
+    """The same from the separate ops: the reference of the kernels."""
+    query, key, value, edge, vector, bias = operands
+    senders, receivers, where, words, layout = fixed
+    key, value = key.astype(query.dtype), value.astype(query.dtype)
+    score: OneWayScore = DotScore(1.0, edge)
+    if spec.score == "additive":
+        score = AdditiveScore(spec.negative_slope, edge)
+    elif vector is not None:
+        score = GATv2Score(vector, spec.negative_slope, edge)
+    logits = composed_scores(query, key, senders, receivers, score, layout)
+    logits = logits if bias is None else logits + bias
+    if where is not None:
+        logits = jnp.where(jnp.asarray(where)[:, None], logits, -jnp.inf)
+    logsumexp = segment_logsumexp(logits, receivers, len(query))
+    logsumexp = jnp.where(jnp.isneginf(logsumexp), jnp.inf, logsumexp)
+    weights = jnp.exp(logits - take(logsumexp, receivers))
+    if words is not None:
+        weights = apply_words(weights, words, spec.dropout_rate)
+    return _xla.aggregate(weights, value, senders, receivers, len(query), layout), logsumexp
+
+
+def composed_scores(
+    query: Array, key: Array, senders: Array, receivers: Array, score: OneWayScore, layout
+) -> Array:
+    """`[E, H]` logits where no kernel computes them: by `_xla`, or by `_reference` what that does not have."""
+    by = _xla if score.edge is None or isinstance(score, AdditiveScore) else _reference
+    return by.scores(query, key, senders, receivers, score, layout)
+
+
 class Kernels(NamedTuple):
     """An implementation.
 
     forward(operands, fixed, spec) -> (out, logsumexp)
     backward(operands, fixed, spec, logsumexp, g, d) -> gradients, as Operands; g `[N_r, H, C_v]`, d `[N_r, H]`
+    half: they read key and value in half precision where those are; without it all arrays are wide. Results are wide.
+    composed(operands, fixed, spec): as forward, by ordinary operations, which have derivatives of any order.
     """
 
     forward: Callable[..., tuple[Array, Array]]
-    backward: Callable[..., Operands]
+    backward: Callable[..., Any]
+    half: bool = False
+    composed: Callable[..., tuple[Array, Array]] = composed_attention
 
 
 def fused_attention(
@@ -92,45 +135,51 @@ def fused_attention(
     dropout_rate: float,
     layout: EdgeLayout,
 ) -> tuple[Array, Array]:
-    """`(out, logsumexp)` by these kernels, differentiable twice."""
+    """`(out, logsumexp)` by these kernels, wide, differentiable twice."""
     vector, slope = None, 0.0
+    query = query.astype(accumulation_dtype(query.dtype))
+    if not kernels.half:
+        key, value = key.astype(query.dtype), value.astype(query.dtype)
     if isinstance(score, DotScore):
         query = query * jnp.asarray(score.scale, query.dtype)
     else:
         slope = float(score.negative_slope)
-        vector = score.vector if isinstance(score, GATv2Score) else None
+        vector = jnp.asarray(score.vector) if isinstance(score, GATv2Score) else None
+    edge = None if score.edge is None else jnp.asarray(score.edge)
     name = {DotScore: "dot", AdditiveScore: "additive", GATv2Score: "gatv2"}[type(score)]
-    operands = Operands(query, key, value, score.edge, vector, bias)
+    operands = Operands(query, key, value, edge, vector, bias)
     fixed = Fixed(senders, receivers, where, dropout_words, layout)
-    return _attention(kernels, Spec(name, slope, dropout_rate), operands, fixed)
+    return with_gradient(kernels, Spec(name, slope, dropout_rate), operands, fixed)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _attention(kernels: Kernels, spec: Spec, operands: Operands, fixed: Fixed):
+def with_gradient(kernels: Kernels, spec: Any, operands: Any, fixed: Any) -> tuple[Array, Array]:
+    """`(out, logsumexp)` by these kernels, differentiable twice."""
     out, logsumexp = kernels.forward(operands, fixed, spec)
     return out, logsumexp
 
 
-def _attention_forward(kernels, spec, operands, fixed):
-    out, logsumexp = _attention(kernels, spec, operands, fixed)  # so that second derivatives pass
+def _with_gradient_forward(kernels, spec, operands, fixed):
+    # Itself and not the kernel: this is differentiated again.
+    out, logsumexp = with_gradient(kernels, spec, operands, fixed)
     return (out, logsumexp), (operands, fixed, out, logsumexp)
 
 
-def _attention_backward(kernels, spec, saved, cotangents):
+def _with_gradient_backward(kernels, spec, saved, cotangents):
     operands, fixed, out, logsumexp = saved
-    return _gradients(kernels, spec, operands, fixed, out, logsumexp, cotangents), no_gradient(
-        fixed
-    )
+    gradients = _gradients(kernels, spec, operands, fixed, out, logsumexp, cotangents)
+    return gradients, no_gradient(fixed)
 
 
-_attention.defvjp(_attention_forward, _attention_backward)
+with_gradient.defvjp(_with_gradient_forward, _with_gradient_backward)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _gradients(kernels, spec, operands, fixed, out, logsumexp, cotangents) -> Operands:
     g, g_logsumexp = cotangents
     d = jnp.sum(g * out, axis=-1) - g_logsumexp
-    return kernels.backward(operands, fixed, spec, logsumexp, g, d)
+    gradients = kernels.backward(operands, fixed, spec, logsumexp, g, d)
+    return jax.tree.map(lambda x, like: x.astype(like.dtype), gradients, operands)
 
 
 def _gradients_forward(kernels, spec, operands, fixed, out, logsumexp, cotangents):
@@ -144,7 +193,7 @@ def _gradients_backward(kernels, spec, saved, second):
     operands, fixed, out, logsumexp, cotangents = saved
 
     def gradients(operands, cotangents):
-        return jax.vjp(lambda o: composed_attention(o, fixed, spec), operands)[1](cotangents)[0]
+        return jax.vjp(lambda o: kernels.composed(o, fixed, spec), operands)[1](cotangents)[0]
 
     d_operands, d_cotangents = jax.vjp(gradients, operands, cotangents)[1](second)
     zeros = jnp.zeros_like(out), jnp.zeros_like(logsumexp)
@@ -152,31 +201,3 @@ def _gradients_backward(kernels, spec, saved, second):
 
 
 _gradients.defvjp(_gradients_forward, _gradients_backward)
-
-
-def composition(score: OneWayScore) -> ModuleType:
-    """The implementation of the separate ops: "xla" where it has the score."""
-    return _xla if score.edge is None or isinstance(score, AdditiveScore) else _reference
-
-
-def composed_attention(operands: Operands, fixed: Fixed, spec: Spec) -> tuple[Array, Array]:
-    """The same from the separate ops: the reference of the kernels."""
-    query, key, value, edge, vector, bias = operands
-    senders, receivers, where, words, layout = fixed
-    scores: dict[str, OneWayScore] = {
-        "dot": DotScore(1.0, edge),
-        "additive": AdditiveScore(spec.negative_slope, edge),
-        "gatv2": GATv2Score(vector, spec.negative_slope, edge),
-    }
-    score = scores[spec.score]
-    by = composition(score)
-    logits = by.scores(query, key, senders, receivers, score, layout)
-    logits = logits if bias is None else logits + bias
-    if where is not None:
-        logits = jnp.where(jnp.asarray(where)[:, None], logits, -jnp.inf)
-    logsumexp = segment_logsumexp(logits, receivers, len(query))
-    logsumexp = jnp.where(jnp.isneginf(logsumexp), jnp.inf, logsumexp)
-    weights = jnp.exp(logits - take(logsumexp, receivers))
-    if words is not None:
-        weights = apply_words(weights, words, spec.dropout_rate)
-    return by.aggregate(weights, value, senders, receivers, len(query), layout), logsumexp

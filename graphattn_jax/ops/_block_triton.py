@@ -1,0 +1,272 @@
+"""Softmax attention inside dense blocks in one kernel on a GPU: Pallas with its Triton lowering.
+
+One program computes a tile of receivers of one block and head, with an online softmax over tiles of senders. No array
+of pairs is written in the forward pass. In the backward pass one kernel goes by receivers, one by senders; the gradient
+of the bias, if there is one, is written for all pairs, and XLA adds up the axes along which the bias was broadcast.
+Matrix products are in full float32. Off the GPU the kernels are interpreted: slow, for tests.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from graphattn_jax.ops._dropout import apply_words, dropout_threshold, random_bits
+from graphattn_jax.ops._edge_attention._fused import Kernels, with_gradient
+from graphattn_jax.ops._pallas import Axis, axis, launch, load, power_of_two, program, store
+from graphattn_jax.typing import Array
+
+__all__ = ["block_pairs", "block_softmax_attention"]
+
+MAX_TILE = 32
+MIN_TILE = 16  # what Triton's matrix products need along every axis
+
+
+class _Operands(NamedTuple):
+    query: Array
+    key: Array
+    value: Array
+    bias: Array | None
+
+
+class _Fixed(NamedTuple):
+    mask: Array
+    words: Array | None
+
+
+def block_softmax_attention(
+    query: Array,
+    key: Array,
+    value: Array,
+    bias: Array | None,
+    mask: Array,
+    dropout_words: Array | None,
+    dropout_rate: float,
+) -> Array:
+    """`[B, n, H, C_v]` float32, of a scaled query; the other arguments as `block_attention` has them."""
+    if jnp.float64 in (query.dtype, key.dtype, value.dtype):
+        raise NotImplementedError(
+            "implementation='triton' computes in float32, got float64. Fix: implementation=None."
+        )
+    operands = _Operands(query, key, value, bias)
+    kernels = Kernels(_forward, _backward, half=True, composed=_composed)
+    return with_gradient(kernels, dropout_rate, operands, _Fixed(mask, dropout_words))[0]
+
+
+def block_pairs(mask: Array) -> Array:
+    """The mask as `[B, 1, n, n]`."""
+    pairs = mask if mask.ndim == 3 else mask[:, :, None] & mask[:, None, :]
+    return pairs[:, None]
+
+
+def _composed(operands: _Operands, fixed: _Fixed, rate: float) -> tuple[Array, Array]:
+    """The same by einsums, with the logsumexp `[B, n, H]`."""
+    query, key, value = (x.astype(jnp.float32) for x in operands[:3])
+    logits = jnp.einsum("bihc,bjhc->bhij", query, key)
+    if operands.bias is not None:
+        logits = logits + operands.bias.astype(jnp.float32)
+    logits = jnp.where(block_pairs(fixed.mask), logits, -jnp.inf)
+    empty = jnp.all(jnp.isneginf(logits), axis=-1, keepdims=True)
+    logsumexp = jax.nn.logsumexp(jnp.where(empty, 0.0, logits), axis=-1, keepdims=True)
+    weights = jnp.where(empty, 0.0, jnp.exp(logits - logsumexp))
+    if fixed.words is not None:
+        weights = apply_words(weights, fixed.words, rate)
+    logsumexp = jnp.where(empty, jnp.inf, logsumexp)[..., 0].swapaxes(1, 2)
+    return jnp.einsum("bhij,bjhc->bihc", weights, value), logsumexp
+
+
+# --- pieces of the kernels ----------------------------------------------------------------------------------
+
+
+class _Tiles(NamedTuple):
+    """Static: nodes per block and per tile, heads, the rate of dropout."""
+
+    nodes: int
+    width: int
+    heads: int
+    dropout_rate: float
+
+    @property
+    def count(self) -> int:
+        return -(-self.nodes // self.width)
+
+
+def _tiles(query: Array, rate: float) -> _Tiles:
+    _, nodes, heads, _ = query.shape
+    width = min(max(power_of_two(nodes), MIN_TILE), MAX_TILE)
+    return _Tiles(nodes, width, heads, rate)
+
+
+def _launch(kernel, arguments: tuple, out: Any, tiles: _Tiles, num_blocks: int) -> Any:
+    grid = (num_blocks * tiles.count, tiles.heads)
+    return launch(partial(kernel, tiles=tiles), grid, arguments, out, num_warps=4)
+
+
+def _place(tiles: _Tiles) -> tuple[Axis, Axis, Axis]:
+    """The block, the tile of nodes and the head of this program."""
+    block, tile = program(0) // tiles.count, program(0) % tiles.count
+    return _scalar(block), _nodes(tile, tiles), _scalar(program(1))
+
+
+def _scalar(i: Any) -> Axis:
+    return Axis(i, jnp.asarray(True))
+
+
+def _nodes(tile: Any, tiles: _Tiles) -> Axis:
+    return axis(tiles.width, tiles.nodes, tile * tiles.width)
+
+
+def _load(ref: Any, block: Axis, nodes: Axis, head: Axis) -> Array:
+    """`[width, C]`, or `[width]` of an array without channels."""
+    channels = (axis(max(power_of_two(size), MIN_TILE), size) for size in ref.shape[3:])
+    return load(ref, block, nodes, head, *channels)
+
+
+def _store(ref: Any, x: Array, block: Axis, nodes: Axis, head: Axis) -> None:
+    channels = (axis(max(power_of_two(size), MIN_TILE), size) for size in ref.shape[3:])
+    store(ref, x, block, nodes, head, *channels)
+
+
+def _dot(x: Array, y: Array) -> Array:
+    return jnp.dot(x, y, precision=jax.lax.Precision.HIGHEST)
+
+
+def _logits(query, key, bias, mask, block: Axis, rows: Axis, columns: Axis, head: Axis) -> Array:
+    """`[rows, columns]`, -inf where a pair may not attend."""
+    logits = _dot(query, key.T)
+    if bias is not None:
+        axes = (
+            a if size > 1 else Axis(jnp.zeros_like(a.ids), a.valid)
+            for a, size in zip((block, head, rows, columns), bias.shape)
+        )
+        logits = logits + load(bias, *axes)
+    if len(mask.shape) == 3:
+        valid = load(mask, block, rows, columns) > 0
+    else:
+        valid = (load(mask, block, rows) > 0)[:, None] & (load(mask, block, columns) > 0)[None]
+    return jnp.where(valid, logits, -jnp.inf)
+
+
+def _kept(words, block: Axis, rows: Axis, columns: Axis, head: Axis, tiles: _Tiles) -> Array:
+    """The factors of dropout: the hash of the place in `[B, H, n, n]`, as in `ops.dropout`."""
+    if words is None:
+        return jnp.ones((1, 1), jnp.float32)
+    row = (block.ids * tiles.heads + head.ids) * tiles.nodes + rows.ids
+    place = row[:, None] * tiles.nodes + columns.ids[None, :]
+    bits = random_bits(place.astype(jnp.uint32), words[0], words[1])
+    keep = bits >= jnp.uint32(dropout_threshold(tiles.dropout_rate))
+    return jnp.where(keep, 1.0 / (1.0 - tiles.dropout_rate), 0.0).astype(jnp.float32)
+
+
+def _bytes(fixed: _Fixed) -> _Fixed:
+    return fixed._replace(mask=fixed.mask.astype(jnp.int8))
+
+
+# --- forward ------------------------------------------------------------------------------------------------
+
+
+def _forward(operands: _Operands, fixed: _Fixed, rate: float) -> tuple[Array, Array]:
+    out = jax.ShapeDtypeStruct(operands.value.shape, jnp.float32)
+    logsumexp = jax.ShapeDtypeStruct(out.shape[:3], jnp.float32)
+    tiles = _tiles(operands.query, rate)
+    arguments = operands, _bytes(fixed)
+    return _launch(_forward_kernel, arguments, (out, logsumexp), tiles, out.shape[0])
+
+
+def _forward_kernel(operands, fixed, out, *, tiles: _Tiles) -> None:
+    block, rows, head = _place(tiles)
+    query = _load(operands.query, block, rows, head)
+
+    def add_tile(t, carry):
+        top, total, weighted = carry
+        columns = _nodes(t, tiles)
+        key, value = (_load(x, block, columns, head) for x in (operands.key, operands.value))
+        logits = _logits(query, key, operands.bias, fixed.mask, block, rows, columns, head)
+        new_top = jnp.maximum(top, jnp.max(logits, axis=1))
+        finite_top = jnp.where(new_top == -jnp.inf, 0.0, new_top)
+        shrink, p = jnp.exp(top - finite_top), jnp.exp(logits - finite_top[:, None])
+        applied = p * _kept(fixed.words, block, rows, columns, head, tiles)
+        weighted = weighted * shrink[:, None] + _dot(applied, value)
+        return new_top, total * shrink + jnp.sum(p, axis=1), weighted
+
+    nothing = jnp.full((tiles.width,), -jnp.inf), jnp.zeros((tiles.width,))
+    channels = max(power_of_two(operands.value.shape[3]), MIN_TILE)
+    zero = jnp.zeros((tiles.width, channels))
+    top, total, weighted = jax.lax.fori_loop(0, tiles.count, add_tile, (*nothing, zero))
+    empty = total == 0
+    total = jnp.where(empty, 1.0, total)
+    _store(out[0], weighted / total[:, None], block, rows, head)
+    _store(out[1], jnp.where(empty, jnp.inf, top + jnp.log(total)), block, rows, head)
+
+
+# --- backward -----------------------------------------------------------------------------------------------
+
+
+def _backward(
+    operands: _Operands, fixed: _Fixed, rate: float, logsumexp: Array, g: Array, d: Array
+) -> _Operands:
+    query, key, value, bias = operands
+    batch, nodes, heads, _ = query.shape
+    tiles = _tiles(query, rate)
+    arguments = operands, _bytes(fixed), (logsumexp, g, d)
+
+    def like(x):
+        return jax.ShapeDtypeStruct(x.shape, jnp.float32)
+
+    pairs = jax.ShapeDtypeStruct((batch, heads, nodes, nodes), jnp.float32)
+    of_rows = like(query), None if bias is None else pairs
+    d_query, d_bias = _launch(_by_receiver_kernel, arguments, of_rows, tiles, batch)
+    of_columns = like(key), like(value)
+    d_key, d_value = _launch(_by_sender_kernel, arguments, of_columns, tiles, batch)
+    if bias is not None:
+        broadcast = tuple(a for a in range(4) if bias.shape[a] < pairs.shape[a])
+        d_bias = jnp.sum(d_bias, axis=broadcast, keepdims=True)
+    return _Operands(d_query, d_key, d_value, d_bias)
+
+
+def _by_receiver_kernel(operands, fixed, saved, out, *, tiles: _Tiles) -> None:
+    block, rows, head = _place(tiles)
+    query = _load(operands.query, block, rows, head)
+    logsumexp, g, d = (_load(x, block, rows, head) for x in saved)
+
+    def add_tile(t, d_query):
+        columns = _nodes(t, tiles)
+        key, value = (_load(x, block, columns, head) for x in (operands.key, operands.value))
+        logits = _logits(query, key, operands.bias, fixed.mask, block, rows, columns, head)
+        kept = _kept(fixed.words, block, rows, columns, head, tiles)
+        _, d_logits = _d_logits(logits, kept, value, logsumexp, g, d)
+        if operands.bias is not None:
+            store(out[1], d_logits, block, head, rows, columns)
+        return d_query + _dot(d_logits, key)
+
+    d_query = jax.lax.fori_loop(0, tiles.count, add_tile, jnp.zeros_like(query))
+    _store(out[0], d_query, block, rows, head)
+
+
+def _by_sender_kernel(operands, fixed, saved, out, *, tiles: _Tiles) -> None:
+    block, columns, head = _place(tiles)
+    key, value = (_load(x, block, columns, head) for x in (operands.key, operands.value))
+
+    def add_tile(t, carry):
+        d_key, d_value = carry
+        rows = _nodes(t, tiles)
+        query = _load(operands.query, block, rows, head)
+        logsumexp, g, d = (_load(x, block, rows, head) for x in saved)
+        logits = _logits(query, key, operands.bias, fixed.mask, block, rows, columns, head)
+        kept = _kept(fixed.words, block, rows, columns, head, tiles)
+        p, d_logits = _d_logits(logits, kept, value, logsumexp, g, d)
+        return d_key + _dot(d_logits.T, query), d_value + _dot((p * kept).T, g)
+
+    zero = jnp.zeros_like(key), jnp.zeros_like(value)
+    d_key, d_value = jax.lax.fori_loop(0, tiles.count, add_tile, zero)
+    _store(out[0], d_key, block, columns, head)
+    _store(out[1], d_value, block, columns, head)
+
+
+def _d_logits(logits, kept, value, logsumexp, g, d) -> tuple[Array, Array]:
+    """The weights before dropout and the gradients of the logits, `[rows, columns]`."""
+    p = jnp.exp(logits - logsumexp[:, None])
+    return p, p * (kept * _dot(g, value.T) - d[:, None])
