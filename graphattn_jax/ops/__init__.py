@@ -14,7 +14,6 @@ from graphattn_jax.ops._edge_attention import (
     Score,
     SymmetrizedScore,
     attend_from_logits,
-    build_cpp,
     edge_aggregate,
     edge_attention,
     edge_scores,
@@ -23,6 +22,7 @@ from graphattn_jax.ops._edge_attention import (
 from graphattn_jax.ops._edges import reverse_edges
 from graphattn_jax.ops._host_memory import keep_freed_memory
 from graphattn_jax.ops._layout import EdgeLayout, Tiles, edge_layout
+from graphattn_jax.ops._native import build_cpp
 from graphattn_jax.ops._normalizers import (
     NORMALIZERS,
     Normalized,

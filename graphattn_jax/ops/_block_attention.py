@@ -10,13 +10,21 @@ import numpy as np
 
 from graphattn_jax import _checks
 from graphattn_jax._dtypes import accumulation_dtype
-from graphattn_jax.ops._block_triton import block_pairs, block_softmax_attention
+from graphattn_jax.ops import _block_cpp, _block_triton
+from graphattn_jax.ops._block_softmax import Fixed, Operands, block_pairs
 from graphattn_jax.ops._dropout import dropout, dropout_words
+from graphattn_jax.ops._edge_attention._fused import with_gradient
 from graphattn_jax.ops._normalizers import Normalizer, Sigmoid, Softmax, normalize, resolve
-from graphattn_jax.ops._pallas import on_gpu
 from graphattn_jax.typing import Array, ArrayLike
 
 __all__ = ["BlockAttention", "block_attention"]
+
+
+_KERNELS = {"triton": _block_triton.KERNELS, "cpp": _block_cpp.KERNELS}
+
+
+def _candidates() -> tuple[str, ...]:
+    return {"gpu": ("triton",), "cpu": ("cpp",)}.get(jax.default_backend(), ())
 
 
 class BlockAttention(NamedTuple):
@@ -63,17 +71,18 @@ def block_attention(
         for all B n² pairs in order (block, receiver, sender).
       dropout_rate: probability in [0, 1), applied to the weights.
       dropout_key: typed key, required when the rate is positive.
-      implementation: "reference", products of whole matrices; "triton", one GPU kernel for softmax, interpreted (slow)
-        elsewhere; None = "triton" on a GPU for what that supports, else "reference".
+      implementation: "reference", products of whole matrices; "cpp", one kernel for softmax on the CPU, once
+        `build_cpp` has made it; "triton", one for GPUs, interpreted (slow) elsewhere; None = the kernel of this
+        platform for what it supports, else "reference".
 
     Returns:
       `BlockAttention`. `out` has the dtype of `value`, everything else is float32 (float64 for float64).
 
     Raises:
       ValueError: shapes, unknown options, dropout without key.
-      NotImplementedError: "triton" with another normalizer or in float64.
+      NotImplementedError: a kernel with another normalizer, "triton" in float64, "cpp" that is not built.
 
-    Cost: O(B n² H C) time; O(B H n²) memory, which "triton" needs for the gradient of a bias only; constraints as
+    Cost: O(B n² H C) time; O(B H n²) memory, which kernels need for the gradient of a bias only; constraints as
       `normalize` on B n² edges.
     Padding: empty slots receive 0 and give nothing.
 
@@ -94,7 +103,7 @@ def block_attention(
     _checks.shape("mask", mask, (batch, size, size)[: len(mask.shape)])
     _checks.dropout(dropout_rate, dropout_key)
     if implementation is not None:
-        _checks.choice("implementation", implementation, ("triton", "reference"))
+        _checks.choice("implementation", implementation, (*_KERNELS, "reference"))
     normalizer = resolve(normalizer)
     key, value, mask = jnp.asarray(key), jnp.asarray(value), jnp.asarray(mask)
     bias = None if bias is None else jnp.asarray(bias)
@@ -109,7 +118,8 @@ def block_attention(
             raise ValueError(
                 f"bias must have four axes broadcastable to [B, H, n, n] = {list(wanted)}, got {tuple(bias.shape)}."
             )
-        logits = logits + bias.astype(logits.dtype)
+        bias = bias.astype(logits.dtype)
+        logits = logits + bias
     pairs = block_pairs(mask)
     if isinstance(normalizer, Softmax):
         weights, residual = _softmax(logits, pairs), None
@@ -117,16 +127,19 @@ def block_attention(
         weights, residual = jnp.where(pairs, jax.nn.sigmoid(logits), 0), None
     else:
         weights, residual = _constrained(logits, pairs, normalizer)
-    if implementation == "triton" or (implementation is None and on_gpu()):
+    for name in _candidates() if implementation is None else (implementation,):
+        if name == "reference":
+            continue
         try:
             if not isinstance(normalizer, Softmax):
                 raise NotImplementedError(
-                    f"implementation='triton' has the softmax only, got {normalizer}. Fix: implementation=None."
+                    f"implementation={name!r} has the softmax only, got {normalizer}. Fix: implementation=None."
                 )
-            words = dropout_words(dropout_rate, dropout_key)
-            out = block_softmax_attention(
-                scaled_query, key, value, bias, mask, words, float(dropout_rate)
-            )
+            kernels = _KERNELS[name]
+            arrays = (key, value) if kernels.half else (wide_key, wide_value)
+            operands = Operands(scaled_query, *arrays, bias)
+            fixed = Fixed(mask, dropout_words(dropout_rate, dropout_key))
+            out, _ = with_gradient(kernels, float(dropout_rate), operands, fixed)
             # What is not used of this is not computed.
             return BlockAttention(out.astype(value.dtype), weights, logits, residual)
         except NotImplementedError:

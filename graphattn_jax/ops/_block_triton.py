@@ -14,68 +14,16 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from graphattn_jax.ops._dropout import apply_words, dropout_threshold, random_bits
-from graphattn_jax.ops._edge_attention._fused import Kernels, with_gradient
+from graphattn_jax.ops._block_softmax import Fixed, Operands, composed_attention
+from graphattn_jax.ops._dropout import dropout_threshold, random_bits
+from graphattn_jax.ops._edge_attention._fused import Kernels
 from graphattn_jax.ops._pallas import Axis, axis, launch, load, power_of_two, program, store
 from graphattn_jax.typing import Array
 
-__all__ = ["block_pairs", "block_softmax_attention"]
+__all__ = ["KERNELS"]
 
 MAX_TILE = 32
 MIN_TILE = 16  # what Triton's matrix products need along every axis
-
-
-class _Operands(NamedTuple):
-    query: Array
-    key: Array
-    value: Array
-    bias: Array | None
-
-
-class _Fixed(NamedTuple):
-    mask: Array
-    words: Array | None
-
-
-def block_softmax_attention(
-    query: Array,
-    key: Array,
-    value: Array,
-    bias: Array | None,
-    mask: Array,
-    dropout_words: Array | None,
-    dropout_rate: float,
-) -> Array:
-    """`[B, n, H, C_v]` float32, of a scaled query; the other arguments as `block_attention` has them."""
-    if jnp.float64 in (query.dtype, key.dtype, value.dtype):
-        raise NotImplementedError(
-            "implementation='triton' computes in float32, got float64. Fix: implementation=None."
-        )
-    operands = _Operands(query, key, value, bias)
-    kernels = Kernels(_forward, _backward, half=True, composed=_composed)
-    return with_gradient(kernels, dropout_rate, operands, _Fixed(mask, dropout_words))[0]
-
-
-def block_pairs(mask: Array) -> Array:
-    """The mask as `[B, 1, n, n]`."""
-    pairs = mask if mask.ndim == 3 else mask[:, :, None] & mask[:, None, :]
-    return pairs[:, None]
-
-
-def _composed(operands: _Operands, fixed: _Fixed, rate: float) -> tuple[Array, Array]:
-    """The same by einsums, with the logsumexp `[B, n, H]`."""
-    query, key, value = (x.astype(jnp.float32) for x in operands[:3])
-    logits = jnp.einsum("bihc,bjhc->bhij", query, key)
-    if operands.bias is not None:
-        logits = logits + operands.bias.astype(jnp.float32)
-    logits = jnp.where(block_pairs(fixed.mask), logits, -jnp.inf)
-    empty = jnp.all(jnp.isneginf(logits), axis=-1, keepdims=True)
-    logsumexp = jax.nn.logsumexp(jnp.where(empty, 0.0, logits), axis=-1, keepdims=True)
-    weights = jnp.where(empty, 0.0, jnp.exp(logits - logsumexp))
-    if fixed.words is not None:
-        weights = apply_words(weights, fixed.words, rate)
-    logsumexp = jnp.where(empty, jnp.inf, logsumexp)[..., 0].swapaxes(1, 2)
-    return jnp.einsum("bhij,bjhc->bihc", weights, value), logsumexp
 
 
 # --- pieces of the kernels ----------------------------------------------------------------------------------
@@ -161,14 +109,18 @@ def _kept(words, block: Axis, rows: Axis, columns: Axis, head: Axis, tiles: _Til
     return jnp.where(keep, 1.0 / (1.0 - tiles.dropout_rate), 0.0).astype(jnp.float32)
 
 
-def _bytes(fixed: _Fixed) -> _Fixed:
+def _bytes(fixed: Fixed) -> Fixed:
     return fixed._replace(mask=fixed.mask.astype(jnp.int8))
 
 
 # --- forward ------------------------------------------------------------------------------------------------
 
 
-def _forward(operands: _Operands, fixed: _Fixed, rate: float) -> tuple[Array, Array]:
+def _forward(operands: Operands, fixed: Fixed, rate: float) -> tuple[Array, Array]:
+    if any(x.dtype == jnp.float64 for x in operands[:3]):
+        raise NotImplementedError(
+            "implementation='triton' computes in float32, got float64. Fix: implementation=None."
+        )
     out = jax.ShapeDtypeStruct(operands.value.shape, jnp.float32)
     logsumexp = jax.ShapeDtypeStruct(out.shape[:3], jnp.float32)
     tiles = _tiles(operands.query, rate)
@@ -206,8 +158,8 @@ def _forward_kernel(operands, fixed, out, *, tiles: _Tiles) -> None:
 
 
 def _backward(
-    operands: _Operands, fixed: _Fixed, rate: float, logsumexp: Array, g: Array, d: Array
-) -> _Operands:
+    operands: Operands, fixed: Fixed, rate: float, logsumexp: Array, g: Array, d: Array
+) -> Operands:
     query, key, value, bias = operands
     batch, nodes, heads, _ = query.shape
     tiles = _tiles(query, rate)
@@ -224,7 +176,7 @@ def _backward(
     if bias is not None:
         broadcast = tuple(a for a in range(4) if bias.shape[a] < pairs.shape[a])
         d_bias = jnp.sum(d_bias, axis=broadcast, keepdims=True)
-    return _Operands(d_query, d_key, d_value, d_bias)
+    return Operands(d_query, d_key, d_value, d_bias)
 
 
 def _by_receiver_kernel(operands, fixed, saved, out, *, tiles: _Tiles) -> None:
@@ -270,3 +222,6 @@ def _d_logits(logits, kept, value, logsumexp, g, d) -> tuple[Array, Array]:
     """The weights before dropout and the gradients of the logits, `[rows, columns]`."""
     p = jnp.exp(logits - logsumexp[:, None])
     return p, p * (kept * _dot(g, value.T) - d[:, None])
+
+
+KERNELS = Kernels(_forward, _backward, half=True, composed=composed_attention)

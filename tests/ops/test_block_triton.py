@@ -109,14 +109,15 @@ def test_lowers_for_an_h100_without_arrays_of_pairs(monkeypatch):
 def test_chosen_on_a_gpu_for_what_it_supports(monkeypatch):
     p, seen = arrays(4), []
 
-    def kernel(*arguments):
+    def forward(*arguments):
         seen.append(arguments)
-        return _block_triton.block_softmax_attention(*arguments)
+        return _block_triton.KERNELS.forward(*arguments)
 
-    monkeypatch.setattr(_block_attention, "block_softmax_attention", kernel)
+    kernels = _block_triton.KERNELS._replace(forward=forward)
+    monkeypatch.setitem(_block_attention._KERNELS, "triton", kernels)
     ops.block_attention(**p, mask=nodes(4))
     assert not seen
-    monkeypatch.setattr(_block_attention, "on_gpu", lambda: True)
+    monkeypatch.setattr(_block_attention, "_candidates", lambda: ("triton",))
     ops.block_attention(**p, mask=nodes(4), normalizer="sigmoid")
     assert not seen
     ops.block_attention(**p, mask=nodes(4))
@@ -127,7 +128,7 @@ def test_unsupported_arguments_say_the_fix():
     p = arrays(4)
     with pytest.raises(NotImplementedError, match=r"has the softmax only, got Sigmoid.*Fix: impl"):
         ops.block_attention(**p, mask=nodes(4), normalizer="sigmoid", implementation="triton")
-    with pytest.raises(ValueError, match=r"implementation must be one of 'triton', 'reference'"):
+    with pytest.raises(ValueError, match=r"implementation must be one of 'triton', 'cpp', 'reference'"):
         ops.block_attention(**p, mask=nodes(4), implementation="xla")
     with jax.enable_x64(True), pytest.raises(NotImplementedError, match="got float64"):
         p = {k: jnp.asarray(np.asarray(v, np.float64)) for k, v in p.items()}

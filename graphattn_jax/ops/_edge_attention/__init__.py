@@ -20,7 +20,6 @@ from graphattn_jax.ops._edge_attention._api import (
     edge_attention,
     edge_scores,
 )
-from graphattn_jax.ops._edge_attention._build import build_cpp
 from graphattn_jax.ops._edge_attention._choice import IMPLEMENTATIONS
 from graphattn_jax.ops._edge_attention._explain import Choice, explain_choice
 from graphattn_jax.ops._edge_attention._scores import (
@@ -41,7 +40,6 @@ __all__ = [
     "Score",
     "SymmetrizedScore",
     "attend_from_logits",
-    "build_cpp",
     "edge_aggregate",
     "edge_attention",
     "edge_scores",

@@ -1,6 +1,6 @@
 """Sparse attention by C++ kernels on the CPU: one pass forward, two backward, nothing of size E in memory.
 
-The kernels (`edge_attention.cc`) are XLA custom calls. They exist once `ga.ops.build_cpp()` has compiled them.
+The kernels (`ops/_native/edge_attention.cc`) are XLA custom calls. They exist once `ops.build_cpp` made them.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from graphattn_jax.ops._dropout import dropout_threshold
-from graphattn_jax.ops._edge_attention import _adjoint, _build
+from graphattn_jax.ops import _native
+from graphattn_jax.ops._edge_attention import _adjoint
 from graphattn_jax.ops._edge_attention._adjoint import Edges, tiled_edges
 from graphattn_jax.ops._edge_attention._fused import (
     Fixed,
@@ -33,7 +33,7 @@ def scores(
     query: Array, key: Array, senders: Array, receivers: Array, score: OneWayScore, layout
 ) -> Array:
     """`[E, H]` logits; 0 for edges that the layout leaves out."""
-    _kernels()
+    _native.check_built()
     if not isinstance(score, DotScore) or score.edge is not None:
         return composed_scores(query, key, senders, receivers, score, layout)
     edges = tiled_edges("cpp", senders, receivers, layout)
@@ -44,35 +44,16 @@ def aggregate(
     weights: Array, value: Array, senders: Array, receivers: Array, num_nodes: int, layout
 ) -> Array:
     """Σ_j w_ij v_j, `[N, H, C]`."""
-    _kernels()
+    _native.check_built()
     edges = tiled_edges("cpp", senders, receivers, layout)
     return _adjoint.aggregate(_PAIR, weights, value, edges, num_nodes)
 
 
 def attention(query, key, value, senders, receivers, *options) -> tuple[Array, Array]:
     """`(out, logsumexp)` of softmax attention."""
-    _kernels()
+    _native.check_built()
     tiled_edges("cpp", senders, receivers, options[-1])
     return fused_attention(_KERNELS, query, key, value, senders, receivers, *options)
-
-
-def _kernels() -> str:
-    """The suffix of the kernels' names."""
-    digest = _build.loaded()
-    if digest is None:
-        raise NotImplementedError(
-            "implementation='cpp' is not built on this machine. Fix: ga.ops.build_cpp(), once."
-        )
-    return digest
-
-
-def _call(name: str, results, *operands, **attributes):
-    call = jax.ffi.ffi_call(f"graphattn_{name}_{_kernels()}", results, vmap_method="sequential")
-    return call(*operands, **attributes)
-
-
-def _like(*arrays: Array):
-    return [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in arrays]
 
 
 def _indices(tiles: Tiles) -> tuple[Array, ...]:
@@ -84,12 +65,12 @@ def _indices(tiles: Tiles) -> tuple[Array, ...]:
 
 def _edge_dot(x: Array, y: Array, edges: Edges) -> Array:
     out = jax.ShapeDtypeStruct((len(edges.rows), x.shape[1]), x.dtype)
-    return _call("edge_dot", out, x, y, *_indices(edges.by_row))
+    return _native.call("edge_dot", out, x, y, *_indices(edges.by_row))
 
 
 def _aggregate(weights: Array, y: Array, edges: Edges, num_rows: int) -> Array:
     out = jax.ShapeDtypeStruct((num_rows, *y.shape[1:]), y.dtype)
-    return _call("aggregate", out, weights, y, *_indices(edges.by_row))
+    return _native.call("aggregate", out, weights, y, *_indices(edges.by_row))
 
 
 _PAIR = _adjoint.Pair(_edge_dot, _aggregate)
@@ -99,19 +80,15 @@ _PAIR = _adjoint.Pair(_edge_dot, _aggregate)
 
 
 def _arguments(operands: Operands, fixed: Fixed, spec: Spec):
-    """Operands and attributes that forward and backward share; an absent operand is an empty array."""
-    empty = jnp.zeros((0,), operands.query.dtype)
-    where = jnp.zeros((0,), bool) if fixed.where is None else jnp.asarray(fixed.where)
-    words = jnp.zeros((0,), jnp.uint32) if fixed.words is None else fixed.words
-    arrays = [*(empty if x is None else x for x in operands), where, words]
+    """Operands and attributes that forward and backward share."""
+    where = None if fixed.where is None else jnp.asarray(fixed.where)
     attributes = {
         "score": np.int32(_SCORES.index(spec.score)),
         "slope": np.float64(spec.negative_slope),
         "num_edges": np.int64(len(fixed.senders)),
-        "threshold": np.int64(dropout_threshold(spec.dropout_rate)),
-        "keep_scale": np.float64(1.0 / (1.0 - spec.dropout_rate)),
+        **_native.dropout_attributes(spec.dropout_rate),
     }
-    return arrays, attributes
+    return (*operands, where, fixed.words), attributes
 
 
 def _forward(operands: Operands, fixed: Fixed, spec: Spec) -> tuple[Array, Array]:
@@ -119,15 +96,20 @@ def _forward(operands: Operands, fixed: Fixed, spec: Spec) -> tuple[Array, Array
     rows, heads, dtype = operands.query.shape[0], operands.value.shape[1], operands.query.dtype
     shapes = [(rows, *operands.value.shape[1:]), (rows, heads)]
     results = [jax.ShapeDtypeStruct(shape, dtype) for shape in shapes]
-    return _call("forward", results, *arrays, *_indices(fixed.layout.by_receiver), **attributes)
+    return _native.call(
+        "edge_forward", results, *arrays, *_indices(fixed.layout.by_receiver), **attributes
+    )
 
 
 def _backward(operands: Operands, fixed: Fixed, spec: Spec, logsumexp, g, d) -> Operands:
     arrays, attributes = _arguments(operands, fixed, spec)
     layout = fixed.layout
     tiles = (*_indices(layout.by_receiver), *_indices(layout.by_sender))
-    results = _like(*arrays[: len(operands)])
-    gradients = _call("backward", results, *arrays, *tiles, logsumexp, g, d, **attributes)
+    empty = jax.ShapeDtypeStruct((0,), operands.query.dtype)
+    results = [empty if x is None else jax.ShapeDtypeStruct(x.shape, x.dtype) for x in operands]
+    gradients = _native.call(
+        "edge_backward", results, *arrays, *tiles, logsumexp, g, d, **attributes
+    )
     found: Any = (None if x is None else dx for x, dx in zip(operands, gradients))
     return Operands(*found)
 

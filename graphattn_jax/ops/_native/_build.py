@@ -1,4 +1,4 @@
-"""Compiling and loading the C++ kernels."""
+"""Compiling, loading and calling the C++ kernels."""
 
 from __future__ import annotations
 
@@ -11,14 +11,29 @@ import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import jaxlib.version
+import numpy as np
 
-__all__ = ["build_cpp", "loaded"]
+from graphattn_jax.ops._dropout import dropout_threshold
 
-_SOURCE = Path(__file__).with_name("edge_attention.cc")
-_HANDLERS = ("forward", "backward", "edge_dot", "aggregate")
+__all__ = ["build_cpp", "call", "check_built", "dropout_attributes"]
+
+_SOURCES = tuple(
+    Path(__file__).with_name(f"{name}.cc") for name in ("edge_attention", "block_attention")
+)
+_HEADER = Path(__file__).with_name("kernels.h")
+_HANDLERS = (
+    "edge_forward",
+    "edge_backward",
+    "edge_dot",
+    "aggregate",
+    "block_forward",
+    "block_backward",
+)
 # Sums may be reordered, which makes vectors of them; infinities and NaN keep their meaning.
 _FLAGS = (
     *("-std=c++17", "-O3", "-march=native", "-shared", "-fPIC", "-w"),
@@ -27,7 +42,7 @@ _FLAGS = (
 
 
 def build_cpp() -> Path:
-    """Compile the C++ kernels of sparse attention for this machine: implementation "cpp".
+    """Compile the C++ kernels of sparse and block attention for this machine: implementation "cpp".
 
     They are compiled once per machine and version and kept in the folder named by `GRAPHATTN_CACHE`, or else in
     `graphattn_jax` under the user's cache folder. Every later process finds them there by itself; a call finds them
@@ -37,14 +52,14 @@ def build_cpp() -> Path:
       The path of the compiled library.
 
     Raises:
-      RuntimeError: no C++ compiler, or it failed; sparse attention then goes on with "xla".
+      RuntimeError: no C++ compiler, or it failed; attention then goes on with "xla".
 
     Cost: about 20 seconds of a compiler, once.
 
     Example:
       >>> import graphattn_jax as ga
       >>> ga.ops.build_cpp()  # doctest: +SKIP
-      PosixPath('/home/me/.cache/graphattn_jax/edge_attention-5a2f....so')
+      PosixPath('/home/me/.cache/graphattn_jax/kernels-5a2f....so')
     """
     path = _library()
     if not path.is_file():
@@ -68,15 +83,40 @@ def loaded() -> str | None:
     return digest
 
 
+def check_built() -> None:
+    """Refuse the implementation "cpp" where there are no kernels."""
+    if loaded() is None:
+        raise NotImplementedError(
+            "implementation='cpp' is not built on this machine. Fix: ga.ops.build_cpp(), once."
+        )
+
+
+def call(name: str, results: Any, *operands: Any, **attributes: Any) -> Any:
+    """Call a kernel. An operand that is None becomes an empty array."""
+    check_built()
+    empty = jnp.zeros((0,), jnp.float32)
+    function = jax.ffi.ffi_call(f"graphattn_{name}_{loaded()}", results, vmap_method="sequential")
+    return function(*(empty if x is None else x for x in operands), **attributes)
+
+
+def dropout_attributes(rate: float) -> dict[str, Any]:
+    """What a kernel needs beside the words of the key."""
+    return {
+        "threshold": np.int64(dropout_threshold(rate)),
+        "keep_scale": np.float64(1.0 / (1.0 - rate)),
+    }
+
+
 @cache
 def _library() -> Path:
     """Where the compiled library of this source, jaxlib and processor is, or would be."""
     root = os.environ.get("GRAPHATTN_CACHE") or os.environ.get("XDG_CACHE_HOME")
     root = Path(root) if root else Path.home() / ".cache"
     folder = root if os.environ.get("GRAPHATTN_CACHE") else root / "graphattn_jax"
-    parts = (_SOURCE.read_bytes(), " ".join(_FLAGS), jaxlib.version.__version__, _processor())
-    digest = hashlib.sha256(b"\0".join(p if isinstance(p, bytes) else p.encode() for p in parts))
-    return folder / f"edge_attention-{digest.hexdigest()[:16]}.so"
+    sources = [path.read_text() for path in (*_SOURCES, _HEADER)]
+    parts = (*sources, " ".join(_FLAGS), jaxlib.version.__version__, _processor())
+    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    return folder / f"kernels-{digest[:16]}.so"
 
 
 def _processor() -> str:
@@ -101,7 +141,15 @@ def _compile(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         made = Path(folder) / path.name
-        command = [compiler, *_FLAGS, "-I", jax.ffi.include_dir(), str(_SOURCE), "-o", str(made)]
+        command = [
+            compiler,
+            *_FLAGS,
+            "-I",
+            jax.ffi.include_dir(),
+            *map(str, _SOURCES),
+            "-o",
+            str(made),
+        ]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"build_cpp failed: {' '.join(command)}\n{done.stderr[-2000:]}")

@@ -1,0 +1,41 @@
+"""Softmax attention inside dense blocks by C++ kernels on the CPU: `ops/_native/block_attention.cc`."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from graphattn_jax.ops import _native
+from graphattn_jax.ops._block_softmax import Fixed, Operands, composed_attention
+from graphattn_jax.ops._edge_attention._fused import Kernels
+from graphattn_jax.typing import Array
+
+__all__ = ["KERNELS"]
+
+
+def _forward(operands: Operands, fixed: Fixed, rate: float) -> tuple[Array, Array]:
+    _native.check_built()
+    out = jax.ShapeDtypeStruct(operands.value.shape, operands.value.dtype)
+    logsumexp = jax.ShapeDtypeStruct(out.shape[:3], out.dtype)
+    options = _native.dropout_attributes(rate)
+    return _native.call("block_forward", (out, logsumexp), *operands, *fixed, **options)
+
+
+def _backward(
+    operands: Operands, fixed: Fixed, rate: float, logsumexp: Array, g: Array, d: Array
+) -> Operands:
+    batch, nodes, heads, _ = operands.query.shape
+    pairs = (batch, heads, nodes, nodes)
+    results = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in operands[:3]]
+    bias = operands.bias
+    results += [jax.ShapeDtypeStruct((0,) if bias is None else pairs, g.dtype)]
+    options = _native.dropout_attributes(rate)
+    arrays = (*operands, *fixed, logsumexp, g, d)
+    d_query, d_key, d_value, d_bias = _native.call("block_backward", results, *arrays, **options)
+    if bias is None:
+        return Operands(d_query, d_key, d_value, None)
+    broadcast = tuple(axis for axis in range(4) if bias.shape[axis] < pairs[axis])
+    return Operands(d_query, d_key, d_value, jnp.sum(d_bias, axis=broadcast, keepdims=True))
+
+
+KERNELS = Kernels(_forward, _backward, composed=composed_attention)
