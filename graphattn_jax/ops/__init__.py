@@ -19,7 +19,7 @@ from graphattn_jax.ops._edge_attention import (
 )
 from graphattn_jax.ops._edges import reverse_edges
 from graphattn_jax.ops._host_memory import keep_freed_memory
-from graphattn_jax.ops._layout import EdgeLayout, Tiles, edge_layout
+from graphattn_jax.ops._layout import DegreeBlock, DegreeBlocks, EdgeLayout, Tiles, edge_layout
 from graphattn_jax.ops._normalizers import (
     NORMALIZERS,
     Normalized,
@@ -48,6 +48,8 @@ __all__ = [
     "AdditiveScore",
     "BlockAttention",
     "BlockLayout",
+    "DegreeBlock",
+    "DegreeBlocks",
     "DotScore",
     "EdgeAttention",
     "EdgeLayout",

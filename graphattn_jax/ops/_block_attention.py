@@ -13,7 +13,7 @@ from graphattn_jax._dtypes import accumulation_dtype
 from graphattn_jax.ops._block_triton import block_pairs, block_softmax_attention
 from graphattn_jax.ops._dropout import dropout, dropout_words
 from graphattn_jax.ops._normalizers import Normalizer, Sigmoid, Softmax, normalize, resolve
-from graphattn_jax.ops._pallas import on_gpu
+from graphattn_jax.ops._pallas import on_recent_nvidia_gpu
 from graphattn_jax.typing import Array, ArrayLike
 
 __all__ = ["BlockAttention", "block_attention"]
@@ -64,7 +64,7 @@ def block_attention(
       dropout_rate: probability in [0, 1), applied to the weights.
       dropout_key: typed key, required when the rate is positive.
       implementation: "reference", products of whole matrices; "triton", one GPU kernel for softmax, interpreted (slow)
-        elsewhere; None = "triton" on a GPU for what that supports, else "reference".
+        elsewhere; None = "triton" on a recent NVIDIA GPU for what that supports, else "reference".
 
     Returns:
       `BlockAttention`. `out` has the dtype of `value`, everything else is float32 (float64 for float64).
@@ -117,7 +117,7 @@ def block_attention(
         weights, residual = jnp.where(pairs, jax.nn.sigmoid(logits), 0), None
     else:
         weights, residual = _constrained(logits, pairs, normalizer)
-    if implementation == "triton" or (implementation is None and on_gpu()):
+    if implementation == "triton" or (implementation is None and on_recent_nvidia_gpu()):
         try:
             if not isinstance(normalizer, Softmax):
                 raise NotImplementedError(

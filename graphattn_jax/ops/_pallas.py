@@ -6,6 +6,7 @@ found again.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,13 +15,34 @@ import jax.numpy as jnp
 
 from graphattn_jax.typing import Array
 
-__all__ = ["Axis", "axis", "launch", "load", "on_gpu", "power_of_two", "program", "store", "warps"]
+__all__ = [
+    "Axis",
+    "axis",
+    "launch",
+    "load",
+    "on_gpu",
+    "on_recent_nvidia_gpu",
+    "power_of_two",
+    "program",
+    "store",
+    "warps",
+]
 
 
 def on_gpu() -> bool:
     """Whether computations go to a GPU by default."""
+    return _default_device().platform in ("gpu", "cuda", "rocm")
+
+
+def on_recent_nvidia_gpu() -> bool:
+    """Where the kernels are chosen by themselves: from Ampere on. Triton has dropped older ones."""
+    capability = str(getattr(_default_device(), "compute_capability", ""))
+    return on_gpu() and re.fullmatch(r"\d+\.\d", capability) is not None and float(capability) >= 8
+
+
+def _default_device() -> Any:
     device = jax.config.jax_default_device  # a device, the name of a platform, or None
-    return (getattr(device, "platform", device) or jax.default_backend()) in ("gpu", "cuda", "rocm")
+    return jax.local_devices(backend=device)[0] if isinstance(device, str | None) else device
 
 
 def launch(

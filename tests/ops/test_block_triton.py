@@ -116,7 +116,7 @@ def test_chosen_on_a_gpu_for_what_it_supports(monkeypatch):
     monkeypatch.setattr(_block_attention, "block_softmax_attention", kernel)
     ops.block_attention(**p, mask=nodes(4))
     assert not seen
-    monkeypatch.setattr(_block_attention, "on_gpu", lambda: True)
+    monkeypatch.setattr(_block_attention, "on_recent_nvidia_gpu", lambda: True)
     ops.block_attention(**p, mask=nodes(4), normalizer="sigmoid")
     assert not seen
     ops.block_attention(**p, mask=nodes(4))

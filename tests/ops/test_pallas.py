@@ -1,0 +1,51 @@
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from graphattn_jax.ops import _pallas
+from graphattn_jax.ops._pallas import Axis, axis, launch, load, power_of_two, program, store, warps
+
+
+@pytest.mark.parametrize(
+    ("platform", "capability", "gpu", "recent"),
+    [
+        ("cpu", None, False, False),
+        ("gpu", "9.0", True, True),
+        ("gpu", "12.0", True, True),
+        ("gpu", "7.5", True, False),
+        ("gpu", "gfx942", True, False),
+    ],
+)
+def test_what_the_default_device_is(platform, capability, gpu, recent, monkeypatch):
+    device = types.SimpleNamespace(platform=platform, compute_capability=capability)
+    monkeypatch.setattr(jax, "local_devices", lambda backend: [device])
+    assert (_pallas.on_gpu(), _pallas.on_recent_nvidia_gpu()) == (gpu, recent)
+
+
+def test_a_chosen_default_device_counts():
+    with jax.default_device(jax.devices("cpu")[1]):
+        assert not _pallas.on_gpu() and _pallas._default_device().id == 1
+
+
+def test_access_beyond_the_end_reads_zeros_and_writes_nothing():
+    def kernel(x, zeros, out):
+        rows, columns = axis(2, 3, program(0) * 2), axis(4, 3)
+        ones = load(x[0], rows, columns) + 1.0
+        store(out[0], ones, rows, columns)
+        store(out[1], jnp.sum(ones, axis=1), Axis(program(1), jnp.asarray(True)), rows)
+
+    x = jnp.arange(9, dtype=jnp.bfloat16).reshape(3, 3)
+    shapes = jax.ShapeDtypeStruct((3, 3), jnp.float32), jax.ShapeDtypeStruct((1, 3), jnp.float32)
+    first = jnp.full((3, 3), -1.0)
+    copy, sums = launch(kernel, (1, 1), ((x,), first), shapes, num_warps=1, aliases={1: 0})
+    np.testing.assert_array_equal(copy[:2], np.arange(6).reshape(2, 3) + 1)
+    np.testing.assert_array_equal(copy[2], -1)  # no program was there
+    np.testing.assert_array_equal(sums[0, :2], [3 + 4, 12 + 4])
+
+
+def test_sizes():
+    assert [power_of_two(n) for n in (0, 1, 2, 3, 64, 65)] == [1, 1, 2, 4, 64, 128]
+    assert [warps(n) for n in (1, 512, 1000, 4096, 1 << 20)] == [1, 1, 2, 8, 8]
