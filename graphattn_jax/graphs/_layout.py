@@ -32,7 +32,11 @@ class Layout(NamedTuple):
 
 
 def layout(
-    graph: GraphsTuple, *, padded: bool | None = None, block_size: int | None = None
+    graph: GraphsTuple,
+    *,
+    padded: bool | None = None,
+    block_size: int | None = None,
+    degree_blocks: bool = False,
 ) -> Layout:
     """The layout of a graph: pass it to every layer that works on this batch.
 
@@ -43,13 +47,14 @@ def layout(
       padded: None = padded if it is a `PaddedGraphsTuple`; True for a graph that jraph padded.
       block_size: nodes per block for `ga.attention.global_attention`, at least the size of the largest graph of all
         batches that are to share a compilation; None = no blocks.
+      degree_blocks: also group nodes by degree, for `implementation="block_dense"` on one graph without padding.
 
     Returns:
       A `Layout` of numpy arrays.
 
     Raises:
       ValueError: not a `GraphsTuple`, traced, ids that are not integers or out of range, or a graph larger than
-        `block_size`.
+        `block_size`, or `degree_blocks` of a padded graph.
 
     Cost: O(E log E) on the host, about 15 ms per 100,000 edges.
     Padding: padding edges enter no neighbour tile and have no reverse.
@@ -78,6 +83,7 @@ def layout(
             num_senders=num_nodes(graph),
             where=real,
             static=is_padded(graph, padded),
+            degree_blocks=degree_blocks,
         ),
         blocks=blocks,
     )

@@ -21,7 +21,7 @@ from graphattn_jax.ops._edge_attention import (
 )
 from graphattn_jax.ops._edges import reverse_edges
 from graphattn_jax.ops._host_memory import keep_freed_memory
-from graphattn_jax.ops._layout import EdgeLayout, Tiles, edge_layout
+from graphattn_jax.ops._layout import DegreeBlock, DegreeBlocks, EdgeLayout, Tiles, edge_layout
 from graphattn_jax.ops._native import build_cpp
 from graphattn_jax.ops._normalizers import (
     NORMALIZERS,
@@ -53,6 +53,8 @@ __all__ = [
     "BlockAttention",
     "BlockLayout",
     "Choice",
+    "DegreeBlock",
+    "DegreeBlocks",
     "DotScore",
     "EdgeAttention",
     "EdgeLayout",

@@ -15,6 +15,7 @@ from graphattn_jax.ops._block_softmax import Fixed, Operands, block_pairs
 from graphattn_jax.ops._dropout import dropout, dropout_words
 from graphattn_jax.ops._edge_attention._fused import with_gradient
 from graphattn_jax.ops._normalizers import Normalizer, Sigmoid, Softmax, normalize, resolve
+from graphattn_jax.ops._platform import on_cpu, on_recent_nvidia_gpu
 from graphattn_jax.typing import Array, ArrayLike
 
 __all__ = ["BlockAttention", "block_attention"]
@@ -24,7 +25,7 @@ _KERNELS = {"triton": _block_triton.KERNELS, "cpp": _block_cpp.KERNELS}
 
 
 def _candidates() -> tuple[str, ...]:
-    return {"gpu": ("triton",), "cpu": ("cpp",)}.get(jax.default_backend(), ())
+    return ("cpp",) if on_cpu() else ("triton",) if on_recent_nvidia_gpu() else ()
 
 
 class BlockAttention(NamedTuple):

@@ -10,7 +10,7 @@ from graphattn_jax import _checks
 from graphattn_jax.ops._edges import reverse_edges
 from graphattn_jax.typing import ArrayLike
 
-__all__ = ["EdgeLayout", "Tiles", "edge_layout"]
+__all__ = ["DegreeBlock", "DegreeBlocks", "EdgeLayout", "Tiles", "check_layout", "edge_layout"]
 
 
 class Tiles(NamedTuple):
@@ -31,22 +31,51 @@ class Tiles(NamedTuple):
     start: ArrayLike
 
 
+class DegreeBlock(NamedTuple):
+    """All nodes with w / 2 < degree <= w, for a power of two w.
+
+    node     [n]    int32
+    neighbor [n, w] int32: the node at the other end of each slot; 0 for an empty slot
+    edge     [n, w] int32: the edge id of each slot; E for an empty slot
+    """
+
+    node: ArrayLike
+    neighbor: ArrayLike
+    edge: ArrayLike
+
+
+class DegreeBlocks(NamedTuple):
+    """The edges of each row as blocks without sums across rows, for "block_dense".
+
+    blocks: one per power of two, narrow ones first.
+    place: `[N]` int32, where each node is among the rows of all blocks; their number for a node without edges.
+    slot: `[E]` int32, where each edge is among the slots of all blocks; their number for an edge left out.
+    """
+
+    blocks: tuple[DegreeBlock, ...]
+    place: ArrayLike
+    slot: ArrayLike
+
+
 class EdgeLayout(NamedTuple):
     """What the fast implementations know about one edge list; a pytree of int32 arrays with static shapes.
 
     by_receiver: tiles of the incoming edges of every receiver (CSR order).
     by_sender: tiles of the outgoing edges of every sender (CSC order), for the backward pass.
     reverse: `[E]` id of the reverse edge or -1 (`reverse_edges`); None for bipartite edges.
+    degree_blocks: the same by receiver and by sender in blocks of similar degree, or None.
     """
 
     by_receiver: Tiles
     by_sender: Tiles
     reverse: ArrayLike | None
+    degree_blocks: tuple[DegreeBlocks, DegreeBlocks] | None = None
 
     @property
     def T(self) -> EdgeLayout:
         """The layout of the same edges in the other direction."""
-        return EdgeLayout(self.by_sender, self.by_receiver, self.reverse)
+        blocks = self.degree_blocks and (self.degree_blocks[1], self.degree_blocks[0])
+        return EdgeLayout(self.by_sender, self.by_receiver, self.reverse, blocks)
 
 
 def edge_layout(
@@ -57,6 +86,7 @@ def edge_layout(
     num_receivers: int | None = None,
     where: ArrayLike | None = None,
     static: bool = False,
+    degree_blocks: bool = False,
 ) -> EdgeLayout:
     """Compute the layout of an edge list on the host, once per batch.
 
@@ -68,12 +98,14 @@ def edge_layout(
       where: `[E]` bool; edges with False (padding) enter no tile, and have no reverse.
       static: size the tiles by their upper bound, E // W + N, so that batches with the same N and E compile
         once; otherwise by what this edge list needs.
+      degree_blocks: also group the rows by degree, for `implementation="block_dense"`. The sizes of these groups
+        follow from the degrees, so that every edge list compiles anew.
 
     Returns:
       An `EdgeLayout` of numpy arrays.
 
     Raises:
-      ValueError: ids are not integers or out of range, lengths disagree.
+      ValueError: ids are not integers or out of range, lengths disagree, `degree_blocks` with `static`.
 
     Cost: O(E log E) on the host; about 10 ms per 100,000 edges.
 
@@ -83,6 +115,11 @@ def edge_layout(
       >>> layout.by_receiver.row.tolist(), layout.reverse.tolist()
       ([0, 1], [-1, 1, -1])
     """
+    if degree_blocks and static:
+        raise ValueError(
+            "degree_blocks=True has no static sizes: they follow from the degrees. Fix: static=False (a graph without "
+            "padding), or leave degree_blocks out."
+        )
     senders, receivers = np.asarray(senders), np.asarray(receivers)
     _checks.ids("senders", senders)
     _checks.ids("receivers", receivers, senders.shape[0])
@@ -103,7 +140,42 @@ def edge_layout(
         by_receiver=_tiles(receivers, senders, real, num_receivers, static),
         by_sender=_tiles(senders, receivers, real, num_senders, static),
         reverse=reverse,
+        degree_blocks=(
+            _degree_blocks(receivers, senders, real, num_receivers),
+            _degree_blocks(senders, receivers, real, num_senders),
+        )
+        if degree_blocks
+        else None,
     )
+
+
+def _degree_blocks(rows, neighbors, real, num_rows: int) -> DegreeBlocks:
+    """Group the edges `real` by `rows`, and the rows by the power of two that holds their degree."""
+    num_edges = len(rows)
+    order = real[np.lexsort((neighbors[real], rows[real]))]
+    degree = np.bincount(rows[real], minlength=num_rows)
+    start = np.cumsum(degree) - degree
+    width_of = np.where(degree > 0, 2 ** np.ceil(np.log2(np.maximum(degree, 1))).astype(int), 0)
+    blocks, place, slot = [], np.zeros(num_rows, int), np.zeros(num_edges, int)
+    num_placed, num_slots = 0, 0
+    for width in np.unique(width_of[width_of > 0]):
+        node = np.flatnonzero(width_of == width)
+        filled = np.arange(width) < degree[node][:, None]
+        at = np.where(filled, start[node][:, None] + np.arange(width), 0)
+        edge = np.where(filled, order[at], num_edges)
+        place[node] = num_placed + np.arange(len(node))
+        slot[edge[filled]] = num_slots + np.flatnonzero(filled)
+        blocks.append(
+            DegreeBlock(
+                node=node.astype(np.int32),
+                neighbor=np.where(filled, neighbors[order[at]], 0).astype(np.int32),
+                edge=edge.astype(np.int32),
+            )
+        )
+        num_placed, num_slots = num_placed + len(node), num_slots + edge.size
+    place[degree == 0] = num_placed
+    slot[np.setdiff1d(np.arange(num_edges), real)] = num_slots
+    return DegreeBlocks(tuple(blocks), place.astype(np.int32), slot.astype(np.int32))
 
 
 def _tiles(rows, neighbors, real, num_rows: int, static: bool) -> Tiles:

@@ -9,18 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 
+from graphattn_jax.ops._platform import on_gpu
 from graphattn_jax.typing import Array
 
-__all__ = ["Axis", "axis", "launch", "load", "on_gpu", "power_of_two", "program", "store", "warps"]
-
-
-def on_gpu() -> bool:
-    """Whether computations go to a GPU by default."""
-    device = jax.config.jax_default_device  # a device, the name of a platform, or None
-    return (getattr(device, "platform", device) or jax.default_backend()) in ("gpu", "cuda", "rocm")
+__all__ = [
+    "Axis",
+    "axis",
+    "launch",
+    "load",
+    "power_of_two",
+    "program",
+    "store",
+    "warps",
+]
 
 
 def launch(

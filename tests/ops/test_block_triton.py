@@ -128,7 +128,9 @@ def test_unsupported_arguments_say_the_fix():
     p = arrays(4)
     with pytest.raises(NotImplementedError, match=r"has the softmax only, got Sigmoid.*Fix: impl"):
         ops.block_attention(**p, mask=nodes(4), normalizer="sigmoid", implementation="triton")
-    with pytest.raises(ValueError, match=r"implementation must be one of 'triton', 'cpp', 'reference'"):
+    with pytest.raises(
+        ValueError, match=r"implementation must be one of 'triton', 'cpp', 'reference'"
+    ):
         ops.block_attention(**p, mask=nodes(4), implementation="xla")
     with jax.enable_x64(True), pytest.raises(NotImplementedError, match="got float64"):
         p = {k: jnp.asarray(np.asarray(v, np.float64)) for k, v in p.items()}

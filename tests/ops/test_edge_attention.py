@@ -50,8 +50,8 @@ IMPLEMENTATIONS = {
         "reference",
         None if name in BY_REFERENCE else "xla",
         *CPP,
-        *(() if name.startswith("symmetrized") else ("triton",)),
-    )  # has no more than "xla" there
+        *(() if name.startswith("symmetrized") else ("triton", "block_dense")),  # as "xla" there
+    )
     for name in SCORES
 }
 
@@ -129,7 +129,7 @@ def close(got, want, atol=2e-5):
 @pytest.mark.parametrize("name", SCORES)
 def test_values_and_all_gradients_match_the_matrix_form(name):
     senders, receivers = edges()
-    layout = ops.edge_layout(senders, receivers, num_senders=N)
+    layout = ops.edge_layout(senders, receivers, num_senders=N, degree_blocks=True)
     p = arrays(name, len(senders))
 
     def want(p):
@@ -209,7 +209,7 @@ def test_second_order_gradients_match_the_reference(name):
 @pytest.mark.parametrize("name", ["dot", "gatv2"])
 def test_half_precision_error_is_within_twice_that_of_plain_half_precision(name):
     senders, receivers = edges(40)
-    layout = ops.edge_layout(senders, receivers, num_senders=N)
+    layout = ops.edge_layout(senders, receivers, num_senders=N, degree_blocks=True)
     low = arrays(name, len(senders), jnp.bfloat16)
 
     def value_and_gradient(f, p):
@@ -230,7 +230,7 @@ def test_half_precision_error_is_within_twice_that_of_plain_half_precision(name)
     def errors(got):
         return np.array(jax.tree.leaves(jax.tree.map(lambda g, w: np.abs(g - w).max(), got, exact)))
 
-    for implementation in ("reference", *FAST, "triton"):
+    for implementation in ("reference", *FAST, "triton", "block_dense"):
         got = value_and_gradient(lambda p, i=implementation: run(p, i).out, low)
         assert (errors(got) <= 2 * errors(naive)).all(), (errors(got), errors(naive))
         result = jax.eval_shape(lambda p, i=implementation: run(p, i), low)
@@ -238,12 +238,14 @@ def test_half_precision_error_is_within_twice_that_of_plain_half_precision(name)
         assert result.weights.dtype == result.logits.dtype == jnp.float32
 
 
-@pytest.mark.parametrize("implementation", ["reference", *FAST, "triton"])
+@pytest.mark.parametrize("implementation", ["reference", *FAST, "triton", "block_dense"])
 def test_bipartite(implementation):
     rng = np.random.default_rng(2)
     n_r, n_s = 3, 5
     senders, receivers = rng.integers(0, n_s, 9), rng.integers(0, n_r, 9)
-    layout = ops.edge_layout(senders, receivers, num_senders=n_s, num_receivers=n_r)
+    layout = ops.edge_layout(
+        senders, receivers, num_senders=n_s, num_receivers=n_r, degree_blocks=True
+    )
     p = arrays("gatv2", 9, n_r=n_r, n_s=n_s)
 
     @jax.jit
@@ -264,7 +266,7 @@ def test_bipartite(implementation):
 def test_symmetrized_logits_are_symmetric():
     senders, receivers = np.array([0, 1, 2, 0, 3]), np.array([1, 0, 0, 2, 3])
     reverse = ops.reverse_edges(senders, receivers)
-    layout = ops.edge_layout(senders, receivers, num_senders=N)
+    layout = ops.edge_layout(senders, receivers, num_senders=N, degree_blocks=True)
     p = arrays("gatv2", 5)
     for make in (lambda p: ops.DotScore(), lambda p: ops.GATv2Score(p["vector"])):
         for implementation in ("reference", *FAST):
@@ -280,7 +282,7 @@ def test_symmetrized_logits_are_symmetric():
             np.testing.assert_allclose(got, got[reverse], rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("implementation", ["reference", *FAST, "triton"])
+@pytest.mark.parametrize("implementation", ["reference", *FAST, "triton", "block_dense"])
 def test_padding_changes_neither_values_nor_gradients(implementation):
     senders, receivers = edges()
     num_edges, extra = len(senders), 5
@@ -289,7 +291,9 @@ def test_padding_changes_neither_values_nor_gradients(implementation):
     padding = np.array([6, 7, 6, 7, 6])
     padded_senders = np.concatenate([senders, padding])
     padded_receivers = np.concatenate([receivers, padding[::-1]])
-    layout = ops.edge_layout(padded_senders, padded_receivers, num_senders=8, where=where)
+    layout = ops.edge_layout(
+        padded_senders, padded_receivers, num_senders=8, where=where, degree_blocks=True
+    )
 
     def pad(x, fill=1e4):
         more = extra if len(x) == num_edges else 2
@@ -316,14 +320,14 @@ def test_padding_changes_neither_values_nor_gradients(implementation):
     assert not everything.out[N:].any() and not everything.weights[num_edges:].any()
 
 
-@pytest.mark.parametrize("implementation", ["reference", *FAST, "triton"])
+@pytest.mark.parametrize("implementation", ["reference", *FAST, "triton", "block_dense"])
 def test_all_edges_masked_and_no_edges(implementation):
     senders, receivers = edges()
     where = np.zeros(len(senders), bool)
     none = np.zeros(0, int)
     cases = ((senders, receivers, where), (none, none, np.zeros(0, bool)))
     for senders, receivers, where in cases:
-        layout = ops.edge_layout(senders, receivers, num_senders=N, where=where)
+        layout = ops.edge_layout(senders, receivers, num_senders=N, where=where, degree_blocks=True)
         p = arrays("gatv2", len(senders))
 
         def total(p, edges=(senders, receivers), where=where, layout=layout):
@@ -352,7 +356,7 @@ def test_weights_follow_the_order_of_the_edges(rng):
 def test_results_and_normalizers():
     senders, receivers = np.array([0, 1, 0, 1, 2]), np.array([1, 0, 0, 1, 2])
     p = arrays("dot", 5)
-    layout = ops.edge_layout(senders, receivers, num_senders=N)
+    layout = ops.edge_layout(senders, receivers, num_senders=N, degree_blocks=True)
     for normalizer in ops.NORMALIZERS:
 
         @jax.jit
@@ -377,7 +381,7 @@ def test_results_and_normalizers():
 
 def test_dropout_acts_on_the_weights_alike_in_every_implementation():
     senders, receivers = edges(40)
-    layout = ops.edge_layout(senders, receivers, num_senders=N)
+    layout = ops.edge_layout(senders, receivers, num_senders=N, degree_blocks=True)
     p, key = arrays("dot", 40), jax.random.key(5)
 
     @jax.jit
@@ -404,7 +408,7 @@ def test_dropout_acts_on_the_weights_alike_in_every_implementation():
 
 def test_ids_and_layout_may_be_traced():
     senders, receivers = edges()
-    layout = ops.edge_layout(senders, receivers, num_senders=N)
+    layout = ops.edge_layout(senders, receivers, num_senders=N, degree_blocks=True)
     p = arrays("dot", len(senders))
     run = jax.jit(lambda p, s, r, layout: attend("dot", p, s, r, layout=layout).out)
     close(run(p, senders, receivers, layout), oracle("dot", p, senders, receivers)[0])
@@ -412,7 +416,7 @@ def test_ids_and_layout_may_be_traced():
 
 def test_vmap_over_parameters():
     senders, receivers = edges()
-    layout = ops.edge_layout(senders, receivers, num_senders=N)
+    layout = ops.edge_layout(senders, receivers, num_senders=N, degree_blocks=True)
     p = arrays("gatv2", len(senders))
     two = jax.tree.map(lambda x: jnp.stack([x, -x]), p)
     got = jax.jit(jax.vmap(lambda p: attend("gatv2", p, senders, receivers, layout=layout).out))(
@@ -436,7 +440,7 @@ def test_half_precision_sums_do_not_stall():
 
 def test_unsupported_choices_say_the_fix():
     senders, receivers = edges()
-    layout = ops.edge_layout(senders, receivers, num_senders=N)
+    layout = ops.edge_layout(senders, receivers, num_senders=N, degree_blocks=True)
     options = {"layout": layout, "implementation": "xla"}
     for name in BY_REFERENCE:
         p = arrays(name, len(senders))
@@ -477,7 +481,7 @@ INVALID = {
     "bias": ({"bias": np.zeros(2, np.float32)}, r"bias must have shape \[2, 2\], got \(2,\)"),
     "mask": ({"where": IDS}, r"where must be boolean \(True = real\)"),
     "normalizer": ({"normalizer": "max"}, "normalizer must be one of 'softmax', 'sigmoid'"),
-    "implementation": ({"implementation": "cuda"}, "implementation must be one of 'triton', 'cpp', 'xla', 'reference'"),
+    "implementation": ({"implementation": "cuda"}, "must be one of 'triton', 'cpp', 'xla'"),
     "no key": ({"dropout_rate": 0.5}, "dropout_rate=0.5 needs dropout_key"),
     "rate": ({"dropout_rate": 1}, r"dropout_rate must be a number in \[0, 1\), got 1"),
     "bipartite constraint": (

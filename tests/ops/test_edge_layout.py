@@ -153,3 +153,38 @@ def test_invalid_arguments(change, message):
     arguments = {"senders": np.array([0, 1]), "receivers": np.array([1, 2]), "num_senders": 3}
     with pytest.raises(ValueError, match=message):
         ops.edge_layout(**(arguments | change))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_degree_blocks_hold_every_edge_once(rng, masked):
+    senders, receivers = rng.integers(0, 9, 60), rng.integers(0, 12, 60) // 2 * 2
+    receivers[:30] = 0
+    where = np.arange(60) % 4 > 0 if masked else np.ones(60, bool)
+    layout = ops.edge_layout(
+        senders, receivers, num_senders=9, num_receivers=12, where=where, degree_blocks=True
+    )
+    both = zip(layout.degree_blocks, ((receivers, senders, 12), (senders, receivers, 9)))
+    for found, (rows, columns, num_rows) in both:
+        degree = np.bincount(rows[where], minlength=num_rows)
+        nodes = np.concatenate([b.node for b in found.blocks])
+        edges = np.concatenate([b.edge.ravel() for b in found.blocks])
+        np.testing.assert_array_equal(np.sort(nodes), np.flatnonzero(degree))
+        np.testing.assert_array_equal(nodes[found.place[degree > 0]], np.flatnonzero(degree))
+        assert (found.place[degree == 0] == len(nodes)).all()
+        np.testing.assert_array_equal(edges[found.slot[where]], np.flatnonzero(where))
+        assert (found.slot[~where] == len(edges)).all()
+        assert (edges < 60).sum() == where.sum()
+        for block in found.blocks:
+            width = block.edge.shape[1]
+            assert ((degree[block.node] <= width) & (2 * degree[block.node] > width)).all()
+            filled = block.edge < 60
+            np.testing.assert_array_equal(
+                rows[block.edge[filled]], np.repeat(block.node, filled.sum(1))
+            )
+            np.testing.assert_array_equal(columns[block.edge[filled]], block.neighbor[filled])
+    assert layout.T.degree_blocks == layout.degree_blocks[::-1]
+
+
+def test_degree_blocks_have_no_static_sizes():
+    with pytest.raises(ValueError, match=r"degree_blocks=True has no static sizes.*Fix: static="):
+        ops.edge_layout(np.arange(2), np.arange(2), num_senders=3, static=True, degree_blocks=True)

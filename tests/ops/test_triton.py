@@ -179,15 +179,11 @@ def test_lowers_for_an_h100_without_a_scatter(name, dtype, monkeypatch):
 
 
 def test_chosen_on_a_gpu_only(monkeypatch):
+    assert _choice.candidates() == ("cpp", "xla", "reference")
+    monkeypatch.setattr(_choice, "on_cpu", lambda: False)
     assert _choice.candidates() == ("xla", "reference")
-    monkeypatch.setattr(_choice, "on_gpu", lambda: True)
+    monkeypatch.setattr(_choice, "on_recent_nvidia_gpu", lambda: True)
     assert _choice.candidates()[0] == "triton"
-
-
-def test_the_device_by_default():
-    assert not _pallas.on_gpu()
-    with jax.default_device(jax.devices("cpu")[0]):
-        assert not _pallas.on_gpu()
 
 
 def test_unsupported_arguments_say_the_fix():

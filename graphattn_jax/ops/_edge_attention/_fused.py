@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from graphattn_jax._dtypes import accumulation_dtype
-from graphattn_jax.ops._dropout import apply_words
+from graphattn_jax.ops._dropout import apply_words, dropout_threshold, random_bits
 from graphattn_jax.ops._edge_attention import _reference, _xla
 from graphattn_jax.ops._edge_attention._adjoint import no_gradient
 from graphattn_jax.ops._edge_attention._scores import (
@@ -32,13 +32,18 @@ from graphattn_jax.ops._segment import segment_logsumexp, take
 from graphattn_jax.typing import Array
 
 __all__ = [
+    "Ends",
     "Fixed",
     "Kernels",
     "Operands",
     "Spec",
     "composed_attention",
     "composed_scores",
+    "dropout_factors",
     "fused_attention",
+    "gradients_of_ends",
+    "gradients_of_logits",
+    "logits_of_ends",
     "with_gradient",
 ]
 
@@ -201,3 +206,64 @@ def _gradients_backward(kernels, spec, saved, second):
 
 
 _gradients.defvjp(_gradients_forward, _gradients_backward)
+
+
+# --- pieces of kernels, on blocks of any shape --------------------------------------------------------------
+
+
+class Ends(NamedTuple):
+    """Both ends of edges, the edge terms and the vector: `[..., H, C]`, or `[..., H]` for "additive"."""
+
+    query: Array
+    key: Array
+    edge: Array | None
+    vector: Array | None
+
+
+def logits_of_ends(spec: Spec, ends: Ends) -> Array:
+    """`[..., H]`, without bias."""
+    query, key, edge, vector = ends
+    if spec.score == "dot":
+        return jnp.sum(query * key if edge is None else query * key * edge, axis=-1)
+    z = _leaky_relu(_sum(ends), spec.negative_slope)
+    return z if vector is None else jnp.sum(vector * z, axis=-1)
+
+
+def gradients_of_logits(
+    logits: Array, kept: Array, value: Array, logsumexp: Array, g: Array, d: Array
+) -> tuple[Array, Array]:
+    """P and ds of the equations above, `[..., H]`."""
+    p = jnp.exp(logits - logsumexp)
+    return p, p * (kept * jnp.sum(g * value, axis=-1) - d)
+
+
+def gradients_of_ends(spec: Spec, ends: Ends, d_logits: Array) -> Ends:
+    """From the gradients of the logits those of both ends of each edge, of its term, and its part of the vector's."""
+    query, key, edge, vector = ends
+    if spec.score == "dot":
+        d = d_logits[..., None]
+        if edge is None:
+            return Ends(d * key, d * query, None, None)
+        return Ends(d * key * edge, d * query * edge, d * query * key, None)
+    z, d_vector = _sum(ends), None
+    if vector is not None:
+        d_vector = d_logits[..., None] * _leaky_relu(z, spec.negative_slope)
+        d_logits = d_logits[..., None] * vector
+    d_z = d_logits * jnp.where(z >= 0, 1.0, spec.negative_slope).astype(z.dtype)
+    return Ends(d_z, d_z, None if edge is None else d_z, d_vector)
+
+
+def _sum(ends: Ends) -> Array:
+    z = ends.query + ends.key
+    return z if ends.edge is None else z + ends.edge
+
+
+def _leaky_relu(z: Array, negative_slope: float) -> Array:
+    return jnp.where(z >= 0, z, negative_slope * z)
+
+
+def dropout_factors(words: Array, spec: Spec, place: Array, dtype: Any = jnp.float32) -> Array:
+    """0 or 1 / (1 - rate) for places in `[E, H]`, as `ops.dropout` draws them."""
+    bits = random_bits(place.astype(jnp.uint32), words[0], words[1])
+    keep = bits >= jnp.uint32(dropout_threshold(spec.dropout_rate))
+    return jnp.where(keep, 1.0 / (1.0 - spec.dropout_rate), 0.0).astype(dtype)

@@ -20,9 +20,18 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from graphattn_jax.ops._dropout import dropout_threshold, random_bits
 from graphattn_jax.ops._edge_attention import _fused, _xla
-from graphattn_jax.ops._edge_attention._fused import Fixed, Kernels, Operands, Spec
+from graphattn_jax.ops._edge_attention._fused import (
+    Ends,
+    Fixed,
+    Kernels,
+    Operands,
+    Spec,
+    dropout_factors,
+    gradients_of_ends,
+    gradients_of_logits,
+    logits_of_ends,
+)
 from graphattn_jax.ops._edge_attention._scores import OneWayScore
 from graphattn_jax.ops._layout import EdgeLayout, Tiles, check_layout
 from graphattn_jax.ops._pallas import Axis, axis, launch, load, power_of_two, program, store, warps
@@ -136,15 +145,6 @@ def _work(tiles: Tiles) -> _Work:
 # --- pieces of the kernels ----------------------------------------------------------------------------------
 
 
-class _Ends(NamedTuple):
-    """Both ends of the edges in a tile, the edge terms and the vector: `[1 or slots, block, C]`, or without C."""
-
-    query: Array
-    key: Array
-    edge: Array | None
-    vector: Array | None
-
-
 def _one(row: Array) -> Axis:
     return Axis(row[None], jnp.ones((1,), bool))
 
@@ -181,53 +181,19 @@ def _vector(ref: Any, heads: Axis) -> Array | None:
     return load(ref, heads, axis(power_of_two(ref.shape[1]), ref.shape[1]))[None]
 
 
-def _logits(spec: Spec, ends: _Ends, bias: Any, edges: Axis, heads: Axis) -> Array:
+def _logits(spec: Spec, ends: Ends, bias: Any, edges: Axis, heads: Axis) -> Array:
     """`[slots, block]`, -inf where there is no edge."""
-    query, key, edge, vector = ends
-    if spec.score == "dot":
-        products = query * key if edge is None else query * key * edge
-        logits = jnp.sum(products, axis=-1)
-    else:
-        z = _leaky_relu(_sum(ends), spec.negative_slope)
-        logits = z if vector is None else jnp.sum(vector * z, axis=-1)
+    logits = logits_of_ends(spec, ends)
     if bias is not None:
         logits = logits + _load(bias, edges, heads)
     return jnp.where(edges.valid[:, None], logits, -jnp.inf)
-
-
-def _d_ends(spec: Spec, ends: _Ends, d_logits: Array) -> _Ends:
-    """From the gradients of the logits those of both ends of each edge, of its term, and its part of the vector's."""
-    query, key, edge, vector = ends
-    if spec.score == "dot":
-        d = d_logits[:, :, None]
-        if edge is None:
-            return _Ends(d * key, d * query, None, None)
-        return _Ends(d * key * edge, d * query * edge, d * query * key, None)
-    z, d_vector = _sum(ends), None
-    if vector is not None:
-        d_vector = d_logits[:, :, None] * _leaky_relu(z, spec.negative_slope)
-        d_logits = d_logits[:, :, None] * vector
-    d_z = d_logits * jnp.where(z >= 0, 1.0, spec.negative_slope)
-    return _Ends(d_z, d_z, d_z, d_vector)
-
-
-def _sum(ends: _Ends) -> Array:
-    z = ends.query + ends.key
-    return z if ends.edge is None else z + ends.edge
-
-
-def _leaky_relu(z: Array, negative_slope: float) -> Array:
-    return jnp.where(z >= 0, z, negative_slope * z)
 
 
 def _kept(words: Any, spec: Spec, sizes: _Sizes, edges: Axis, heads: Axis) -> Array:
     """The factors of dropout, `[slots, block]`: the hash of the place in `[E, H]`, as in `ops.dropout`."""
     if words is None:
         return jnp.ones((1, 1), jnp.float32)
-    place = edges.ids[:, None] * sizes.heads + heads.ids[None, :]
-    bits = random_bits(place.astype(jnp.uint32), words[0], words[1])
-    keep = bits >= jnp.uint32(dropout_threshold(spec.dropout_rate))
-    return jnp.where(keep, 1.0 / (1.0 - spec.dropout_rate), 0.0).astype(jnp.float32)
+    return dropout_factors(words, spec, edges.ids[:, None] * sizes.heads + heads.ids[None, :])
 
 
 # --- forward ------------------------------------------------------------------------------------------------
@@ -262,7 +228,7 @@ def _forward_kernel(operands, fixed, tiles, work, out, *, spec: Spec, sizes: _Si
         top, total, weighted = carry
         senders, edges = _tile(tiles, fixed.where, t, sizes)
         key, value = _load(operands.key, senders, heads), _load(operands.value, senders, heads)
-        ends = _Ends(query, key, _load(operands.edge, edges, heads), vector)
+        ends = Ends(query, key, _load(operands.edge, edges, heads), vector)
         logits = _logits(spec, ends, operands.bias, edges, heads)
         new_top = jnp.maximum(top, logits)
         finite_top = jnp.where(new_top == -jnp.inf, 0.0, new_top)
@@ -339,11 +305,11 @@ def _by_receiver_kernel(
     def add_tile(t, carry):
         senders, edges = _tile(tiles, fixed.where, t, sizes)
         key, value = _load(operands.key, senders, heads), _load(operands.value, senders, heads)
-        ends = _Ends(query, key, _load(operands.edge, edges, heads), vector)
+        ends = Ends(query, key, _load(operands.edge, edges, heads), vector)
         logits = _logits(spec, ends, operands.bias, edges, heads)
         kept = _kept(fixed.words, spec, sizes, edges, heads)
-        d_logits = _d_logits(logits, kept, value, *saved)[1]
-        d_ends = _d_ends(spec, ends, d_logits)
+        d_logits = gradients_of_logits(logits, kept, value, *saved)[1]
+        d_ends = gradients_of_ends(spec, ends, d_logits)
         _store(of_edges[0], d_ends.edge, edges, heads)
         _store(of_edges[1], d_logits, edges, heads)
         parts = d_ends.query, d_ends.vector
@@ -380,11 +346,11 @@ def _by_sender_kernel(
         receivers, edges = _tile(tiles, fixed.where, t, sizes)
         query = _load(operands.query, receivers, heads)
         logsumexp, g, d = (_load(x, receivers, heads) for x in saved)
-        ends = _Ends(query, key, _load(operands.edge, edges, heads), vector)
+        ends = Ends(query, key, _load(operands.edge, edges, heads), vector)
         logits = _logits(spec, ends, operands.bias, edges, heads)
         kept = _kept(fixed.words, spec, sizes, edges, heads)
-        p, d_logits = _d_logits(logits, kept, value, logsumexp, g, d)
-        parts = _d_ends(spec, ends, d_logits).key, (p * kept)[:, :, None] * g
+        p, d_logits = gradients_of_logits(logits, kept, value, logsumexp, g, d)
+        parts = gradients_of_ends(spec, ends, d_logits).key, (p * kept)[:, :, None] * g
         return jax.tree.map(jnp.add, carry, parts)
 
     slots = tiles.edge.shape[1]
@@ -398,12 +364,6 @@ def _store_sums(refs, sums, rows: Axis, heads: Axis) -> None:
     for ref, x in zip(refs, sums):
         if ref is not None:
             _store(ref, jnp.sum(x, axis=0)[None], rows, heads)
-
-
-def _d_logits(logits, kept, value, logsumexp, g, d) -> tuple[Array, Array]:
-    """The weights before dropout and the gradients of the logits, `[slots, block]`."""
-    p = jnp.exp(logits - logsumexp)
-    return p, p * (kept * jnp.sum(g * value, axis=-1) - d)
 
 
 # --- the parts of a hub -------------------------------------------------------------------------------------

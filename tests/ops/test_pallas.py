@@ -1,0 +1,26 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from graphattn_jax.ops._pallas import Axis, axis, launch, load, power_of_two, program, store, warps
+
+
+def test_access_beyond_the_end_reads_zeros_and_writes_nothing():
+    def kernel(x, zeros, out):
+        rows, columns = axis(2, 3, program(0) * 2), axis(4, 3)
+        ones = load(x[0], rows, columns) + 1.0
+        store(out[0], ones, rows, columns)
+        store(out[1], jnp.sum(ones, axis=1), Axis(program(1), jnp.asarray(True)), rows)
+
+    x = jnp.arange(9, dtype=jnp.bfloat16).reshape(3, 3)
+    shapes = jax.ShapeDtypeStruct((3, 3), jnp.float32), jax.ShapeDtypeStruct((1, 3), jnp.float32)
+    first = jnp.full((3, 3), -1.0)
+    copy, sums = launch(kernel, (1, 1), ((x,), first), shapes, num_warps=1, aliases={1: 0})
+    np.testing.assert_array_equal(copy[:2], np.arange(6).reshape(2, 3) + 1)
+    np.testing.assert_array_equal(copy[2], -1)  # no program was there
+    np.testing.assert_array_equal(sums[0, :2], [3 + 4, 12 + 4])
+
+
+def test_sizes():
+    assert [power_of_two(n) for n in (0, 1, 2, 3, 64, 65)] == [1, 1, 2, 4, 64, 128]
+    assert [warps(n) for n in (1, 512, 1000, 4096, 1 << 20)] == [1, 1, 2, 8, 8]
