@@ -37,7 +37,7 @@ _HANDLERS = (
 # Sums may be reordered, which makes vectors of them; infinities and NaN keep their meaning.
 _FLAGS = (
     *("-std=c++17", "-O3", "-march=native", "-shared", "-fPIC", "-w"),
-    *("-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fassociative-math"),
+    *("-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fassociative-math", "-Wno-psabi"),
 )
 
 

@@ -9,8 +9,6 @@
 
 namespace {
 
-constexpr int kLanes = 16;
-
 template <typename T>
 struct Blocks {
   int64_t num_blocks, nodes, heads, channels, value_channels;
@@ -85,7 +83,8 @@ void forward(ffi::ThreadPool pool, const Blocks<T>& p, T* out, T* logsumexp) {
       T top = -infinity, total = 0;
       for (int64_t j = 0; j < n; ++j) top = std::max(top, s[j]);
       if (top == -infinity) top = 0;
-      for (int64_t j = 0; j < n; ++j) s[j] = exponential(s[j] - top);
+      for (int64_t j = 0; j < n; ++j) s[j] -= top;
+      exponentials(s.data(), n);
       for (int64_t j = 0; j < n; ++j) total += s[j];
       if (total == 0) continue;
       *l = top + std::log(total);
@@ -120,7 +119,8 @@ void backward(ffi::ThreadPool pool, const Blocks<T>& p, const T* logsumexp, cons
       const T l = logsumexp[p.at(b, i, h, 1)], di = d[p.at(b, i, h, 1)];
       products(gi, values.data(), C, n, along.data());
       if (p.words) keep(p, b, h, i, m.data());
-      for (int64_t j = 0; j < n; ++j) s[j] = exponential(s[j] - l);
+      for (int64_t j = 0; j < n; ++j) s[j] -= l;
+      exponentials(s.data(), n);
       for (int64_t j = 0; j < n; ++j) {  // along becomes ds, m becomes m p
         along[j] = s[j] * (m[j] * along[j] - di);
         s[j] *= m[j];

@@ -72,12 +72,13 @@ struct Problem {
   T slope, keep_scale;
   uint32_t threshold;
 
+  // Without branches, which random signs would mispredict.
+  T steepness(T z) const { return slope + (1 - slope) * T(z >= 0); }
+  T leaky(T z) const { return z * steepness(z); }
+  template <typename V>
+  V steepness(V z) const { return z >= 0 ? V{} + 1 : V{} + slope; }
   template <typename V>
   V leaky(V z) const { return z >= 0 ? z : slope * z; }
-  template <typename V>
-  V steepness(V z) const { return z >= 0 ? z * 0 + 1 : z * 0 + slope; }
-  int64_t row_size() const { return heads * channels; }
-  int64_t value_size() const { return heads * value_channels; }
 
   // The factors of dropout of a batch.
   void keep(const Batch& batch, T* m) const {
@@ -88,64 +89,32 @@ struct Problem {
       }
   }
 
-  // The logit of edge e and head h from the rows q and k of its ends.
+  // The logits of edge e from the rows q and k of its ends.
   template <Score S, int B>
-  T logit(const T* q, const T* k, int64_t e, int64_t h) const {
-    T s;
+  void logits(const T* q, const T* k, int64_t e, T* s) const {
+    const T* x = edge ? edge + e * heads * channels : nullptr;
     if constexpr (S == kAdditive) {
-      s = leaky(q[h] + k[h] + (edge ? edge[e * heads + h] : T(0)));
+      for (int64_t h = 0; h < heads; ++h) s[h] = q[h] + k[h];
+      if (x)
+        for (int64_t h = 0; h < heads; ++h) s[h] += x[h];
+      for (int64_t h = 0; h < heads; ++h) s[h] = leaky(s[h]);
     } else {
-      const int64_t at = h * channels;
-      const T* x = edge ? edge + e * row_size() + at : nullptr;
-      q += at, k += at;
-      if constexpr (S == kDot) {
-        if (!x) {
-          s = dot<B>(q, k, channels);
-        } else {
-          auto sum = load<B>(q) * load<B>(k) * load<B>(x);
-          for (int64_t c = B; c < channels; c += B) sum += load<B>(q + c) * load<B>(k + c) * load<B>(x + c);
-          s = total_of<B, T>(sum);
-        }
-      } else {
+      for (int64_t h = 0, at = 0; h < heads; ++h, at += channels) {
         typename Lanes<T, B>::type sum{};
-        for (int64_t c = 0; c < channels; c += B) {
-          auto z = load<B>(q + c) + load<B>(k + c);
-          if (x) z += load<B>(x + c);
-          sum += load<B>(vector + at + c) * leaky(z);
+        for (int64_t c = at; c < at + channels; c += B) {
+          if constexpr (S == kDot) {
+            auto product = load<B>(q + c) * load<B>(k + c);
+            sum += x ? product * load<B>(x + c) : product;
+          } else {
+            auto z = load<B>(q + c) + load<B>(k + c);
+            sum += load<B>(vector + c) * leaky(x ? z + load<B>(x + c) : z);
+          }
         }
-        s = total_of<B, T>(sum);
+        s[h] = total_of<B, T>(sum);
       }
     }
-    return bias ? s + bias[e * heads + h] : s;
-  }
-
-  // d_own += ds times the derivative of the logit with respect to one end of edge e, given the rows of both ends:
-  // every score is symmetric in its ends. From the pass over rows also the gradients of the edge term and the vector.
-  template <Score S, int B>
-  void pull(T ds, const T* own, const T* other, int64_t e, int64_t h, T* d_own, T* d_edge, T* d_vector) const {
-    if constexpr (S == kAdditive) {
-      const T dz = ds * steepness(own[h] + other[h] + (edge ? edge[e * heads + h] : T(0)));
-      d_own[h] += dz;
-      if (d_edge) d_edge[e * heads + h] = dz;
-    } else {
-      const int64_t at = h * channels, at_edge = e * row_size() + at;
-      for (int64_t c = 0; c < channels; c += B) {
-        auto a = load<B>(own + at + c), b = load<B>(other + at + c);
-        if constexpr (S == kDot) {
-          auto dz = ds * b;
-          if (d_edge) store(d_edge + at_edge + c, dz * a);
-          if (edge) dz *= load<B>(edge + at_edge + c);
-          store(d_own + at + c, load<B>(d_own + at + c) + dz);
-        } else {
-          auto z = a + b;
-          if (edge) z += load<B>(edge + at_edge + c);
-          auto dz = ds * load<B>(vector + at + c) * steepness(z);
-          if (d_edge) store(d_edge + at_edge + c, dz);
-          if (d_vector) store(d_vector + at + c, load<B>(d_vector + at + c) + ds * leaky(z));
-          store(d_own + at + c, load<B>(d_own + at + c) + dz);
-        }
-      }
-    }
+    if (bias)
+      for (int64_t h = 0; h < heads; ++h) s[h] += bias[e * heads + h];
   }
 };
 
@@ -153,6 +122,57 @@ template <typename T>
 struct Gradients {
   T *query, *key, *value, *edge, *vector, *bias;  // edge, vector, bias: null if absent
 };
+
+// to[h, c] += sum_t w[t, h] x[j_t, h, c], with j_t the neighbours of a batch: sums stay in registers.
+template <int B, typename T>
+inline void add_rows(const Batch& batch, const T* w, const T* x, int64_t heads, int64_t channels, T* to) {
+  const int64_t row = heads * channels;
+  for (int64_t h = 0; h < heads; ++h)
+    for (int64_t c = h * channels; c < (h + 1) * channels; c += B) {
+      auto sum = load<B>(to + c);
+      for (int64_t t = 0; t < batch.size; ++t) sum += w[t * heads + h] * load<B>(x + batch.neighbor[t] * row + c);
+      store(to + c, sum);
+    }
+}
+
+// d_own += ds times the derivative of the logits of a batch with respect to the node that its edges share, whose row is
+// `own`; the rows of the neighbours are in `others`. Every score is symmetric in its ends. From the pass over rows also
+// the gradients of the edge terms and the vector.
+template <typename T, Score S, int B>
+inline void pull(const Problem<T>& p, const Batch& batch, const T* ds, const T* own, const T* others, T* d_own,
+                 T* d_edge, T* d_vector) {
+  const int64_t H = p.heads, K = p.channels, row = H * K;
+  if constexpr (S == kDot)
+    if (!p.edge) return add_rows<B>(batch, ds, others, H, K, d_own);
+  for (int64_t t = 0; t < batch.size; ++t) {
+    const int64_t e = batch.edge[t];
+    const T *other = others + batch.neighbor[t] * row, *x = p.edge ? p.edge + e * row : nullptr;
+    T* dx = d_edge ? d_edge + e * row : nullptr;
+    if constexpr (S == kAdditive) {
+      for (int64_t h = 0; h < H; ++h) {
+        const T dz = ds[t * H + h] * p.steepness(own[h] + other[h] + (x ? x[h] : T(0)));
+        d_own[h] += dz;
+        if (dx) dx[h] = dz;
+      }
+    } else {
+      for (int64_t h = 0; h < H; ++h)
+        for (int64_t c = h * K; c < (h + 1) * K; c += B) {
+          const T slope = ds[t * H + h];
+          auto a = load<B>(own + c), b = load<B>(other + c);
+          if constexpr (S == kDot) {
+            if (dx) store(dx + c, slope * a * b);
+            store(d_own + c, load<B>(d_own + c) + slope * b * load<B>(x + c));
+          } else {
+            auto z = x ? a + b + load<B>(x + c) : a + b;
+            auto dz = slope * load<B>(p.vector + c) * p.steepness(z);
+            if (dx) store(dx + c, dz);
+            if (d_vector) store(d_vector + c, load<B>(d_vector + c) + slope * p.leaky(z));
+            store(d_own + c, load<B>(d_own + c) + dz);
+          }
+        }
+    }
+  }
+}
 
 // --- passes --------------------------------------------------------------------------------------------------
 
@@ -167,36 +187,32 @@ void forward(ffi::ThreadPool pool, const Problem<T>& p, const Tiles& tiles, T* o
       std::fill_n(out_i, H * C, T(0));
       std::fill(top.begin(), top.end(), -infinity), std::fill(total.begin(), total.end(), T(0));
       each_batch(tiles, i, p.num_edges, p.where, [&](const Batch& batch) {
-        T* to = s.data();
         for (int64_t t = 0; t < batch.size; ++t) {
           if (batch.slot[t] + kAhead < tiles.slots()) {
             const int64_t next = tiles.neighbor[batch.slot[t] + kAhead];
             prefetch(p.key + next * H * K, H * K), prefetch(p.value + next * H * C, H * C);
           }
-          for (int64_t h = 0; h < H; ++h)
-            *to++ = p.template logit<S, B>(p.query + i * H * K, p.key + batch.neighbor[t] * H * K, batch.edge[t], h);
+          p.template logits<S, B>(p.query + i * H * K, p.key + batch.neighbor[t] * H * K, batch.edge[t], &s[t * H]);
         }
         // A larger logit than all before: what has been summed shrinks.
         for (int64_t h = 0; h < H; ++h) {
           T high = top[h];
           for (int64_t t = 0; t < batch.size; ++t) high = std::max(high, s[t * H + h]);
           if (high == top[h]) continue;
-          const T factor = exponential(top[h] - high);
+          const T factor = std::exp(top[h] - high);
           for (int64_t c = 0; c < C; ++c) out_i[h * C + c] *= factor;
           total[h] *= factor, top[h] = high;
         }
         for (int64_t t = 0; t < batch.size; ++t)
           for (int64_t h = 0; h < H; ++h) s[t * H + h] -= top[h] == -infinity ? T(0) : top[h];
-        for (int64_t x = 0; x < batch.size * H; ++x) s[x] = exponential(s[x]);
+        exponentials(s.data(), batch.size * H);
         for (int64_t t = 0; t < batch.size; ++t)
           for (int64_t h = 0; h < H; ++h) total[h] += s[t * H + h];
         if (p.words) {
           p.keep(batch, m.data());
           for (int64_t x = 0; x < batch.size * H; ++x) s[x] *= m[x];
         }
-        for (int64_t t = 0; t < batch.size; ++t)
-          for (int64_t h = 0; h < H; ++h)
-            add_scaled<B>(out_i + h * C, s[t * H + h], p.value + (batch.neighbor[t] * H + h) * C, C);
+        add_rows<B>(batch, s.data(), p.value, H, C, out_i);
       });
       for (int64_t h = 0; h < H; ++h) {
         // A row whose logits are all -inf is as one without edges.
@@ -224,12 +240,10 @@ inline void slopes(const Problem<T>& p, const Tiles& tiles, const T* logsumexp, 
       if (!at_row) prefetch(logsumexp + next * H, H), prefetch(d + next * H, H);
     }
     const int64_t i = at_row ? node : batch.neighbor[t], j = at_row ? batch.neighbor[t] : node;
-    for (int64_t h = 0; h < H; ++h) {
-      const int64_t x = t * H + h;
-      ds[x] = p.template logit<S, B>(p.query + i * H * K, p.key + j * H * K, batch.edge[t], h) - logsumexp[i * H + h];
-    }
+    p.template logits<S, B>(p.query + i * H * K, p.key + j * H * K, batch.edge[t], ds + t * H);
+    for (int64_t h = 0; h < H; ++h) ds[t * H + h] -= logsumexp[i * H + h];
   }
-  for (int64_t x = 0; x < batch.size * H; ++x) ds[x] = exponential(ds[x]);
+  exponentials(ds, batch.size * H);
   for (int64_t t = 0; t < batch.size; ++t) {
     const int64_t i = at_row ? node : batch.neighbor[t], j = at_row ? batch.neighbor[t] : node;
     for (int64_t h = 0; h < H; ++h) {
@@ -254,12 +268,8 @@ void backward_rows(ffi::ThreadPool pool, const Problem<T>& p, const Tiles& tiles
       std::fill_n(dq, H * K, T(0));
       each_batch(tiles, i, p.num_edges, p.where, [&](const Batch& batch) {
         slopes<T, S, B, true>(p, tiles, logsumexp, g, d, i, batch, ds.data(), applied.data());
-        const T *slope = ds.data(), *q = p.query + i * H * K;
-        for (int64_t t = 0; t < batch.size; ++t)
-          for (int64_t h = 0, e = batch.edge[t]; h < H; ++h, ++slope) {
-            if (to.bias) to.bias[e * H + h] = *slope;
-            p.template pull<S, B>(*slope, q, p.key + batch.neighbor[t] * H * K, e, h, dq, to.edge, d_vector);
-          }
+        for (int64_t t = 0; t < batch.size && to.bias; ++t) std::copy_n(&ds[t * H], H, to.bias + batch.edge[t] * H);
+        pull<T, S, B>(p, batch, ds.data(), p.query + i * H * K, p.key, dq, to.edge, d_vector);
       });
     }
   });
@@ -277,12 +287,8 @@ void backward_columns(ffi::ThreadPool pool, const Problem<T>& p, const Tiles& ti
       std::fill_n(dk, H * K, T(0)), std::fill_n(dv, H * C, T(0));
       each_batch(tiles, j, p.num_edges, p.where, [&](const Batch& batch) {
         slopes<T, S, B, false>(p, tiles, logsumexp, g, d, j, batch, ds.data(), applied.data());
-        const T *slope = ds.data(), *weight = applied.data(), *k = p.key + j * H * K;
-        for (int64_t t = 0; t < batch.size; ++t)
-          for (int64_t h = 0, i = batch.neighbor[t]; h < H; ++h) {
-            p.template pull<S, B>(*slope++, k, p.query + i * H * K, batch.edge[t], h, dk, nullptr, nullptr);
-            add_scaled<B>(dv + h * C, *weight++, g + (i * H + h) * C, C);
-          }
+        pull<T, S, B>(p, batch, ds.data(), p.key + j * H * K, p.query, dk, nullptr, nullptr);
+        add_rows<B>(batch, applied.data(), g, H, C, dv);
       });
     }
   });
@@ -311,6 +317,7 @@ void aggregate(ffi::ThreadPool pool, const Problem<T>& p, const Tiles& tiles, co
                T* out) {
   const int64_t H = p.heads, C = p.value_channels;
   parallel_for(pool, tiles.chunks(), [&](int64_t chunk) {
+    std::vector<T> w(kBatch * H);
     for (int64_t i = tiles.first_row(chunk); i < tiles.first_row(chunk + 1); ++i) {
       T* out_i = out + i * H * C;
       std::fill_n(out_i, H * C, T(0));
@@ -318,9 +325,9 @@ void aggregate(ffi::ThreadPool pool, const Problem<T>& p, const Tiles& tiles, co
         for (int64_t t = 0; t < batch.size; ++t) {
           if (batch.slot[t] + kAhead < tiles.slots())
             prefetch(p.value + tiles.neighbor[batch.slot[t] + kAhead] * H * C, H * C);
-          for (int64_t h = 0; h < H; ++h)
-            add_scaled<B>(out_i + h * C, weights[batch.edge[t] * H + h], p.value + (batch.neighbor[t] * H + h) * C, C);
+          std::copy_n(weights + batch.edge[t] * H, H, &w[t * H]);
         }
+        add_rows<B>(batch, w.data(), p.value, H, C, out_i);
       });
     }
   });

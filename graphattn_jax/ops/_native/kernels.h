@@ -47,23 +47,6 @@ void parallel_for(ffi::ThreadPool pool, int64_t count, const Work& work) {
 
 // --- arithmetic ----------------------------------------------------------------------------------------------
 
-// exp to 2 units in the last place, in a form that vectorizes; 0 below -87, where float32 ends.
-inline float exponential(float x) {
-  float n = std::nearbyintf(std::max(x, -88.0f) * 1.44269504088896f);
-  float r = std::fma(n, -0.693145751953125f, x);
-  r = std::fma(n, -1.42860682030941723e-6f, r);
-  float p = 1.9875691500e-4f;
-  p = std::fma(p, r, 1.3981999507e-3f), p = std::fma(p, r, 8.3334519073e-3f);
-  p = std::fma(p, r, 4.1665795894e-2f), p = std::fma(p, r, 1.6666665459e-1f);
-  p = std::fma(p, r, 5.0000001201e-1f);
-  p = std::fma(p * r, r, r) + 1.0f;
-  int32_t bits = (int32_t(n) + 127) << 23;
-  float power;
-  std::memcpy(&power, &bits, sizeof power);
-  return x < -87.0f ? 0.0f : p * power;
-}
-inline double exponential(double x) { return std::exp(x); }
-
 // B channels at a time, in vectors that the compiler maps to registers; B divides every number of channels.
 template <typename T, int B>
 struct Lanes {
@@ -83,6 +66,34 @@ template <typename V, typename T>
 inline void store(T* x, const V& v) {
   std::memcpy(x, &v, sizeof v);
 }
+// x[i] = exp(x[i]) for i < size rounded up to kLanes, which the array must hold. For x <= 0, as weights need it: to 2
+// units in the last place, and 0 below -87, where float32 ends.
+constexpr int kLanes = 16;
+inline void exponentials(float* x, int64_t size) {
+  using V = Lanes<float, kLanes>::type;
+  using I = Lanes<int32_t, kLanes>::type;
+  for (int64_t i = 0; i < size; i += kLanes) {
+    const V at = load<kLanes>(x + i);
+    const V inside = at < -88.0f ? V{} - 88.0f : at;  // NaN stays
+    const I n = __builtin_convertvector(inside * 1.44269504088896f - 0.5f, I);
+    const V whole = __builtin_convertvector(n, V);
+    const V r = inside - whole * 0.693145751953125f - whole * 1.42860682030941723e-6f;
+    V p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * r * r + r + 1.0f;
+    const I bits = (n + 127) << 23;
+    V power;
+    std::memcpy(&power, &bits, sizeof power);
+    store(x + i, at < -87.0f ? V{} : p * power);
+  }
+}
+inline void exponentials(double* x, int64_t size) {
+  for (int64_t i = 0; i < size; ++i) x[i] = std::exp(x[i]);
+}
+
 template <int B, typename T>
 inline T total_of(const typename Lanes<T, B>::type& v) {
   if constexpr (B == 1) {
