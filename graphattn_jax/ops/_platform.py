@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-__all__ = ["on_cpu", "on_gpu", "on_recent_nvidia_gpu"]
+__all__ = ["on_cpu", "on_gpu", "on_recent_nvidia_gpu", "varies_over_devices"]
 
 
 def on_cpu() -> bool:
@@ -29,3 +29,10 @@ def on_recent_nvidia_gpu() -> bool:
 def _default_device() -> Any:
     device = jax.config.jax_default_device  # a device, the name of a platform, or None
     return jax.local_devices(backend=device)[0] if isinstance(device, str | None) else device
+
+
+def varies_over_devices(x: Any) -> bool:
+    """Whether `x` is traced in a `jax.shard_map` that checks how values vary over devices."""
+    kind = jax.typeof(x)
+    axes = getattr(kind, "manual_axis_type", None)  # jax 0.11; before, `vma`
+    return bool(getattr(kind, "vma", ()) if axes is None else axes.varying)

@@ -64,7 +64,7 @@ def edge_scores(
       receivers: `[E]` integers in `[0, N_r)`.
       score: `DotScore`, `AdditiveScore`, `GATv2Score`, or a `SymmetrizedScore` of one; None = `DotScore()`.
       layout: from `edge_layout`, for the fast implementations.
-      implementation: None (choose), "triton", "xla", "block_dense" or "reference".
+      implementation: None (choose), "cpp", "triton", "xla", "block_dense" or "reference".
 
     Returns:
       `[E, H]` float32 (float64 for float64).
@@ -120,7 +120,7 @@ def edge_aggregate(
       receivers: `[E]` integers in `[0, num_nodes)`.
       num_nodes: static number of receivers.
       layout: from `edge_layout`. Edges that it leaves out (`where`) contribute nothing.
-      implementation: None (choose), "triton", "xla", "block_dense" or "reference".
+      implementation: None (choose), "cpp", "triton", "xla", "block_dense" or "reference".
 
     Returns:
       `[num_nodes, H, C]` in the dtype of `value`, accumulated in float32. Receivers without edges get 0.
@@ -196,7 +196,7 @@ def edge_attention(
       dropout_rate: probability in [0, 1), applied to the weights.
       dropout_key: typed key, required when the rate is positive.
       layout: from `edge_layout`, for the fast implementations and the reverse edges.
-      implementation: None (choose), "triton", "xla", "block_dense" or "reference".
+      implementation: None (choose), "cpp", "triton", "xla", "block_dense" or "reference".
 
     Returns:
       `EdgeAttention(out [N_r, H, C_v], weights, applied, logits [E, H], residual)`. `out` has the dtype of
@@ -206,12 +206,14 @@ def edge_attention(
       ValueError: shapes, ids, unknown options, dropout without key.
       NotImplementedError: the named implementation does not support the arguments.
 
-    Implementations: "reference" is gathers and segment sums, "xla" works on the tiles of the layout, "triton" is one
-    GPU kernel for softmax with any score that is not symmetrized, chosen by None on a recent NVIDIA GPU; off GPUs it is
-    interpreted, which is slow and only good for checks. "block_dense" is softmax along an axis for nodes of similar
-    degree, by XLA without a scatter, with `degree_blocks=True` in the layout; it is never chosen by None.
+    Implementations: "reference" is gathers and segment sums, "xla" works on the tiles of the layout, "cpp" is C++ for
+    the CPU, taken by None there once `build_cpp` has compiled it. "triton" is one GPU kernel for softmax with any
+    score that is not symmetrized, chosen by None on a recent NVIDIA GPU; off GPUs it is interpreted, which is slow
+    and only good for checks. "block_dense" is softmax along an axis for nodes of similar degree, by XLA without a
+    scatter, with `degree_blocks=True` in the layout; it is never chosen by None.
 
-    Cost: O(E H C) time; memory O(E H) + O(N H C) for "xla", O(N H C) for "triton", O(E H C) for "reference".
+    Cost: O(E H C) time; memory O(E H) + O(N H C) for "xla", O(N H C) for "cpp" and "triton",
+      O(E H C) for "reference".
     Padding: exact with `where`; receivers without real edges get 0, with finite gradients.
 
     Example:
@@ -290,7 +292,7 @@ def attend_from_logits(
       dropout_rate: probability in [0, 1), applied to the weights.
       dropout_key: typed key, required when the rate is positive.
       layout: from `edge_layout`, for the fast implementations and the reverse edges.
-      implementation: None (choose), "triton", "xla", "block_dense" or "reference".
+      implementation: None (choose), "cpp", "triton", "xla", "block_dense" or "reference".
 
     Returns:
       `EdgeAttention`, as `edge_attention`.

@@ -19,6 +19,7 @@ import jaxlib.version
 import numpy as np
 
 from graphattn_jax.ops._dropout import dropout_threshold
+from graphattn_jax.ops._platform import varies_over_devices
 
 __all__ = ["build_cpp", "call", "check_built", "dropout_attributes"]
 
@@ -37,7 +38,13 @@ _HANDLERS = (
 # Sums may be reordered, which makes vectors of them; infinities and NaN keep their meaning.
 _FLAGS = (
     *("-std=c++17", "-O3", "-march=native", "-shared", "-fPIC", "-w"),
-    *("-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fassociative-math", "-Wno-psabi"),
+    *(
+        "-fno-math-errno",
+        "-fno-trapping-math",
+        "-fno-signed-zeros",
+        "-fassociative-math",
+        "-Wno-psabi",
+    ),
 )
 
 
@@ -94,6 +101,11 @@ def check_built() -> None:
 def call(name: str, results: Any, *operands: Any, **attributes: Any) -> Any:
     """Call a kernel. An operand that is None becomes an empty array."""
     check_built()
+    if any(varies_over_devices(x) for x in operands if x is not None):
+        raise NotImplementedError(
+            "implementation='cpp' does not work where jax.shard_map checks how results vary over devices. "
+            "Fix: check_vma=False of jax.shard_map, or implementation=None."
+        )
     empty = jnp.zeros((0,), jnp.float32)
     function = jax.ffi.ffi_call(f"graphattn_{name}_{loaded()}", results, vmap_method="sequential")
     return function(*(empty if x is None else x for x in operands), **attributes)
