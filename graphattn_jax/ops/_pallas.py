@@ -63,6 +63,11 @@ def launch(
     from jax.experimental import pallas as pl
     from jax.experimental.pallas import triton as plt
 
+    if any(jax.typeof(x).manual_axis_type.varying for x in jax.tree.leaves(arguments)):
+        raise NotImplementedError(
+            "implementation='triton' does not work where jax.shard_map checks how results vary over devices. "
+            "Fix: check_vma=False of jax.shard_map, or implementation=None."
+        )
     (result,) = pl.pallas_call(
         kernel,
         grid=grid,

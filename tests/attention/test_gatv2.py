@@ -89,7 +89,10 @@ def test_errors():
         gatv2(params, FULL, concat=False)
     with pytest.raises(ValueError, match="dropout_key must be a typed key"):
         gatv2(params, FULL, dropout_rate=0.5, dropout_key=jnp.zeros(2, jnp.uint32))
-    with pytest.raises(ValueError, match="implementation must be one of 'xla', 'reference'"):
+    with pytest.raises(
+        ValueError,
+        match="implementation must be one of 'triton', 'xla', 'block_dense', 'reference'",
+    ):
         gatv2(params, FULL, implementation="fast")
     with pytest.raises(ValueError, match="edge_features must be a positive integer"):
         init_gatv2(jax.random.key(0), 4, 3, edge_features=0)
