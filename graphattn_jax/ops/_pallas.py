@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from graphattn_jax.ops._platform import on_gpu
+from graphattn_jax.ops._platform import on_gpu, varies_over_devices
 from graphattn_jax.typing import Array
 
 __all__ = [
@@ -44,6 +44,11 @@ def launch(
     from jax.experimental import pallas as pl
     from jax.experimental.pallas import triton as plt
 
+    if any(varies_over_devices(x) for x in jax.tree.leaves(arguments)):
+        raise NotImplementedError(
+            "implementation='triton' does not work where jax.shard_map checks how results vary over devices. "
+            "Fix: check_vma=False of jax.shard_map, or implementation=None."
+        )
     (result,) = pl.pallas_call(
         kernel,
         grid=grid,

@@ -1,6 +1,8 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
+from jax.sharding import Mesh, PartitionSpec
 
 from graphattn_jax.ops._pallas import Axis, axis, launch, load, power_of_two, program, store, warps
 
@@ -19,6 +21,25 @@ def test_access_beyond_the_end_reads_zeros_and_writes_nothing():
     np.testing.assert_array_equal(copy[:2], np.arange(6).reshape(2, 3) + 1)
     np.testing.assert_array_equal(copy[2], -1)  # no program was there
     np.testing.assert_array_equal(sums[0, :2], [3 + 4, 12 + 4])
+
+
+def test_shard_map_works_or_says_the_fix():
+    mesh = Mesh(np.array(jax.devices()[:2]), ("data",))
+    one = PartitionSpec("data")
+
+    def kernel(x, out):
+        store(out, load(x, axis(1, 1)) + 1.0, axis(1, 1))
+
+    def add_one(x):
+        return launch(kernel, (1, 1), (x,), jax.ShapeDtypeStruct((1,), jnp.float32), num_warps=1)
+
+    def run(check):
+        mapped = jax.shard_map(add_one, mesh=mesh, in_specs=one, out_specs=one, check_vma=check)
+        return jax.jit(mapped)(jnp.array([1.0, 2.0]))
+
+    np.testing.assert_array_equal(run(False), [2, 3])
+    with pytest.raises(NotImplementedError, match=r"Fix: check_vma=False of jax\.shard_map"):
+        run(True)
 
 
 def test_sizes():
