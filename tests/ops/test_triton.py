@@ -11,7 +11,7 @@ from _h100 import KERNEL, lowered_for_h100
 
 from graphattn_jax import ops
 from graphattn_jax.ops import _pallas
-from graphattn_jax.ops._edge_attention import _choice, _triton
+from graphattn_jax.ops._edge_attention import _choice, _fused, _triton
 
 N, H, C = 7, 3, 5
 SCORES = {
@@ -108,10 +108,11 @@ def test_rows_without_anything_to_attend_to_are_zero_and_finite(debug_nans):
     p = arrays("dot", 3)
     p["bias"] = p["bias"].at[:2].set(-jnp.inf)  # every logit of node 1
     layout = ops.edge_layout(*edges, num_senders=N)
-    _, logsumexp = _choice.MODULES["triton"].attention(
+    arguments = _fused.Arguments(
         p["query"], p["key"], p["value"], *map(jnp.asarray, edges), ops.DotScore(1.0), p["bias"], None, None, 0.0,
         jax.tree.map(jnp.asarray, layout),
     )  # fmt: skip
+    _, logsumexp = _choice.MODULES["triton"].attention(arguments)
     assert np.isfinite(logsumexp[0]).all() and np.isposinf(logsumexp[1:]).all()
 
     def loss(p):

@@ -4,13 +4,11 @@ An implementation is a module with these functions, on wide (float32 or float64)
 
     scores(query, key, senders, receivers, score, layout) -> [E, H]
     aggregate(weights, value, senders, receivers, num_nodes, layout) -> [N, H, C]
-    attention(query, key, value, senders, receivers, score, bias, where, dropout_words, dropout_rate, layout)
-        -> (out [N, H, C], logsumexp [N, H])
+    attention(arguments) -> (out [N, H, C], logsumexp [N, H])
 
-The last one is optional: softmax attention in one kernel, on query, key and value as they came, with wide results (see
-`_fused`). The logsumexp of a receiver without edges is +inf, so that
-exp(logit - logsumexp) is the weight of every edge. All are differentiable, and raise `NotImplementedError` for what
-they do not support. `_choice` lists the modules.
+The last one is optional: softmax attention in one kernel, on the `Arguments` of `_fused`, with wide results. The
+logsumexp of a receiver without edges is +inf, so that exp(logit - logsumexp) is the weight of every edge. All are
+differentiable, and raise `NotImplementedError` for what they do not support. `_choice` lists the modules.
 """
 
 from graphattn_jax.ops._edge_attention._api import (

@@ -10,6 +10,7 @@ from graphattn_jax import _checks
 from graphattn_jax._dtypes import accumulation_dtype
 from graphattn_jax.ops._dropout import dropout, dropout_words
 from graphattn_jax.ops._edge_attention._choice import MODULES, candidates
+from graphattn_jax.ops._edge_attention._fused import Arguments
 from graphattn_jax.ops._edge_attention._scores import (
     AdditiveScore,
     DotScore,
@@ -383,11 +384,10 @@ def _fused(
 ) -> tuple[Array, Array] | None:
     """`(out, logsumexp)` of softmax attention by an implementation that has it in one kernel, if one is chosen."""
     _checks.dropout(dropout_rate, dropout_key)
-    arrays = [jnp.asarray(x) for x in (query, key, value)]
-    fused = _dispatch(
-        implementation,
-        "attention",
-        *arrays,
+    arguments = Arguments(
+        jnp.asarray(query),
+        jnp.asarray(key),
+        jnp.asarray(value),
         _ids(senders),
         _ids(receivers),
         _wide_score(score, _wide(query), senders.shape[0]),
@@ -397,6 +397,7 @@ def _fused(
         float(dropout_rate),
         layout,
     )
+    fused = _dispatch(implementation, "attention", arguments)
     return None if fused is None else (fused[0].astype(value.dtype), fused[1])
 
 

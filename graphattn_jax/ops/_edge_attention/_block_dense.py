@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from graphattn_jax.ops._edge_attention import _fused, _xla
 from graphattn_jax.ops._edge_attention._fused import (
+    Arguments,
     Ends,
     Fixed,
     Kernels,
@@ -26,7 +27,7 @@ from graphattn_jax.ops._edge_attention._fused import (
     logits_of_ends,
 )
 from graphattn_jax.ops._edge_attention._scores import OneWayScore
-from graphattn_jax.ops._layout import DegreeBlock, DegreeBlocks, EdgeLayout, check_layout
+from graphattn_jax.ops._layout import DegreeBlock, DegreeBlocks, check_layout
 from graphattn_jax.ops._segment import take
 from graphattn_jax.typing import Array, ArrayLike
 
@@ -42,30 +43,15 @@ def scores(
 aggregate = _xla.aggregate
 
 
-def attention(
-    query: Array,
-    key: Array,
-    value: Array,
-    senders: Array,
-    receivers: Array,
-    score: OneWayScore,
-    bias: Array | None,
-    where: Array | None,
-    dropout_words: Array | None,
-    dropout_rate: float,
-    layout: EdgeLayout | None,
-) -> tuple[Array, Array]:
+def attention(arguments: Arguments) -> tuple[Array, Array]:
     """`(out [N_r, H, C_v], logsumexp [N_r, H])` for every score, with edge terms, a bias, a mask and dropout."""
-    layout = check_layout("block_dense", layout, senders)
+    layout = check_layout("block_dense", arguments.layout, arguments.senders)
     if layout.degree_blocks is None:
         raise NotImplementedError(
             "implementation='block_dense' needs the layout's degree blocks. Fix: ga.graphs.layout(graph, "
             "degree_blocks=True), or ga.ops.edge_layout(..., degree_blocks=True)."
         )
-    arrays = (query, key, value, senders, receivers, score, bias, where)
-    return _fused.fused_attention(
-        Kernels(_forward, _backward), *arrays, dropout_words, dropout_rate, layout
-    )
+    return _fused.fused_attention(Kernels(_forward, _backward), arguments)
 
 
 class _Slots(NamedTuple):

@@ -15,6 +15,7 @@ from graphattn_jax.ops import _native
 from graphattn_jax.ops._edge_attention import _adjoint
 from graphattn_jax.ops._edge_attention._adjoint import Edges, tiled_edges
 from graphattn_jax.ops._edge_attention._fused import (
+    Arguments,
     Fixed,
     Kernels,
     Operands,
@@ -23,7 +24,7 @@ from graphattn_jax.ops._edge_attention._fused import (
     fused_attention,
 )
 from graphattn_jax.ops._edge_attention._scores import DotScore, OneWayScore
-from graphattn_jax.ops._layout import Tiles
+from graphattn_jax.ops._layout import Tiles, check_layout
 from graphattn_jax.typing import Array
 
 _SCORES = ("dot", "additive", "gatv2")  # in the order of the enumeration in C++
@@ -49,11 +50,11 @@ def aggregate(
     return _adjoint.aggregate(_PAIR, weights, value, edges, num_nodes)
 
 
-def attention(query, key, value, senders, receivers, *options) -> tuple[Array, Array]:
+def attention(arguments: Arguments) -> tuple[Array, Array]:
     """`(out, logsumexp)` of softmax attention."""
     _native.check_built()
-    tiled_edges("cpp", senders, receivers, options[-1])
-    return fused_attention(_KERNELS, query, key, value, senders, receivers, *options)
+    check_layout("cpp", arguments.layout, arguments.senders)
+    return fused_attention(_KERNELS, arguments)
 
 
 def _indices(tiles: Tiles) -> tuple[Array, ...]:

@@ -32,6 +32,7 @@ from graphattn_jax.ops._segment import segment_logsumexp, take
 from graphattn_jax.typing import Array
 
 __all__ = [
+    "Arguments",
     "Ends",
     "Fixed",
     "Kernels",
@@ -126,21 +127,25 @@ class Kernels(NamedTuple):
     composed: Callable[..., tuple[Array, Array]] = composed_attention
 
 
-def fused_attention(
-    kernels: Kernels,
-    query: Array,
-    key: Array,
-    value: Array,
-    senders: Array,
-    receivers: Array,
-    score: OneWayScore,
-    bias: Array | None,
-    where: Array | None,
-    dropout_words: Array | None,
-    dropout_rate: float,
-    layout: EdgeLayout,
-) -> tuple[Array, Array]:
+class Arguments(NamedTuple):
+    """Of softmax attention by one kernel: query, key and value in their own dtype, the rest as in `edge_attention`."""
+
+    query: Array
+    key: Array
+    value: Array
+    senders: Array
+    receivers: Array
+    score: OneWayScore
+    bias: Any
+    where: Any
+    dropout_words: Any
+    dropout_rate: float
+    layout: Any
+
+
+def fused_attention(kernels: Kernels, arguments: Arguments) -> tuple[Array, Array]:
     """`(out, logsumexp)` by these kernels, wide, differentiable twice."""
+    query, key, value, score = *arguments[:3], arguments.score
     vector, slope = None, 0.0
     query = query.astype(accumulation_dtype(query.dtype))
     if not kernels.half:
@@ -152,9 +157,15 @@ def fused_attention(
         vector = jnp.asarray(score.vector) if isinstance(score, GATv2Score) else None
     edge = None if score.edge is None else jnp.asarray(score.edge)
     name = {DotScore: "dot", AdditiveScore: "additive", GATv2Score: "gatv2"}[type(score)]
-    operands = Operands(query, key, value, edge, vector, bias)
-    fixed = Fixed(senders, receivers, where, dropout_words, layout)
-    return with_gradient(kernels, Spec(name, slope, dropout_rate), operands, fixed)
+    operands = Operands(query, key, value, edge, vector, arguments.bias)
+    fixed = Fixed(
+        arguments.senders,
+        arguments.receivers,
+        arguments.where,
+        arguments.dropout_words,
+        arguments.layout,
+    )
+    return with_gradient(kernels, Spec(name, slope, arguments.dropout_rate), operands, fixed)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 
 from graphattn_jax.ops._edge_attention import _fused, _xla
 from graphattn_jax.ops._edge_attention._fused import (
+    Arguments,
     Ends,
     Fixed,
     Kernels,
@@ -33,7 +34,7 @@ from graphattn_jax.ops._edge_attention._fused import (
     logits_of_ends,
 )
 from graphattn_jax.ops._edge_attention._scores import OneWayScore
-from graphattn_jax.ops._layout import EdgeLayout, Tiles, check_layout
+from graphattn_jax.ops._layout import Tiles, check_layout
 from graphattn_jax.ops._pallas import Axis, axis, launch, load, power_of_two, program, store, warps
 from graphattn_jax.typing import Array
 
@@ -52,32 +53,17 @@ def scores(
 aggregate = _xla.aggregate
 
 
-def attention(
-    query: Array,
-    key: Array,
-    value: Array,
-    senders: Array,
-    receivers: Array,
-    score: OneWayScore,
-    bias: Array | None,
-    where: Array | None,
-    dropout_words: Array | None,
-    dropout_rate: float,
-    layout: EdgeLayout | None,
-) -> tuple[Array, Array]:
+def attention(arguments: Arguments) -> tuple[Array, Array]:
     """`(out [N_r, H, C_v], logsumexp [N_r, H])` for every score, with edge terms, a bias, a mask and dropout.
 
     Sums are in float32; keys and values in half precision are gathered as they are, at half the bytes.
     """
-    layout = check_layout("triton", layout, senders)
-    if jnp.float64 in (query.dtype, key.dtype, value.dtype):
+    check_layout("triton", arguments.layout, arguments.senders)
+    if any(x.dtype == jnp.float64 for x in arguments[:3]):
         raise NotImplementedError(
             "implementation='triton' computes in float32, got float64. Fix: implementation=None."
         )
-    arrays = (query, key, value, senders, receivers, score, bias, where)
-    return _fused.fused_attention(
-        Kernels(_forward, _backward, half=True), *arrays, dropout_words, dropout_rate, layout
-    )
+    return _fused.fused_attention(Kernels(_forward, _backward, half=True), arguments)
 
 
 # --- what a program works on -------------------------------------------------------------------------------

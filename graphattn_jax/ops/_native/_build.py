@@ -61,7 +61,7 @@ def build_cpp() -> Path:
     Raises:
       RuntimeError: no C++ compiler, or it failed; attention then goes on with "xla".
 
-    Cost: about 20 seconds of a compiler, once.
+    Cost: about half a minute of a compiler, once.
 
     Example:
       >>> import graphattn_jax as ga
@@ -122,9 +122,8 @@ def dropout_attributes(rate: float) -> dict[str, Any]:
 @cache
 def _library() -> Path:
     """Where the compiled library of this source, jaxlib and processor is, or would be."""
-    root = os.environ.get("GRAPHATTN_CACHE") or os.environ.get("XDG_CACHE_HOME")
-    root = Path(root) if root else Path.home() / ".cache"
-    folder = root if os.environ.get("GRAPHATTN_CACHE") else root / "graphattn_jax"
+    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = Path(os.environ.get("GRAPHATTN_CACHE") or user / "graphattn_jax")
     sources = [path.read_text() for path in (*_SOURCES, _HEADER)]
     parts = (*sources, " ".join(_FLAGS), jaxlib.version.__version__, _processor())
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
