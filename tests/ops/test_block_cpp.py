@@ -67,6 +67,12 @@ def test_a_mask_of_pairs_and_dropout():
     assert not out[0, 4].any()
 
 
+def test_pairs_in_one_direction():
+    mask = np.zeros((B, 9, 9), bool)
+    mask[0, 7, 1] = mask[1, 1, 7] = mask[2, 8, 8] = True
+    assert_equal_to_reference(arrays(9, 8, 8), mask=mask)
+
+
 def test_logits_of_minus_infinity_and_large_ones():
     p = arrays(6, 4, 4, (1, 1, 1, 6))
     p["bias"] = jnp.asarray([0, -jnp.inf, 500, 500, -500, 0], jnp.float32).reshape(1, 1, 1, 6)

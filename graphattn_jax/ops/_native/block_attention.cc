@@ -2,8 +2,8 @@
 //
 //   s_ij = q_i . k_j + b_ij      p_ij = exp(s_ij - L_i)      out_i = sum_j m_ij p_ij v_j
 //
-// One task computes a block and head. Its keys and values lie transposed in a buffer of the task, so that a row of
-// logits is a sum over channels of vectors along j.
+// One task computes a block and head, kRows receivers at a time, up to the last slot that takes part. Keys and values
+// also lie transposed in a buffer of the task, so that a row of logits is a sum over channels of vectors along j.
 
 #include "kernels.h"
 
@@ -20,122 +20,190 @@ struct Blocks {
   T keep_scale;
   uint32_t threshold;
 
-  int64_t padded() const { return (nodes + kLanes - 1) / kLanes * kLanes; }
   int64_t at(int64_t b, int64_t i, int64_t h, int64_t size) const { return ((b * nodes + i) * heads + h) * size; }
+  // Slots of block b in front of those that neither attend nor are attended to.
+  int64_t used(int64_t b) const {
+    int64_t n = 0;
+    for (int64_t i = 0; i < nodes; ++i) {
+      if (!pairs && mask[b * nodes + i]) n = i + 1;
+      for (int64_t j = 0; pairs && j < nodes; ++j)
+        if (mask[(b * nodes + i) * nodes + j]) n = std::max(n, std::max(i, j) + 1);
+    }
+    return n;
+  }
 };
 
-// x[b, :, h] as [C, padded n], zeros behind the nodes.
-template <typename T>
-void transpose(const Blocks<T>& p, const T* x, int64_t b, int64_t h, int64_t channels, T* to) {
-  const int64_t n = p.padded();
-  std::fill_n(to, channels * n, T(0));
-  for (int64_t j = 0; j < p.nodes; ++j)
-    for (int64_t c = 0; c < channels; ++c) to[c * n + j] = x[p.at(b, j, h, channels) + c];
-}
+constexpr int kRows = 4;
 
-// to[j] = sum_c x[c] y[c, j]
+// A task: block b and head h, with its buffers.
 template <typename T>
-void products(const T* x, const T* y, int64_t channels, int64_t n, T* to) {
-  for (int64_t j = 0; j < n; j += kLanes) {
-    typename Lanes<T, kLanes>::type sum{};
-    for (int64_t c = 0; c < channels; ++c) sum += x[c] * load<kLanes>(y + c * n + j);
-    store(to + j, sum);
-  }
-}
+struct Task {
+  const Blocks<T>& p;
+  int64_t b, h, n, padded;       // n: slots in use; padded: rounded up to vectors
+  std::vector<T> none, s, m;     // a row of zeros; logits, then weights, of kRows receivers; factors of dropout
+  std::vector<T> closed;         // -inf where a sender may not be attended to and behind the nodes, else 0
 
-// The logits of row i; -inf where a pair may not attend and behind the nodes. False if none may.
-template <typename T>
-bool logits(const Blocks<T>& p, int64_t b, int64_t h, int64_t i, const T* keys, T* s) {
-  const T infinity = std::numeric_limits<T>::infinity();
-  if (!p.pairs && !p.mask[b * p.nodes + i]) return false;
-  products(p.query + p.at(b, i, h, p.channels), keys, p.channels, p.padded(), s);
-  if (p.bias) {
-    const T* row = p.bias + b * p.bias_strides[0] + h * p.bias_strides[1] + i * p.bias_strides[2];
-    for (int64_t j = 0; j < p.nodes; ++j) s[j] += row[j * p.bias_strides[3]];
+  Task(const Blocks<T>& p, int64_t task)
+      : p(p), b(task / p.heads), h(task % p.heads), n(p.used(b)), padded((n + kLanes - 1) / kLanes * kLanes),
+        none(std::max(p.channels, p.value_channels)), s(kRows * padded), m(padded), closed(padded) {
+    if (!p.pairs) close(p.mask + b * p.nodes);
   }
-  const bool* may = p.mask + (p.pairs ? (b * p.nodes + i) * p.nodes : b * p.nodes);
-  for (int64_t j = 0; j < p.nodes; ++j) s[j] = may[j] ? s[j] : -infinity;
-  std::fill(s + p.nodes, s + p.padded(), -infinity);
-  return true;
-}
 
-// The factors of dropout of row i: the hash of the place in [B, H, n, n].
-template <typename T>
-void keep(const Blocks<T>& p, int64_t b, int64_t h, int64_t i, T* m) {
-  for (int64_t j = 0; j < p.nodes; ++j) {
-    const uint32_t place = uint32_t(((b * p.heads + h) * p.nodes + i) * p.nodes + j);
-    m[j] = mix(mix(place ^ p.words[0]) + p.words[1]) >= p.threshold ? p.keep_scale : T(0);
+  template <typename X>
+  X* row(X* x, int64_t i, int64_t size) const { return x + p.at(b, i, h, size); }
+
+  // x[b, :n, h] as [size, padded], zeros behind the nodes.
+  std::vector<T> transposed(const T* x, int64_t size) const {
+    std::vector<T> to(size * padded);
+    for (int64_t j = 0; j < n; ++j)
+      for (int64_t c = 0; c < size; ++c) to[c * padded + j] = row(x, j, size)[c];
+    return to;
   }
-}
+
+  // Rows i, ..., i + kRows of x; zeros behind the nodes.
+  void rows(const T* x, int64_t i, int64_t size, const T** to) const {
+    for (int r = 0; r < kRows; ++r) to[r] = i + r < n ? row(x, i + r, size) : none.data();
+  }
+
+  // to[r, j] = sum_c x[r][c] y[c, j]
+  void products(const T** x, const T* y, int64_t size, T* to) const {
+    for (int64_t j = 0; j < padded; j += kLanes) {
+      typename Lanes<T, kLanes>::type sum[kRows]{};
+      for (int64_t c = 0; c < size; ++c) {
+        const auto yc = load<kLanes>(y + c * padded + j);
+        for (int r = 0; r < kRows; ++r) sum[r] += x[r][c] * yc;
+      }
+      for (int r = 0; r < kRows; ++r) store(to + r * padded + j, sum[r]);
+    }
+  }
+
+  // to[r] = sum_j w[r, j] x[j], for the rows of nodes
+  template <int B>
+  void sums(const T* w, const T* x, int64_t size, T* to, int64_t i) const {
+    for (int64_t c = 0; c < size; c += B) {
+      typename Lanes<T, B>::type sum[kRows]{};
+      for (int64_t j = 0; j < n; ++j) {
+        const auto xj = load<B>(row(x, j, size) + c);
+        for (int r = 0; r < kRows; ++r) sum[r] += w[r * padded + j] * xj;
+      }
+      for (int r = 0; r < kRows && i + r < n; ++r) store(row(to, i + r, size) + c, sum[r]);
+    }
+  }
+
+  // to[j] += sum_r w[r, j] x[r]
+  template <int B>
+  void add_sums(const T* w, const T** x, int64_t size, T* to) const {
+    for (int64_t c = 0; c < size; c += B) {
+      typename Lanes<T, B>::type xs[kRows];
+      for (int r = 0; r < kRows; ++r) xs[r] = load<B>(x[r] + c);
+      for (int64_t j = 0; j < n; ++j) {
+        T* at = row(to, j, size) + c;
+        auto sum = load<B>(at);
+        for (int r = 0; r < kRows; ++r) sum += w[r * padded + j] * xs[r];
+        store(at, sum);
+      }
+    }
+  }
+
+  void close(const bool* may) {
+    for (int64_t j = 0; j < padded; ++j) closed[j] = j < n && may[j] ? T(0) : -std::numeric_limits<T>::infinity();
+  }
+
+  // s = the logits of rows i, ...; -inf where a pair may not attend and behind the nodes.
+  void logits(int64_t i, const T** queries, const T* keys) {
+    const T infinity = std::numeric_limits<T>::infinity();
+    products(queries, keys, p.channels, s.data());
+    for (int r = 0; r < kRows; ++r) {
+      T* to = s.data() + r * padded;
+      if (i + r >= n || (!p.pairs && !p.mask[b * p.nodes + i + r])) {
+        std::fill_n(to, padded, -infinity);
+        continue;
+      }
+      if (p.bias) {
+        const T* bias = p.bias + b * p.bias_strides[0] + h * p.bias_strides[1] + (i + r) * p.bias_strides[2];
+        for (int64_t j = 0; j < n; ++j) to[j] += bias[j * p.bias_strides[3]];
+      }
+      if (p.pairs) close(p.mask + (b * p.nodes + i + r) * p.nodes);
+      for (int64_t j = 0; j < padded; j += kLanes) {
+        const auto shut = load<kLanes>(closed.data() + j), l = load<kLanes>(to + j);
+        store(to + j, shut < 0 ? shut : l);
+      }
+    }
+  }
+
+  // The factors of dropout of row i: the hash of the place in [B, H, n, n].
+  void keep(int64_t i) {
+    for (int64_t j = 0; j < n; ++j) {
+      const uint32_t place = uint32_t(((b * p.heads + h) * p.nodes + i) * p.nodes + j);
+      m[j] = mix(mix(place ^ p.words[0]) + p.words[1]) >= p.threshold ? p.keep_scale : T(0);
+    }
+  }
+};
 
 template <typename T, int B>
 void forward(ffi::ThreadPool pool, const Blocks<T>& p, T* out, T* logsumexp) {
-  const int64_t n = p.padded(), C = p.value_channels;
+  const int64_t C = p.value_channels;
   const T infinity = std::numeric_limits<T>::infinity();
   parallel_for(pool, p.num_blocks * p.heads, [&](int64_t task) {
-    const int64_t b = task / p.heads, h = task % p.heads;
-    std::vector<T> keys(p.channels * n), s(n), m(n);
-    transpose(p, p.key, b, h, p.channels, keys.data());
-    for (int64_t i = 0; i < p.nodes; ++i) {
-      T *to = out + p.at(b, i, h, C), *l = logsumexp + p.at(b, i, h, 1);
-      std::fill_n(to, C, T(0)), *l = infinity;
-      if (!logits(p, b, h, i, keys.data(), s.data())) continue;
-      T top = -infinity, total = 0;
-      for (int64_t j = 0; j < n; ++j) top = std::max(top, s[j]);
-      if (top == -infinity) top = 0;
-      for (int64_t j = 0; j < n; ++j) s[j] -= top;
-      exponentials(s.data(), n);
-      for (int64_t j = 0; j < n; ++j) total += s[j];
-      if (total == 0) continue;
-      *l = top + std::log(total);
-      if (p.words) {
-        keep(p, b, h, i, m.data());
-        for (int64_t j = 0; j < p.nodes; ++j) s[j] *= m[j];
+    Task<T> t(p, task);
+    const auto keys = t.transposed(p.key, p.channels);
+    const T* queries[kRows];
+    for (int64_t i = 0; i < t.n; i += kRows) {
+      t.rows(p.query, i, p.channels, queries);
+      t.logits(i, queries, keys.data());
+      for (int r = 0; r < kRows; ++r) {
+        T *s = t.s.data() + r * t.padded, top = largest(s, t.padded), total = 0;
+        if (top == -infinity) top = 0;
+        for (int64_t j = 0; j < t.padded; ++j) s[j] -= top;
+        exponentials(s, t.padded);
+        for (int64_t j = 0; j < t.padded; ++j) total += s[j];
+        const T share = total == 0 ? T(0) : 1 / total;
+        if (i + r < t.n) *t.row(logsumexp, i + r, 1) = total == 0 ? infinity : top + std::log(total);
+        for (int64_t j = 0; j < t.n; ++j) s[j] *= share;
+        if (p.words && i + r < t.n) {
+          t.keep(i + r);
+          for (int64_t j = 0; j < t.n; ++j) s[j] *= t.m[j];
+        }
       }
-      for (int64_t c = 0; c < C; c += B) {
-        typename Lanes<T, B>::type sum{};
-        for (int64_t j = 0; j < p.nodes; ++j) sum += s[j] * load<B>(p.value + p.at(b, j, h, C) + c);
-        store(to + c, sum * (1 / total));
-      }
+      t.template sums<B>(t.s.data(), p.value, C, out, i);
     }
+    for (int64_t i = t.n; i < p.nodes; ++i) std::fill_n(t.row(out, i, C), C, T(0)), *t.row(logsumexp, i, 1) = infinity;
   });
 }
 
 template <typename T, int B>
 void backward(ffi::ThreadPool pool, const Blocks<T>& p, const T* logsumexp, const T* g, const T* d, T* d_query,
               T* d_key, T* d_value, T* d_bias) {
-  const int64_t n = p.padded(), K = p.channels, C = p.value_channels;
+  const int64_t K = p.channels, C = p.value_channels;
   parallel_for(pool, p.num_blocks * p.heads, [&](int64_t task) {
-    const int64_t b = task / p.heads, h = task % p.heads;
-    std::vector<T> keys(K * n), values(C * n), s(n), along(n), m(n, T(1));
-    transpose(p, p.key, b, h, K, keys.data()), transpose(p, p.value, b, h, C, values.data());
+    Task<T> t(p, task);
+    const auto keys = t.transposed(p.key, K), values = t.transposed(p.value, C);
+    std::vector<T> along(kRows * t.padded);
+    const T *queries[kRows], *gs[kRows];
     for (int64_t j = 0; j < p.nodes; ++j) {
-      std::fill_n(d_query + p.at(b, j, h, K), K, T(0)), std::fill_n(d_key + p.at(b, j, h, K), K, T(0));
-      std::fill_n(d_value + p.at(b, j, h, C), C, T(0));
+      std::fill_n(t.row(d_key, j, K), K, T(0)), std::fill_n(t.row(d_value, j, C), C, T(0));
+      if (j >= t.n) std::fill_n(t.row(d_query, j, K), K, T(0));
     }
-    for (int64_t i = 0; i < p.nodes; ++i) {
-      if (!logits(p, b, h, i, keys.data(), s.data())) continue;
-      const T *gi = g + p.at(b, i, h, C), *q = p.query + p.at(b, i, h, K);
-      const T l = logsumexp[p.at(b, i, h, 1)], di = d[p.at(b, i, h, 1)];
-      products(gi, values.data(), C, n, along.data());
-      if (p.words) keep(p, b, h, i, m.data());
-      for (int64_t j = 0; j < n; ++j) s[j] -= l;
-      exponentials(s.data(), n);
-      for (int64_t j = 0; j < n; ++j) {  // along becomes ds, m becomes m p
-        along[j] = s[j] * (m[j] * along[j] - di);
-        s[j] *= m[j];
-      }
-      if (d_bias) std::copy_n(along.data(), p.nodes, d_bias + ((b * p.heads + h) * p.nodes + i) * p.nodes);
-      for (int64_t c = 0; c < K; c += B) {
-        typename Lanes<T, B>::type sum{}, qc = load<B>(q + c);
-        for (int64_t j = 0; j < p.nodes; ++j) {
-          const int64_t at = p.at(b, j, h, K) + c;
-          sum += along[j] * load<B>(p.key + at);
-          store(d_key + at, load<B>(d_key + at) + along[j] * qc);
+    std::fill(t.m.begin(), t.m.end(), T(1));
+    for (int64_t i = 0; i < t.n; i += kRows) {
+      t.rows(p.query, i, K, queries), t.rows(g, i, C, gs);
+      t.logits(i, queries, keys.data());
+      t.products(gs, values.data(), C, along.data());
+      for (int r = 0; r < kRows; ++r) {
+        T *s = t.s.data() + r * t.padded, *a = along.data() + r * t.padded;
+        const T l = i + r < t.n ? *t.row(logsumexp, i + r, 1) : T(0), di = i + r < t.n ? *t.row(d, i + r, 1) : T(0);
+        for (int64_t j = 0; j < t.padded; ++j) s[j] -= l;
+        exponentials(s, t.padded);
+        if (p.words && i + r < t.n) t.keep(i + r);
+        for (int64_t j = 0; j < t.padded; ++j) {  // a becomes ds, s becomes m p
+          a[j] = s[j] * (t.m[j] * a[j] - di);
+          s[j] *= t.m[j];
         }
-        store(d_query + p.at(b, i, h, K) + c, sum);
+        if (d_bias && i + r < t.n) std::copy_n(a, t.n, d_bias + (task * p.nodes + i + r) * p.nodes);
       }
-      for (int64_t j = 0; j < p.nodes; ++j) add_scaled<B>(d_value + p.at(b, j, h, C), s[j], gi, C);
+      t.template sums<B>(along.data(), p.key, K, d_query, i);
+      t.template add_sums<B>(along.data(), queries, K, d_key);
+      t.template add_sums<B>(t.s.data(), gs, C, d_value);
     }
   });
 }

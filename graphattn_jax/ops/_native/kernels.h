@@ -94,6 +94,19 @@ inline void exponentials(double* x, int64_t size) {
   for (int64_t i = 0; i < size; ++i) x[i] = std::exp(x[i]);
 }
 
+// Of `size` numbers, a positive multiple of kLanes: the compiler makes no vectors of a maximum.
+template <typename T>
+inline T largest(const T* x, int64_t size) {
+  auto top = load<kLanes>(x);
+  for (int64_t i = kLanes; i < size; i += kLanes) {
+    const auto y = load<kLanes>(x + i);
+    top = y > top ? y : top;
+  }
+  T lanes[kLanes];
+  store(lanes, top);
+  return *std::max_element(lanes, lanes + kLanes);
+}
+
 template <int B, typename T>
 inline T total_of(const typename Lanes<T, B>::type& v) {
   if constexpr (B == 1) {
