@@ -203,7 +203,7 @@ def attention_of_layers(graph, layout):
         params.inputs, model_state.inputs, graph, spec=config.inputs, layout=layout
     )
     maps = []
-    for layer, state in zip(params.layers, model_state.layers, strict=True):
+    for layer, state in ga.nn.unstack((params.layers, model_state.layers)):
         _, attention = ga.attention.global_attention(
             layer.attention, graph, layout=layout, return_attention=True
         )

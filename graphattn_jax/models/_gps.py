@@ -29,15 +29,15 @@ __all__ = ["GPSParams", "GPSState", "gps_network", "init_gps_network"]
 
 
 class GPSParams(NamedTuple):
-    """Inputs, layers, readout; `virtual` `[num_virtual, D]`, and `kinds`, a vector `[D]` per kind of pair of a pattern.
+    """Inputs, layers (`ga.nn.unstack` gives them one by one), readout.
 
-    Both are None without a pattern.
+    `virtual` `[num_virtual, D]` and `kinds`, a vector `[D]` per kind of pair of a pattern, are None without a pattern.
     """
 
     inputs: InputParams
     virtual: Array | None
     kinds: nn.EmbeddingParams | None
-    layers: tuple[GPSLayerParams, ...]
+    layers: GPSLayerParams
     readout: nn.MLPParams
 
 
@@ -45,7 +45,7 @@ class GPSState(NamedTuple):
     """Running statistics of inputs and layers."""
 
     inputs: nn.BatchNormState | None
-    layers: tuple[GPSLayerState, ...]
+    layers: GPSLayerState
 
 
 def init_gps_network(key: PRNGKey, config: GPSConfig) -> tuple[GPSParams, GPSState]:
@@ -69,7 +69,7 @@ def init_gps_network(key: PRNGKey, config: GPSConfig) -> tuple[GPSParams, GPSSta
     """
     k_inputs, k_readout, k_virtual, k_kinds, *keys = jax.random.split(key, config.num_layers + 4)
     inputs, input_state = init_inputs(k_inputs, config.inputs, config.width)
-    layers = [init_gps_layer(k, config) for k in keys]
+    layers, layer_states = nn.stack([init_gps_layer(k, config) for k in keys])
     glorot, virtual, kinds = nn.initializer("glorot_uniform"), None, None
     if config.num_virtual:
         virtual = glorot(k_virtual, (config.num_virtual, config.width), jnp.float32)
@@ -79,10 +79,10 @@ def init_gps_network(key: PRNGKey, config: GPSConfig) -> tuple[GPSParams, GPSSta
         inputs=inputs,
         virtual=virtual,
         kinds=kinds,
-        layers=tuple(params for params, _ in layers),
+        layers=layers,
         readout=init_readout(k_readout, config.width, config.out_features),
     )
-    return params, GPSState(input_state, tuple(state for _, state in layers))
+    return params, GPSState(input_state, layer_states)
 
 
 def gps_network(
@@ -146,7 +146,7 @@ def gps_network(
         )
     if training:
         _checks.dropout(max(config.dropout, config.attention_dropout), dropout_key)
-    (flip_key,) = split_or_none(dropout_key, len(params.layers), 1)
+    (flip_key,) = split_or_none(dropout_key, config.num_layers, 1)
     virtual = graph.nodes["virtual"] if config.num_virtual else None
     graph, input_state = encode_inputs(
         params.inputs,
@@ -165,7 +165,7 @@ def gps_network(
         real = pattern.edges["kind"] == 0
         pattern = pattern._replace(edges=_pair_features(params, pattern.edges, real))
     states = []
-    for index, (layer, layer_state) in enumerate(zip(params.layers, state.layers, strict=True)):
+    for index, (layer, layer_state) in enumerate(nn.unstack((params.layers, state.layers))):
         (key,) = split_or_none(dropout_key, index, 1)
         graph, layer_state = gps_layer(
             layer,
@@ -182,7 +182,7 @@ def gps_network(
         states.append(layer_state)
     where = None if virtual is None else jnp.asarray(virtual == 0)
     y = readout(params.readout, graph, method=config.pool, layout=layout, where=where)
-    return y, GPSState(input_state, tuple(states))
+    return y, GPSState(input_state, nn.stack(states))
 
 
 def _pair_features(params: GPSParams, edges: dict[str, Any], real: Any) -> Array:

@@ -101,7 +101,8 @@ class GraphormerBlockParams(NamedTuple):
 
 
 class GraphormerParams(NamedTuple):
-    """Maps of features, degrees, the virtual node `[D]`, the bias of all blocks, blocks, output norm and map.
+    """Maps of features, degrees, the virtual node `[D]`, the bias of all blocks, output norm and map; blocks, which
+    `ga.nn.unstack` gives one by one.
 
     bonds: a table `[K_c, H]` per column of bond ids, which the paths of the bias read, or None.
     """
@@ -111,7 +112,7 @@ class GraphormerParams(NamedTuple):
     virtual: Array
     bias: encodings.GraphormerBiasParams
     bonds: nn.EmbeddingParams | None
-    blocks: tuple[GraphormerBlockParams, ...]
+    blocks: GraphormerBlockParams
     output_norm: nn.LayerNormParams
     output: nn.LinearParams
 
@@ -214,8 +215,8 @@ def init_graphormer_network(key: PRNGKey, config: GraphormerConfig) -> Graphorme
       >>> import jax, graphattn_jax as ga
       >>> config = ga.models.GraphormerConfig.zinc_slim()
       >>> params = ga.models.init_graphormer_network(jax.random.key(0), config)
-      >>> params.bias.distance.shape, len(params.blocks)
-      ((24, 8), 12)
+      >>> params.bias.distance.shape, params.blocks.attention_norm.scale.shape
+      ((24, 8), (12, 80))
     """
     width, heads = config.width, config.heads
     k_nodes, k_degree, k_virtual, k_bias, k_bonds, k_output, *keys = jax.random.split(
@@ -248,7 +249,7 @@ def init_graphormer_network(key: PRNGKey, config: GraphormerConfig) -> Graphorme
         bonds=None
         if config.edges is None
         else nn.init_embedding(k_bonds, config.edges, heads, init=normal),
-        blocks=tuple(block(k) for k in keys),
+        blocks=nn.stack([block(k) for k in keys]),
         output_norm=nn.init_layer_norm(width),
         output=nn.init_linear(k_output, width, config.out_features),
     )
@@ -305,13 +306,13 @@ def graphormer_network(
     rate = config.dropout if training else 0.0
     attention_rate = config.attention_dropout if training else 0.0
     _checks.dropout(max(rate, attention_rate), dropout_key)
-    (input_key,) = split_or_none(dropout_key, len(params.blocks), 1)
+    (input_key,) = split_or_none(dropout_key, config.num_layers, 1)
     bias = _bias(params, graph.edges)
     x = features(params.nodes, nodes["features"])
     x = x + encodings.centrality(params.centrality, nodes["in_degree"], nodes["out_degree"])
     x = jnp.where(virtual[:, None], params.virtual[None], x)
     x = ops.dropout(x, rate, input_key)
-    for index, block in enumerate(params.blocks):
+    for index, block in enumerate(nn.unstack(params.blocks)):
         keys = split_or_none(dropout_key, index, 3)
         out: Any = attention.graph_transformer(
             block.attention,

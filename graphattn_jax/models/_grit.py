@@ -137,20 +137,20 @@ class GRITBlockState(NamedTuple):
 
 
 class GRITNetworkParams(NamedTuple):
-    """Maps of features and walks for nodes and pairs, blocks, readout."""
+    """Maps of features and walks for nodes and pairs, blocks (`ga.nn.unstack` gives them one by one), readout."""
 
     nodes: nn.LinearParams | nn.EmbeddingParams
     edges: nn.LinearParams | nn.EmbeddingParams
     node_walks: nn.LinearParams
     edge_walks: nn.LinearParams
-    blocks: tuple[GRITBlockParams, ...]
+    blocks: GRITBlockParams
     readout: nn.MLPParams
 
 
 class GRITNetworkState(NamedTuple):
     """Running statistics of the blocks."""
 
-    blocks: tuple[GRITBlockState, ...]
+    blocks: GRITBlockState
 
 
 def prepare_grit(
@@ -244,16 +244,16 @@ def init_grit_network(
     k_nodes, k_edges, k_walks, k_pairs, k_readout, *keys = jax.random.split(
         key, config.num_layers + 5
     )
-    blocks = [_init_block(k, config) for k in keys]
+    blocks, states = nn.stack([_init_block(k, config) for k in keys])
     params = GRITNetworkParams(
         nodes=init_features(k_nodes, config.nodes, width),
         edges=init_features(k_edges, config.edges, width),
         node_walks=nn.init_linear(k_walks, config.walks, width, bias=False),
         edge_walks=nn.init_linear(k_pairs, config.walks, width, bias=False),
-        blocks=tuple(params for params, _ in blocks),
+        blocks=blocks,
         readout=nn.init_mlp(k_readout, (width, *config.hidden, config.out_features)),
     )
-    return params, GRITNetworkState(tuple(state for _, state in blocks))
+    return params, GRITNetworkState(states)
 
 
 def _init_block(key: PRNGKey, config: GRITConfig) -> tuple[GRITBlockParams, GRITBlockState]:
@@ -334,7 +334,7 @@ def grit_network(
     bonds = jnp.where(edges["real"][:, None], features(params.edges, edges["features"]), 0)
     e = bonds + nn.linear(params.edge_walks, edges["walks"])
     graph, states = graph._replace(nodes=x, edges=e), []
-    for index, (block, block_state) in enumerate(zip(params.blocks, state.blocks, strict=True)):
+    for index, (block, block_state) in enumerate(nn.unstack((params.blocks, state.blocks))):
         graph, block_state = _block(
             block,
             block_state,
@@ -347,7 +347,7 @@ def grit_network(
         )
         states.append(block_state)
     y = readout(params.readout, graph, method=config.pool, layout=layout)
-    return y, GRITNetworkState(tuple(states))
+    return y, GRITNetworkState(nn.stack(states))
 
 
 def _block(

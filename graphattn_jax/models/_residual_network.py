@@ -25,10 +25,10 @@ class ResidualBlockParams(NamedTuple):
 
 
 class ResidualNetworkParams(NamedTuple):
-    """Input map, blocks, output norm and map."""
+    """Input map, blocks (`ga.nn.unstack` gives them one by one), output norm and map."""
 
     input: nn.LinearParams
-    blocks: tuple[ResidualBlockParams, ...]
+    blocks: ResidualBlockParams
     output_norm: nn.LayerNormParams
     output: nn.LinearParams
 
@@ -68,7 +68,7 @@ def init_residual_network(
       >>> import jax, graphattn_jax as ga
       >>> spec = ga.models.AttentionSpec("graph_transformer")
       >>> params = ga.models.init_residual_network(jax.random.key(0), 7, 2, spec=spec, width=16, num_layers=3)
-      >>> len(params.blocks)
+      >>> len(ga.nn.unstack(params.blocks))
       3
     """
     _checks.positive("width", width)
@@ -94,7 +94,7 @@ def init_residual_network(
     k_input, k_output, *keys = jax.random.split(key, num_layers + 2)
     return ResidualNetworkParams(
         input=nn.init_linear(k_input, in_features, width),
-        blocks=tuple(block(k) for k in keys),
+        blocks=nn.stack([block(k) for k in keys]),
         output_norm=nn.init_layer_norm(width),
         output=nn.init_linear(k_output, width, out_features),
     )
@@ -150,10 +150,11 @@ def residual_network(
       arXiv:2302.11640, section 5: 5 layers, width 512, 8 heads, dropout 0.2, Adam at 3e-5, 1,000 steps.
     """
     _checks.dropout(dropout_rate, dropout_key)
-    (input_key,) = split_or_none(dropout_key, len(params.blocks), 1)
+    blocks = nn.unstack(params.blocks)
+    (input_key,) = split_or_none(dropout_key, len(blocks), 1)
     x = jax.nn.gelu(ops.dropout(nn.linear(params.input, graph.nodes), dropout_rate, input_key))
     maps = []
-    for index, block in enumerate(params.blocks):
+    for index, block in enumerate(blocks):
         attention_key, hidden_key, output_key = split_or_none(dropout_key, index, 3)
         out, attention = spec.apply(
             block.attention,

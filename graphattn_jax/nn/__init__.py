@@ -24,6 +24,7 @@ from graphattn_jax.nn._norms import (
     init_layer_norm,
     layer_norm,
 )
+from graphattn_jax.nn._stack import stack, unstack
 from graphattn_jax.ops import dropout
 
 __all__ = [
@@ -51,4 +52,6 @@ __all__ = [
     "layer_norm",
     "linear",
     "mlp",
+    "stack",
+    "unstack",
 ]

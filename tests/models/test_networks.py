@@ -70,7 +70,7 @@ def test_separate_form_is_a_map_of_the_node_beside_what_it_hears(graph):
     params = ga.models.init_residual_network(
         jax.random.key(0), 5, 3, spec=spec, width=4, heads=2, num_layers=1, separate=True
     )
-    assert params.blocks[0].attention.layer.root.weight.shape == (4, 4)
+    assert params.blocks.attention.layer.root.weight.shape[1:] == (4, 4)
     with pytest.raises(ValueError, match="separate=True needs layer='graph_transformer'"):
         ga.models.init_residual_network(
             jax.random.key(0),

@@ -180,9 +180,9 @@ def test_statistics_are_renewed_in_training_only():
     network = jax.jit(partial(models.gps_network, config=GPS, training=True))
     _, wanted = network(params, state, GRAPH, dropout_key=jax.random.key(1))
     # Another key drops other attention weights, which these means do not depend on.
-    local = [s.layers[0].local_norm.mean for s in (new, wanted)]
+    local = [s.layers.local_norm.mean for s in (new, wanted)]
     np.testing.assert_allclose(*local, rtol=1e-6)
-    assert not np.allclose(new.layers[0].local_norm.mean, state.layers[0].local_norm.mean)
+    assert not np.allclose(new.layers.local_norm.mean, state.layers.local_norm.mean)
     with pytest.raises(flax.errors.ModifyScopeVariableError):
         module.apply(variables, GRAPH, deterministic=False, rngs=rngs)
 

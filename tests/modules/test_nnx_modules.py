@@ -135,9 +135,9 @@ def test_statistics_are_renewed_in_training_only():
     network = jax.jit(partial(models.gps_network, config=GPS, training=True))
     _, wanted = network(params, old, GRAPH, dropout_key=KEY)
     # Another key drops other attention weights, which these means do not depend on.
-    means = [s.layers[0].local_norm.mean for s in (new, wanted)]
+    means = [s.layers.local_norm.mean for s in (new, wanted)]
     np.testing.assert_allclose(*means, rtol=1e-6)
-    assert not np.allclose(means[0], old.layers[0].local_norm.mean)
+    assert not np.allclose(means[0], old.layers.local_norm.mean)
 
 
 @pytest.mark.parametrize("name", ["GAT", "GPSNetwork"])
