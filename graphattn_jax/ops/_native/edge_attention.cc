@@ -3,9 +3,10 @@
 //   s_e = score(q_i, k_j, edge_e) + b_e      p_e = exp(s_e - L_i)      out_i = sum_e m_e p_e v_j
 //   d_e = p_e (m_e g_i . v_j - d_i)          the derivative of s_e; see _fused.py
 //
-// for an edge e from j to i. One pass over the rows (receivers) gives everything but the gradients of key and value,
-// one over the columns (senders) those two. Every row of a result is written by one thread: no atomics, and the same
-// bits whatever the number of threads. What depends on an edge is computed again, not stored.
+// for an edge e from j to i. Forward is one pass over the rows (receivers). Backward, one pass over the rows computes d_e
+// and m_e p_e again and gives everything but the gradients of key and value; one over the columns (senders) gives those
+// two from the numbers of the first. Every row of a result is written by one thread: no atomics, and the same bits
+// whatever the number of threads.
 
 #include "kernels.h"
 
@@ -224,41 +225,35 @@ void forward(ffi::ThreadPool pool, const Problem<T>& p, const Tiles& tiles, T* o
   });
 }
 
-// The slopes ds of a batch at one node and what of the weights is applied, m p. `at_row` says that the node is the
-// receiver; then the neighbours are the senders, else the reverse.
-template <typename T, Score S, int B, bool at_row>
-inline void slopes(const Problem<T>& p, const Tiles& tiles, const T* logsumexp, const T* g, const T* d, int64_t node,
+// The slopes ds of a batch of receiver i, and what of the weights is applied, m p.
+template <typename T, Score S, int B>
+inline void slopes(const Problem<T>& p, const Tiles& tiles, const T* logsumexp, const T* g, const T* d, int64_t i,
                    const Batch& batch, T* ds, T* applied) {
   const int64_t H = p.heads, C = p.value_channels, K = S == kAdditive ? 1 : p.channels;
-  const T *near = at_row ? p.key : p.query, *along = at_row ? p.value : g;  // of the neighbours
   if (p.words) p.keep(batch, applied);
   else std::fill_n(applied, batch.size * H, T(1));
   for (int64_t t = 0; t < batch.size; ++t) {
     if (batch.slot[t] + kAhead < tiles.slots()) {
       const int64_t next = tiles.neighbor[batch.slot[t] + kAhead];
-      prefetch(near + next * H * K, H * K), prefetch(along + next * H * C, H * C);
-      if (!at_row) prefetch(logsumexp + next * H, H), prefetch(d + next * H, H);
+      prefetch(p.key + next * H * K, H * K), prefetch(p.value + next * H * C, H * C);
     }
-    const int64_t i = at_row ? node : batch.neighbor[t], j = at_row ? batch.neighbor[t] : node;
-    p.template logits<S, B>(p.query + i * H * K, p.key + j * H * K, batch.edge[t], ds + t * H);
+    p.template logits<S, B>(p.query + i * H * K, p.key + batch.neighbor[t] * H * K, batch.edge[t], ds + t * H);
     for (int64_t h = 0; h < H; ++h) ds[t * H + h] -= logsumexp[i * H + h];
   }
   exponentials(ds, batch.size * H);
-  for (int64_t t = 0; t < batch.size; ++t) {
-    const int64_t i = at_row ? node : batch.neighbor[t], j = at_row ? batch.neighbor[t] : node;
+  for (int64_t t = 0; t < batch.size; ++t)
     for (int64_t h = 0; h < H; ++h) {
       const int64_t x = t * H + h;
       const T weight = ds[x], m = applied[x];
-      ds[x] = weight * (m * dot<B>(g + (i * H + h) * C, p.value + (j * H + h) * C, C) - d[i * H + h]);
+      ds[x] = weight * (m * dot<B>(g + (i * H + h) * C, p.value + (batch.neighbor[t] * H + h) * C, C) - d[i * H + h]);
       applied[x] = weight * m;
     }
-  }
 }
 
 template <typename T, Score S, int B>
 void backward_rows(ffi::ThreadPool pool, const Problem<T>& p, const Tiles& tiles, const T* logsumexp,
-                   const T* g, const T* d, const Gradients<T>& to) {
-  const int64_t H = p.heads, C = p.value_channels, K = S == kAdditive ? 1 : p.channels;
+                   const T* g, const T* d, T* of_edges, const Gradients<T>& to) {
+  const int64_t H = p.heads, K = S == kAdditive ? 1 : p.channels;
   std::vector<T> vectors(to.vector ? tiles.chunks() * H * K : 0);  // summed in order below
   parallel_for(pool, tiles.chunks(), [&](int64_t chunk) {
     std::vector<T> ds(kBatch * H), applied(kBatch * H);
@@ -267,8 +262,12 @@ void backward_rows(ffi::ThreadPool pool, const Problem<T>& p, const Tiles& tiles
       T* dq = to.query + i * H * K;
       std::fill_n(dq, H * K, T(0));
       each_batch(tiles, i, p.num_edges, p.where, [&](const Batch& batch) {
-        slopes<T, S, B, true>(p, tiles, logsumexp, g, d, i, batch, ds.data(), applied.data());
-        for (int64_t t = 0; t < batch.size && to.bias; ++t) std::copy_n(&ds[t * H], H, to.bias + batch.edge[t] * H);
+        slopes<T, S, B>(p, tiles, logsumexp, g, d, i, batch, ds.data(), applied.data());
+        for (int64_t t = 0; t < batch.size; ++t) {
+          T* of_edge = of_edges + int64_t{batch.edge[t]} * 2 * H;
+          std::copy_n(&ds[t * H], H, of_edge), std::copy_n(&applied[t * H], H, of_edge + H);
+          if (to.bias) std::copy_n(&ds[t * H], H, to.bias + batch.edge[t] * H);
+        }
         pull<T, S, B>(p, batch, ds.data(), p.query + i * H * K, p.key, dq, to.edge, d_vector);
       });
     }
@@ -278,7 +277,8 @@ void backward_rows(ffi::ThreadPool pool, const Problem<T>& p, const Tiles& tiles
 }
 
 template <typename T, Score S, int B>
-void backward_columns(ffi::ThreadPool pool, const Problem<T>& p, const Tiles& tiles, const T* logsumexp, const T* g, const T* d, const Gradients<T>& to) {
+void backward_columns(ffi::ThreadPool pool, const Problem<T>& p, const Tiles& tiles, const T* g, const T* of_edges,
+                      const Gradients<T>& to) {
   const int64_t H = p.heads, C = p.value_channels, K = S == kAdditive ? 1 : p.channels;
   parallel_for(pool, tiles.chunks(), [&](int64_t chunk) {
     std::vector<T> ds(kBatch * H), applied(kBatch * H);
@@ -286,7 +286,15 @@ void backward_columns(ffi::ThreadPool pool, const Problem<T>& p, const Tiles& ti
       T *dk = to.key + j * H * K, *dv = to.value + j * H * C;
       std::fill_n(dk, H * K, T(0)), std::fill_n(dv, H * C, T(0));
       each_batch(tiles, j, p.num_edges, p.where, [&](const Batch& batch) {
-        slopes<T, S, B, false>(p, tiles, logsumexp, g, d, j, batch, ds.data(), applied.data());
+        for (int64_t t = 0; t < batch.size; ++t) {
+          if (const int64_t next = batch.slot[t] + kAhead; next < tiles.slots()) {
+            const int64_t i = tiles.neighbor[next];
+            prefetch(of_edges + int64_t{tiles.edge[next]} * 2 * H, 2 * H);
+            prefetch(p.query + i * H * K, H * K), prefetch(g + i * H * C, H * C);
+          }
+          const T* of_edge = of_edges + int64_t{batch.edge[t]} * 2 * H;
+          std::copy_n(of_edge, H, &ds[t * H]), std::copy_n(of_edge + H, H, &applied[t * H]);
+        }
         pull<T, S, B>(p, batch, ds.data(), p.key + j * H * K, p.query, dk, nullptr, nullptr);
         add_rows<B>(batch, applied.data(), g, H, C, dv);
       });
@@ -384,7 +392,7 @@ ffi::Error Backward(ffi::ThreadPool pool, Buffer query, Buffer key, Buffer value
                     Buffer bias, Buffer where, Buffer words, Buffer neighbor, Buffer slots, Buffer start,
                     Buffer column_neighbor, Buffer column_slots, Buffer column_start, Buffer logsumexp, Buffer g,
                     Buffer d, Result d_query, Result d_key, Result d_value, Result d_edge, Result d_vector,
-                    Result d_bias, int32_t score, double slope, int64_t num_edges, int64_t threshold,
+                    Result d_bias, Result of_edges, int32_t score, double slope, int64_t num_edges, int64_t threshold,
                     double keep_scale) {
   Tiles rows = tiles_of(neighbor, slots, start), columns = tiles_of(column_neighbor, column_slots, column_start);
   with_dtype(query, [&](auto zero) {
@@ -394,10 +402,11 @@ ffi::Error Backward(ffi::ThreadPool pool, Buffer query, Buffer key, Buffer value
     Gradients<T> to{data<T>(*d_query), data<T>(*d_key),   data<T>(*d_value),
                     zeroed<T>(*d_edge), zeroed<T>(*d_vector), zeroed<T>(*d_bias)};
     const T *l = data<const T>(logsumexp), *gs = data<const T>(g), *ds = data<const T>(d);
+    T* between = data<T>(*of_edges);
     with_lanes(score == kAdditive ? 0 : p.channels, p.value_channels, [&](auto lanes) {
       with_score(score, [&](auto s) {
-        backward_rows<T, decltype(s)::value, decltype(lanes)::value>(pool, p, rows, l, gs, ds, to);
-        backward_columns<T, decltype(s)::value, decltype(lanes)::value>(pool, p, columns, l, gs, ds, to);
+        backward_rows<T, decltype(s)::value, decltype(lanes)::value>(pool, p, rows, l, gs, ds, between, to);
+        backward_columns<T, decltype(s)::value, decltype(lanes)::value>(pool, p, columns, gs, between, to);
       });
     });
   });
@@ -445,7 +454,8 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(graphattn_edge_forward, Forward,
                               ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().OPERANDS.TILES.Ret<Buffer>().Ret<Buffer>().OPTIONS);
 XLA_FFI_DEFINE_HANDLER_SYMBOL(graphattn_edge_backward, Backward,
                               ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().OPERANDS.TILES.TILES.TILES.Ret<Buffer>()
-                                  .Ret<Buffer>().Ret<Buffer>().Ret<Buffer>().Ret<Buffer>().Ret<Buffer>().OPTIONS);
+                                  .Ret<Buffer>().Ret<Buffer>().Ret<Buffer>().Ret<Buffer>().Ret<Buffer>().Ret<Buffer>()
+                                  .OPTIONS);
 XLA_FFI_DEFINE_HANDLER_SYMBOL(graphattn_edge_dot, EdgeDot,
                               ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Buffer>().Arg<Buffer>().TILES.Ret<Buffer>());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(graphattn_aggregate, Aggregate,
