@@ -213,8 +213,8 @@ def edge_attention(
     and only good for checks. "block_dense" is softmax along an axis for nodes of similar degree, by XLA without a
     scatter, with `degree_blocks=True` in the layout; it is never chosen by None.
 
-    Cost: O(E H C) time; memory O(E H) + O(N H C) for "xla" and the gradient by "cpp", O(N H C) for its forward and "triton",
-      O(E H C) for "reference".
+    Cost: O(E H C) time; memory O(E H) + O(N H C) for "xla" and the gradient by "cpp", O(N H C) for "triton" and the
+      forward pass of "cpp", O(E H C) for "reference".
     Padding: exact with `where`; receivers without real edges get 0, with finite gradients.
 
     Example:
