@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments.benchmarks.cases import ALL
+from experiments.benchmarks.cases import ALL, Case
 
 MIN_SECONDS = 0.2
 """Steps shorter than this are timed several at a time."""
@@ -73,8 +73,8 @@ class Side(NamedTuple):
     memory: Memory = HOST
 
 
-def main(prepare: Callable[[str], Side]) -> None:
-    """Command line of a worker; `prepare(device)` comes before its first array."""
+def main(prepare: Callable[[str, Case], Side]) -> None:
+    """Command line of a worker; `prepare(device, case)` comes before its first array."""
     parser = argparse.ArgumentParser()
     parser.add_argument("case", choices=ALL)
     parser.add_argument("--inputs", type=Path, required=True, help="arrays, written by the driver")
@@ -83,11 +83,12 @@ def main(prepare: Callable[[str], Side]) -> None:
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--save-results", type=Path, help="where to keep what the step returns")
     options = parser.parse_args()
-    side = prepare(options.device)
+    case = ALL[options.case]
+    side = prepare(options.device, case)
     with np.load(options.inputs) as stored:
         arrays = {name: side.to_device(stored[name]) for name in stored.files}
     report, results = measure(
-        lambda: side.build(ALL[options.case], arrays, options.variant),
+        lambda: side.build(case, arrays, options.variant),
         options.repeats,
         side.memory,
     )

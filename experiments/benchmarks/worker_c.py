@@ -64,7 +64,7 @@ def build(case: Operator, arrays: dict[str, np.ndarray], variant: str) -> worker
     return step
 
 
-def prepare(device: str) -> worker.Side:
+def prepare(device: str, case: Case) -> worker.Side:
     """The CPU is all it knows."""
     cc = subprocess.run(["cc", "--version"], check=True, capture_output=True, text=True)
     versions: dict[str, Any] = {"cc": cc.stdout.splitlines()[0], "flags": " ".join(FLAGS)}

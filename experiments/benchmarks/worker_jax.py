@@ -246,11 +246,11 @@ def _training(apply, params, optimizer, arrays: dict[str, Any]) -> worker.Step:
     return step
 
 
-def prepare(device: str) -> worker.Side:
+def prepare(device: str, case: Case) -> worker.Side:
     """The process before its first array."""
     if device == "cpu":
         # What users are told to call, and nothing else.
-        ga.ops.keep_freed_memory()
+        ga.ops.keep_freed_memory(one_pool=not isinstance(case, GPSTraining))
         with contextlib.suppress(RuntimeError):  # no compiler: sparse attention goes on with "xla"
             ga.ops.build_cpp()
     jax.config.update("jax_platforms", "cpu" if device == "cpu" else "cuda")

@@ -285,7 +285,7 @@ def _training(model, case: GATTraining | TransformerTraining, arrays, edge_index
     return step
 
 
-def prepare(device: str) -> worker.Side:
+def prepare(device: str, case: Case) -> worker.Side:
     """The process before its first array."""
     torch.manual_seed(0)
     packages = ("torch", "torch-geometric", "pyg-lib", "torch-scatter", "numpy")

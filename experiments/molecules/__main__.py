@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -56,6 +57,11 @@ def run(options: Options, console: Console) -> list[dict]:
     options.out.mkdir(parents=True, exist_ok=True)
     environment = json.dumps(ga.training.environment(), indent=2)
     (options.out / "environment.json").write_text(environment)
+    ga.ops.keep_freed_memory(one_pool=False)
+    with contextlib.suppress(
+        RuntimeError
+    ):  # no compiler: attention goes on without the C++ kernels
+        ga.ops.build_cpp()
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,11 @@ def main(options: Options, console: Console) -> list[dict]:
     options.out.mkdir(parents=True, exist_ok=True)
     environment = json.dumps(ga.training.environment(), indent=2)
     (options.out / "environment.json").write_text(environment)
-    ga.ops.keep_freed_memory()
+    ga.ops.keep_freed_memory(one_pool=False)
+    with contextlib.suppress(
+        RuntimeError
+    ):  # no compiler: attention goes on without the C++ kernels
+        ga.ops.build_cpp()
     with console.status("loading ZINC"):
         try:
             data, parts = zinc(options.molecules)
