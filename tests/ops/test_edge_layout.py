@@ -110,9 +110,21 @@ def test_one_hub_is_cut_into_tiles():
 
 
 @pytest.mark.parametrize(("num_edges", "width"), [(5, 2), (30, 2), (40, 4), (159, 8), (9999, 16)])
-def test_width_follows_the_mean_degree(num_edges, width, rng):
+def test_static_width_follows_the_mean_degree(num_edges, width, rng):
     edges = rng.integers(0, 10, (2, num_edges))
-    assert ops.edge_layout(*edges, num_senders=10).by_receiver.edge.shape[1] == width
+    layout = ops.edge_layout(*edges, num_senders=10, static=True)
+    assert layout.by_receiver.edge.shape[1] == width
+
+
+@pytest.mark.parametrize(
+    ("degrees", "width"),
+    [([3] * 10, 8), ([16] * 10, 16), ([3] * 99 + [900], 8), ([40] * 10, 8), ([64] * 9, 32)],
+)
+def test_width_follows_the_degrees(degrees, width):
+    receivers = np.repeat(np.arange(len(degrees)), degrees)
+    senders = np.zeros_like(receivers)
+    layout = ops.edge_layout(senders, receivers, num_senders=len(degrees))
+    assert layout.by_receiver.edge.shape[1] == width
 
 
 def test_isolated_nodes_own_no_tile():
