@@ -52,7 +52,7 @@ contract-oldest: ## the contract tests on Python 3.11 and jax 0.10.2, if that in
 
 peers: ## a second environment with torch and torch-geometric for the benchmarks
 	@old=$$(scripts/find_python.sh 3.11); $${old:-$(PYTHON)} -m venv .venv-peers
-	.venv-peers/bin/python -m pip install --quiet "torch==2.13.0" "torch-geometric>=2.8,<3" numpy scipy
+	.venv-peers/bin/python -m pip install --quiet "torch==2.13.0" "torch-geometric>=2.8,<3" numpy scipy "rdkit>=2024.9"
 
 bench: $(VENV)/.ready ## benchmarks beside PyTorch Geometric (after `make peers`)
 	$(PY) -m experiments.benchmarks --peer-python .venv-peers/bin/python

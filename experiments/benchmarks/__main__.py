@@ -215,12 +215,10 @@ def measure(
                     device=options.device,
                     on_done=lambda: progress.advance(task),
                 )
-            receivers = inputs.arrays["receivers"]
             entry = {
                 "case": name,
                 "source": inputs.source,
-                "num_nodes": int(receivers.max()) + 1,
-                "num_edges": len(receivers),
+                **inputs.sizes(),
                 "differences": runs.differences,
                 "left_out": runs.left_out,
                 "runs": runs.reports,

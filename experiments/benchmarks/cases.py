@@ -89,6 +89,16 @@ class GPSTraining:
 
 
 @dataclass(frozen=True)
+class Preprocessing:
+    """Molecules from SMILES to batches: parse, random walks, and an epoch of padded batches (of PyG's loader there)."""
+
+    num_graphs: int = 10_000
+    batch_size: int = 32
+    walks: int = 20
+    peers: ClassVar = ("conv",)
+
+
+@dataclass(frozen=True)
 class SegmentSum:
     """Rows scattered in random order into segments: the fewer there are, the more of them meet."""
 
@@ -106,7 +116,9 @@ class Copy:
     peers: ClassVar = ()
 
 
-Case: TypeAlias = Operator | GATTraining | TransformerTraining | GPSTraining | SegmentSum | Copy
+Case: TypeAlias = (
+    Operator | GATTraining | TransformerTraining | GPSTraining | Preprocessing | SegmentSum | Copy
+)
 """`num_edges` counts directed edges, self-loops included; `peers` names the ways in which the peer is measured."""
 
 TABLE: dict[str, Case] = {
@@ -133,7 +145,7 @@ QUESTIONS: dict[str, Case] = {
 }
 """Measured by default on a GPU, where scatters contend."""
 
-CASES = TABLE | QUESTIONS
+CASES = TABLE | QUESTIONS | {"molecules_preprocessing": Preprocessing()}
 
 
 _BASE = Operator("dot", 4, 16, gradient=True, num_nodes=10_000, num_edges=160_000)
@@ -191,7 +203,7 @@ def forward_bytes(case: Operator, num_nodes: int, num_edges: int) -> int:
 
 def scaled(case: Case, scale: float) -> Case:
     """The case on a graph of `scale` times its nodes and edges, or on that share of its graphs."""
-    if isinstance(case, GPSTraining):
+    if isinstance(case, GPSTraining | Preprocessing):
         return replace(case, num_graphs=max(round(case.num_graphs * scale), 2))
     if isinstance(case, SegmentSum):
         return replace(case, num_rows=max(round(case.num_rows * scale), 1))

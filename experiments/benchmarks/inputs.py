@@ -15,6 +15,7 @@ from experiments.benchmarks.cases import (
     GATTraining,
     GPSTraining,
     Operator,
+    Preprocessing,
     SegmentSum,
     TransformerTraining,
     scaled,
@@ -27,12 +28,21 @@ class Inputs(NamedTuple):
     arrays: dict[str, np.ndarray]
     source: str
 
+    def sizes(self) -> dict[str, int]:
+        """Of the graph, or the number of molecules."""
+        if "smiles" in self.arrays:
+            return {"num_molecules": len(self.arrays["smiles"])}
+        receivers = self.arrays["receivers"]
+        return {"num_nodes": int(receivers.max()) + 1, "num_edges": len(receivers)}
+
 
 def make_inputs(case: Case, *, scale: float = 1.0, seed: int = 0) -> Inputs:
     """The inputs of a case; the real graph where there is one at hand and `scale` is 1."""
     rng = np.random.default_rng(seed)
     if isinstance(case, GPSTraining):
         return _molecules(case if scale == 1.0 else scaled(case, scale), rng)
+    if isinstance(case, Preprocessing):
+        return _smiles(case if scale == 1.0 else scaled(case, scale))
     if isinstance(case, SegmentSum):
         return _segments(scaled(case, scale), rng)
     if scale != 1.0:
@@ -186,6 +196,17 @@ def _molecules(case: GPSTraining, rng: np.random.Generator) -> Inputs:
         "targets": np.asarray(targets, np.float32),
     }
     return Inputs(arrays, source)
+
+
+def _smiles(case: Preprocessing) -> Inputs:
+    """Molecules of HIV that today's RDKit reads without exceptions, or those that come with it, again and again."""
+    try:
+        smiles, source = ga.data.load("hiv").smiles, "HIV"
+    except FileNotFoundError:
+        smiles, source = ga.data.load("freewilson").smiles, "the series that comes with rdkit"
+    smiles = smiles[: case.num_graphs + case.num_graphs // 10]
+    rows = ga.chem.from_smiles_list(smiles, on_error="skip").rows
+    return Inputs({"smiles": np.resize(np.array(smiles)[rows], case.num_graphs)}, source)
 
 
 def _tree(num_nodes: int, rng: np.random.Generator) -> ga.graphs.GraphsTuple:

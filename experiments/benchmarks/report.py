@@ -111,15 +111,17 @@ def markdown(results: dict[str, Any]) -> str:
     rows = [HEADERS, ["---"] * len(HEADERS), *map(cells, results["comparisons"])]
     lines = [
         *conditions(results),
-        *(
-            f"{case['case']}: {case['source']}; {case['num_nodes']:,} nodes, "
-            f"{case['num_edges']:,} edges."
-            for case in results["cases"]
-        ),
+        *(f"{case['case']}: {case['source']}; {sizes(case)}." for case in results["cases"]),
         *bandwidth_lines(results),
         *left_out_lines(results["cases"]),
     ]
     return table(rows) + "\n\n" + bullets(lines)
+
+
+def sizes(case: dict[str, Any]) -> str:
+    """How large a case was, in words."""
+    names = ("num_nodes", "num_edges", "num_molecules")
+    return ", ".join(f"{case[name]:,} {name[4:]}" for name in names if name in case)
 
 
 def table(rows: list[list[str]]) -> str:

@@ -19,6 +19,7 @@ from experiments.benchmarks.cases import (
     GATTraining,
     GPSTraining,
     Operator,
+    Preprocessing,
     SegmentSum,
     TransformerTraining,
 )
@@ -33,6 +34,8 @@ def build(case: Case, arrays: dict[str, jax.Array], variant: str = "default") ->
         return _gat_training(case, arrays, implementation)
     if isinstance(case, GPSTraining):
         return _gps_training(case, arrays)
+    if isinstance(case, Preprocessing):
+        return _preprocessing(case, arrays)
     if isinstance(case, SegmentSum):
         return _segment_sum(case, arrays)
     if isinstance(case, Copy):
@@ -170,6 +173,22 @@ def _transformer_training(
 
     optimizer = ga.training.make_optimizer(case.learning_rate)
     return _training(apply, params, optimizer, arrays)
+
+
+def _preprocessing(case: Preprocessing, arrays: dict[str, Any]) -> worker.Step:
+    smiles = arrays["smiles"].tolist()
+
+    def step():
+        graphs = ga.chem.from_smiles_list(smiles).graphs
+        nodes = {"features": graphs.nodes, "walks": ga.encodings.rwse(graphs, case.walks)}
+        graphs = graphs._replace(nodes=nodes)
+        block_size = -(-int(graphs.n_node.max()) // 8) * 8
+        batches = ga.training.GraphBatches(graphs, case.batch_size, seed=0, block_size=block_size)
+        for _ in range(len(batches)):
+            next(batches)
+        return np.array([len(nodes["walks"]), len(graphs.senders)]), nodes["walks"].mean(axis=0)
+
+    return step
 
 
 def _gps_training(case: GPSTraining, arrays: dict[str, Any]) -> worker.Step:

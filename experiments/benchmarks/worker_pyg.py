@@ -20,7 +20,8 @@ from torch_geometric.nn import (
     TransformerConv,
     global_add_pool,
 )
-from torch_geometric.utils import scatter, softmax
+from torch_geometric.transforms import AddRandomWalkPE
+from torch_geometric.utils import from_smiles, scatter, softmax
 
 from experiments.benchmarks import worker
 from experiments.benchmarks.cases import (
@@ -29,6 +30,7 @@ from experiments.benchmarks.cases import (
     GATTraining,
     GPSTraining,
     Operator,
+    Preprocessing,
     SegmentSum,
     TransformerTraining,
 )
@@ -43,6 +45,8 @@ def build(case: Case, arrays: dict[str, Any], variant: str) -> worker.Step:
     """
     if isinstance(case, SegmentSum):
         return _segment_sum(case, arrays)
+    if isinstance(case, Preprocessing):
+        return _preprocessing(case, arrays)
     edge_index = torch.stack([arrays["senders"], arrays["receivers"]]).long()
     if isinstance(case, Operator):
         return _operator(case, arrays, edge_index, variant)
@@ -227,6 +231,21 @@ class GPS(torch.nn.Module):
         for layer in self.layers:
             x = layer(x, data.edge_index, data.batch, edge_attr=edges)
         return self.head(global_add_pool(x, data.batch))[:, 0]
+
+
+def _preprocessing(case: Preprocessing, arrays) -> worker.Step:
+    smiles, walks = arrays["smiles"].tolist(), AddRandomWalkPE(case.walks, attr_name="walks")
+
+    def step():
+        graphs = [walks(from_smiles(text)) for text in smiles]
+        loader = DataLoader(graphs, case.batch_size, shuffle=True)
+        sizes, total = torch.zeros(2), torch.zeros(case.walks)
+        for batch in loader:
+            sizes += torch.tensor([batch.num_nodes, batch.num_edges])
+            total += batch.walks.sum(dim=0)
+        return sizes, total / sizes[0]
+
+    return step
 
 
 def _gps_training(model, case: GPSTraining, arrays, edge_index) -> worker.Step:

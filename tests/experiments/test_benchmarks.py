@@ -22,6 +22,7 @@ from experiments.benchmarks.cases import (
     TABLE,
     GPSTraining,
     Operator,
+    Preprocessing,
     SegmentSum,
     forward_bytes,
     scaled,
@@ -101,6 +102,9 @@ class TestInputs:
             assert len(inputs.arrays["n_node"]) == case.num_graphs == 100
             assert inputs.arrays["receivers"].max() == inputs.arrays["n_node"].sum() - 1
             assert inputs.arrays["atoms"].max() < case.atoms
+            return
+        if isinstance(case, Preprocessing):
+            assert len(inputs.arrays["smiles"]) == inputs.sizes()["num_molecules"] == 100
             return
         if isinstance(case, SegmentSum):
             assert inputs.arrays["values"].shape == (10_000, case.width)
@@ -188,6 +192,15 @@ class TestOurSide:
         wide, *_ = worker_jax.build(SWEEPS["dtype"]["float32"], device_arrays(case, 0.002))()
         assert {x.dtype for x in (out, *gradients)} == {jnp.dtype(jnp.bfloat16)}
         np.testing.assert_allclose(out.astype(jnp.float32), wide, atol=0.05)
+
+    def test_preprocessing(self):
+        case = replace(CASES["molecules_preprocessing"], walks=4, batch_size=2)
+        arrays = {"smiles": np.array(["CC", "C1CC1", "CO"])}
+        sizes, walks = worker_jax.build(case, arrays)()
+        assert sizes.tolist() == [7, 10]
+        np.testing.assert_allclose(
+            walks, [0, (4 + 3 / 2) / 7, 3 / 4 / 7, (4 + 9 / 8) / 7], rtol=1e-6
+        )
 
     def test_segment_sum_and_copy(self):
         case = CASES["segment_sum_16"]
