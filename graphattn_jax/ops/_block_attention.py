@@ -85,7 +85,7 @@ def block_attention(
 
     Cost: O(B n² H C) time; O(B H n²) memory, which kernels need for the gradient of a bias only; constraints as
       `normalize` on B n² edges.
-    Padding: empty slots receive 0 and give nothing.
+    Padding: empty slots receive 0 and give nothing, and so do nodes whose bias is -inf for all pairs, under softmax.
 
     Example:
       >>> import jax.numpy as jnp, graphattn_jax as ga
@@ -152,7 +152,8 @@ def block_attention(
 
 
 def _softmax(logits: Array, pairs: Array) -> Array:
-    """Over the last axis; rows without a pair are 0, with a gradient of 0."""
+    """Over the last axis; rows without a pair, or with -inf for all of them, are 0 with a gradient of 0."""
+    pairs = pairs & ~jnp.isneginf(logits)
     low = jnp.finfo(logits.dtype).min
     top = jnp.max(jnp.where(pairs, logits, low), axis=-1, keepdims=True)
     powers = jnp.where(pairs, jnp.exp(jnp.where(pairs, logits - jax.lax.stop_gradient(top), 0)), 0)
