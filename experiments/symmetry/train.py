@@ -154,7 +154,6 @@ def build_row(config: RunConfig, problem: Problem) -> Row:
 
 def parameter_symmetry(params) -> dict[str, jax.Array]:
     """Mean s(W_q W_kᵀ) over layers and heads, where a layer has such weights."""
-
     if isinstance(params, ga.models.ResidualNetworkParams):
         params = ga.nn.unstack(params.blocks)
 
