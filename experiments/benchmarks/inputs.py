@@ -40,9 +40,9 @@ def make_inputs(case: Case, *, scale: float = 1.0, seed: int = 0) -> Inputs:
     """The inputs of a case; the real graph where there is one at hand and `scale` is 1."""
     rng = np.random.default_rng(seed)
     if isinstance(case, GPSTraining):
-        return _molecules(case if scale == 1.0 else scaled(case, scale), rng)
+        return _molecules(scaled(case, scale), rng)
     if isinstance(case, Preprocessing):
-        return _smiles(case if scale == 1.0 else scaled(case, scale))
+        return _smiles(scaled(case, scale))
     if isinstance(case, SegmentSum):
         return _segments(scaled(case, scale), rng)
     if scale != 1.0:

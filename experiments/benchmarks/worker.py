@@ -86,11 +86,10 @@ def main(prepare: Callable[[str, Case], Side]) -> None:
     case = ALL[options.case]
     side = prepare(options.device, case)
     with np.load(options.inputs) as stored:
-        arrays = {name: stored[name] for name in stored.files}
-    arrays = {
-        name: array if array.dtype.kind == "U" else side.to_device(array)
-        for name, array in arrays.items()
-    }
+        arrays = {
+            name: array if array.dtype.kind == "U" else side.to_device(array)
+            for name, array in stored.items()
+        }
     report, results = measure(
         lambda: side.build(case, arrays, options.variant),
         options.repeats,

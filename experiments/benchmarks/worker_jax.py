@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +22,7 @@ from experiments.benchmarks.cases import (
     SegmentSum,
     TransformerTraining,
 )
+from experiments.cpu import prepare_cpu
 
 
 def build(case: Case, arrays: dict[str, jax.Array], variant: str = "default") -> worker.Step:
@@ -269,9 +269,7 @@ def prepare(device: str, case: Case) -> worker.Side:
     """The process before its first array."""
     if device == "cpu":
         # What users are told to call, and nothing else.
-        ga.ops.keep_freed_memory(one_pool=not isinstance(case, GPSTraining))
-        with contextlib.suppress(RuntimeError):  # no compiler: sparse attention goes on with "xla"
-            ga.ops.build_cpp()
+        prepare_cpu(one_pool=not isinstance(case, GPSTraining))
     jax.config.update("jax_platforms", "cpu" if device == "cpu" else "cuda")
     jax.config.update("jax_enable_compilation_cache", False)  # the first call compiles
     versions = {"graphattn_jax": ga.__version__, **worker.installed("jax", "jaxlib", "numpy")}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from rich.markdown import Markdown
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import graphattn_jax as ga
+from experiments.cpu import prepare_cpu
 from experiments.molecules import report
 from experiments.molecules.configs import PROTOCOLS, SPLITS, RunConfig
 from experiments.molecules.train import build_model, load_problem, train
@@ -57,11 +57,7 @@ def run(options: Options, console: Console) -> list[dict]:
     options.out.mkdir(parents=True, exist_ok=True)
     environment = json.dumps(ga.training.environment(), indent=2)
     (options.out / "environment.json").write_text(environment)
-    ga.ops.keep_freed_memory(one_pool=False)
-    with contextlib.suppress(
-        RuntimeError
-    ):  # no compiler: attention goes on without the C++ kernels
-        ga.ops.build_cpp()
+    prepare_cpu(one_pool=False)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from rich.markdown import Markdown
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import graphattn_jax as ga
+from experiments.cpu import prepare_cpu
 from experiments.zinc import report
 from experiments.zinc.configs import NETWORKS, zinc
 from experiments.zinc.train import train
@@ -55,11 +55,7 @@ def main(options: Options, console: Console) -> list[dict]:
     options.out.mkdir(parents=True, exist_ok=True)
     environment = json.dumps(ga.training.environment(), indent=2)
     (options.out / "environment.json").write_text(environment)
-    ga.ops.keep_freed_memory(one_pool=False)
-    with contextlib.suppress(
-        RuntimeError
-    ):  # no compiler: attention goes on without the C++ kernels
-        ga.ops.build_cpp()
+    prepare_cpu(one_pool=False)
     with console.status("loading ZINC"):
         try:
             data, parts = zinc(options.molecules)

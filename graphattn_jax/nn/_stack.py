@@ -18,8 +18,8 @@ Tree = TypeVar("Tree")
 def stack(layers: Sequence[Tree]) -> Tree:
     """The parameters of L equal layers as one tree whose leaves have a leading axis L.
 
-    The deep networks keep their layers so: an optimiser then updates a few large arrays instead of many small ones,
-    which on a CPU is a fifth of a training step of GraphGPS on molecules.
+    The deep networks keep their layers so: an optimiser then updates a few large arrays instead of many small ones. On
+    a CPU a training step of GraphGPS on molecules became a fifth faster by it.
 
     Args:
       layers: at least one tree; structures, shapes and dtypes agree.

@@ -108,7 +108,10 @@ def _backward(operands: Operands, fixed: Fixed, spec: Spec, logsumexp, g, d) -> 
     tiles = (*_indices(layout.by_receiver), *_indices(layout.by_sender))
     empty = jax.ShapeDtypeStruct((0,), operands.query.dtype)
     results = [empty if x is None else jax.ShapeDtypeStruct(x.shape, x.dtype) for x in operands]
-    gradients = _native.call(
+    # A result only so that XLA finds the memory: slopes and applied weights, from the first pass to the second.
+    numbers = (len(fixed.senders), 2 * operands.value.shape[1])
+    results.append(jax.ShapeDtypeStruct(numbers, operands.query.dtype))
+    *gradients, _ = _native.call(
         "edge_backward", results, *arrays, *tiles, logsumexp, g, d, **attributes
     )
     found: Any = (None if x is None else dx for x, dx in zip(operands, gradients))

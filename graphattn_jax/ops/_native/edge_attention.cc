@@ -392,7 +392,7 @@ ffi::Error Backward(ffi::ThreadPool pool, Buffer query, Buffer key, Buffer value
                     Buffer bias, Buffer where, Buffer words, Buffer neighbor, Buffer slots, Buffer start,
                     Buffer column_neighbor, Buffer column_slots, Buffer column_start, Buffer logsumexp, Buffer g,
                     Buffer d, Result d_query, Result d_key, Result d_value, Result d_edge, Result d_vector,
-                    Result d_bias, int32_t score, double slope, int64_t num_edges, int64_t threshold,
+                    Result d_bias, Result between, int32_t score, double slope, int64_t num_edges, int64_t threshold,
                     double keep_scale) {
   Tiles rows = tiles_of(neighbor, slots, start), columns = tiles_of(column_neighbor, column_slots, column_start);
   with_dtype(query, [&](auto zero) {
@@ -402,10 +402,7 @@ ffi::Error Backward(ffi::ThreadPool pool, Buffer query, Buffer key, Buffer value
     Gradients<T> to{data<T>(*d_query), data<T>(*d_key),   data<T>(*d_value),
                     zeroed<T>(*d_edge), zeroed<T>(*d_vector), zeroed<T>(*d_bias)};
     const T *l = data<const T>(logsumexp), *gs = data<const T>(g), *ds = data<const T>(d);
-    // Not a result: only the edges of the layout have numbers in it.
-    const size_t size = (num_edges * 2 * p.heads * sizeof(T) + 63) / 64 * 64;
-    std::unique_ptr<void, decltype(&std::free)> between(std::aligned_alloc(64, size), &std::free);
-    T* of_edges = static_cast<T*>(between.get());
+    T* of_edges = zeroed<T>(*between);  // edges that the layout leaves out have no numbers
     with_lanes(score == kAdditive ? 0 : p.channels, p.value_channels, [&](auto lanes) {
       with_score(score, [&](auto s) {
         backward_rows<T, decltype(s)::value, decltype(lanes)::value>(pool, p, rows, l, gs, ds, of_edges, to);
@@ -457,7 +454,8 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(graphattn_edge_forward, Forward,
                               ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().OPERANDS.TILES.Ret<Buffer>().Ret<Buffer>().OPTIONS);
 XLA_FFI_DEFINE_HANDLER_SYMBOL(graphattn_edge_backward, Backward,
                               ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().OPERANDS.TILES.TILES.TILES.Ret<Buffer>()
-                                  .Ret<Buffer>().Ret<Buffer>().Ret<Buffer>().Ret<Buffer>().Ret<Buffer>().OPTIONS);
+                                  .Ret<Buffer>().Ret<Buffer>().Ret<Buffer>().Ret<Buffer>().Ret<Buffer>().Ret<Buffer>()
+                                  .OPTIONS);
 XLA_FFI_DEFINE_HANDLER_SYMBOL(graphattn_edge_dot, EdgeDot,
                               ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Buffer>().Arg<Buffer>().TILES.Ret<Buffer>());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(graphattn_aggregate, Aggregate,

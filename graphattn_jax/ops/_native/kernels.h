@@ -6,7 +6,6 @@
 #include <cmath>
 #include <condition_variable>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <memory>
@@ -124,10 +123,6 @@ inline T dot(const T* x, const T* y, int64_t channels) {
   auto sum = load<B>(x) * load<B>(y);
   for (int64_t c = B; c < channels; c += B) sum += load<B>(x + c) * load<B>(y + c);
   return total_of<B, T>(sum);
-}
-template <int B, typename T>
-inline void add_scaled(T* to, T w, const T* x, int64_t channels) {
-  for (int64_t c = 0; c < channels; c += B) store(to + c, load<B>(to + c) + w * load<B>(x + c));
 }
 
 // The bits of dropout: `random_bits` of _dropout.py.
