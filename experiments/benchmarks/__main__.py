@@ -169,8 +169,10 @@ def run_cases(options: Options, results: dict[str, Any], console: Console) -> No
 def run_sweep(options: Options, results: dict[str, Any], console: Console) -> None:
     """Every point of the sweeps, in one process per contender."""
     results |= {"points": []}
-    # The reference runs everywhere, so that the others are compared with it.
-    others = tuple(name for name in IMPLEMENTATIONS if name != "reference")
+    # The reference runs everywhere, so that the others are compared with it. Kernels for the other device are left out:
+    # they fail, or are interpreted.
+    apart = ("reference", "triton" if options.device == "cpu" else "cpp")
+    others = tuple(name for name in IMPLEMENTATIONS if name not in apart)
     implementations = options.implementation or ("reference", *others)
     contenders = {
         point: list_contenders(

@@ -146,9 +146,12 @@ def _run_worker(case: str, inputs: Path, contender: Contender, options: list[str
 
 
 def _environment() -> dict[str, str]:
-    """The caller's, with this folder importable from any interpreter and working directory."""
+    """The caller's, with this folder importable from any interpreter and working directory, and errors that end with
+    their message.
+    """
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    ours = {"PYTHONPATH": os.pathsep.join(paths), "JAX_TRACEBACK_FILTERING": "off"}
+    return {**os.environ, **ours}
 
 
 def difference(expected: Path, other: Path) -> float:

@@ -51,6 +51,7 @@ def _operator(case: Operator, arrays: dict[str, Any], implementation: str | None
         np.asarray(arrays["receivers"]),
         num_senders=arrays["value"].shape[0],
         where=where,
+        degree_blocks=implementation == "block_dense",
     )
     edges = (arrays["senders"], arrays["receivers"], where, jax.device_put(layout))
     cotangent = arrays["cotangent"].astype(case.dtype)
