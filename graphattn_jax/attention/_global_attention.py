@@ -78,18 +78,16 @@ def global_attention(
             "ga.graphs.all_pairs(graph), or init_graph_transformer without edge_features."
         )
     nodes = read_nodes(graph, params.query_weight.shape[0])
-    # One product and one gather for all: heads side by side, [N, 3 H, C], or [N, 2 H, C] where query and key are one.
+    # One product for all: heads side by side, [N, 3 H, C], or [N, 2 H, C] where query and key are one.
     weights = [params.query_weight, params.key_weight, params.value_weight]
     biases = [params.query_bias, params.key_bias, params.value_bias]
     weights, biases = ([jnp.asarray(x) for x in xs if x is not None] for xs in (weights, biases))
     bias_row = jnp.concatenate(biases) if biases else None
     projected = project(nodes, jnp.concatenate(weights, axis=1), bias_row)
-    blocks = None if layout is None else layout.blocks
+    blocks, mask = None if layout is None else layout.blocks, None
     if blocks is None:
         projected, mask = projected[None], _same_graph(graph)[None]
-    else:
-        projected, mask = ops.to_blocks(projected, blocks), blocks.mask
-    query, *keys, value = jnp.split(projected, len(weights), axis=2)
+    query, *keys, value = jnp.split(projected, len(weights), axis=-2)
     key, scale = keys[0] if keys else query, query.shape[-1] ** -0.5
     if _scores.is_dot_form(score):
         query, key, kernel = _scores.dot_form(score, query, params.pairwise, temperature)
@@ -102,13 +100,14 @@ def global_attention(
         key,
         value,
         mask=mask,
+        blocks=blocks,
         scale=scale,
         bias=bias,
         normalizer=normalizer,
         dropout_rate=dropout_rate,
         dropout_key=dropout_key,
     )
-    message = attention.out[0] if blocks is None else ops.from_blocks(attention.out, blocks)
+    message = attention.out[0] if blocks is None else attention.out
     out = combine_heads(message, concat or params.output is not None)
     if params.output is not None:
         out = nn.linear(params.output, out)

@@ -8,13 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from graphattn_jax import nn
-from graphattn_jax.message_passing._aggregation import (
-    edge_sum,
-    real_edges,
-    receiver_sum,
-    sender_rows,
-    wide,
-)
+from graphattn_jax.message_passing._aggregation import edge_sum, real_edges, wide
+from graphattn_jax.message_passing._rectified_sum import rectified_sum
 from graphattn_jax.nn._arrays import read_edges, read_nodes
 from graphattn_jax.nn._linear import Activation
 from graphattn_jax.typing import Array, PRNGKey
@@ -102,7 +97,7 @@ def gine(
     Raises:
       ValueError: features that do not fit the parameters, unknown activation.
 
-    Cost: O(N D D_out + E D) time, no [E, D] array with a layout; the edge term costs O(E D_e D) time and such an array.
+    Cost: O(N D D_out + E D) time; the edge term costs O(E D_e D) time. No array of messages with a layout and the C++ kernels.
     Padding: exact on real nodes, values and gradients.
 
     Example:
@@ -126,7 +121,6 @@ def gine(
         edges = edges.astype(x.dtype)
         if params.edge is not None:
             edges = nn.linear(params.edge, edges)
-        messages = jax.nn.relu(sender_rows(wide(x), graph, layout) + wide(edges))
-        total = receiver_sum(messages, graph, layout, x.shape[0])
+        total = rectified_sum(wide(x), wide(edges), graph, layout)
     h = (1 + params.epsilon.astype(total.dtype)) * wide(x) + total
     return graph._replace(nodes=nn.mlp(params.mlp, h.astype(x.dtype), activation=activation))

@@ -12,6 +12,7 @@ from graphattn_jax import _checks
 from graphattn_jax._dtypes import accumulation_dtype
 from graphattn_jax.ops import _block_cpp, _block_triton
 from graphattn_jax.ops._block_softmax import Fixed, Operands, block_pairs
+from graphattn_jax.ops._blocks import BlockLayout, from_blocks, to_blocks
 from graphattn_jax.ops._dropout import dropout, dropout_words
 from graphattn_jax.ops._edge_attention._fused import with_gradient
 from graphattn_jax.ops._normalizers import Normalizer, Sigmoid, Softmax, normalize, resolve
@@ -31,7 +32,7 @@ def _candidates() -> tuple[str, ...]:
 class BlockAttention(NamedTuple):
     """What `block_attention` returns: the aggregated values, and what led to them.
 
-    out `[B, n, H, C]`; weights `[B, H, n, n]` (row = receiver), logits likewise; residual `[B, n, H]` for Sinkhorn,
+    out `[B, n, H, C]`, or `[N, H, C]` of rows of nodes; weights `[B, H, n, n]` (row = receiver), logits likewise; residual `[B, n, H]` for Sinkhorn,
     else None. Under `jit` what is not used is not computed.
     """
 
@@ -46,7 +47,8 @@ def block_attention(
     key: ArrayLike,
     value: ArrayLike,
     *,
-    mask: ArrayLike,
+    mask: ArrayLike | None = None,
+    blocks: BlockLayout | None = None,
     scale: float | None = None,
     bias: ArrayLike | None = None,
     normalizer: str | Normalizer = "softmax",
@@ -62,10 +64,13 @@ def block_attention(
     neither an edge list nor a scatter. `dense_attention` is the softmax without dropout in fused implementations.
 
     Args:
-      query: `[B, n, H, C]` floating point, from `to_blocks`.
+      query: `[B, n, H, C]` floating point, from `to_blocks`; or with `blocks` rows of nodes `[N, H, C]`.
       key: as `query`.
-      value: `[B, n, H, C_v]`.
-      mask: bool, True = a node `[B, n]`, or a pair (receiver, sender) that may attend `[B, n, n]`.
+      value: `[B, n, H, C_v]` or `[N, H, C_v]`.
+      mask: bool, True = a node `[B, n]`, or a pair (receiver, sender) that may attend `[B, n, n]`. None, only with
+        `blocks`: all nodes that have a slot.
+      blocks: from `block_layout`, for operands that are rows of nodes; `out` is then rows too. It is the same as
+        `to_blocks` before and `from_blocks` after, which "cpp" does without.
       scale: None = 1/√C.
       bias: `[B, H, n, n]` or broadcastable to it with four axes, added to the logits.
       normalizer: a name or options tuple, see `normalize`. The limits of a constraint to some `edges` are given
@@ -95,24 +100,30 @@ def block_attention(
 
     Source: Vaswani et al. 2017, equation 1.
     """
+    leading = ("B", "n") if blocks is None else blocks.slot.shape
     for name, x in (("query", query), ("key", key), ("value", value)):
-        _checks.shape(name, x, ("B", "n", "H", "C"))
+        _checks.shape(name, x, (*leading, "H", "C"))
         _checks.floating(name, x)
-    batch, size, heads, channels = query.shape
     _checks.shape("key", key, query.shape)
-    _checks.shape("value", value, (*query.shape[:3], "C"))
+    _checks.shape("value", value, (*query.shape[:-1], "C"))
+    if mask is None:
+        if blocks is None:
+            raise ValueError("mask is needed without blocks=, got None.")
+        mask = blocks.mask
+    *_, heads, channels = query.shape
+    batch, size = query.shape[:2] if blocks is None else blocks.node.shape
     _checks.shape("mask", mask, (batch, size, size)[: len(mask.shape)])
     _checks.dropout(dropout_rate, dropout_key)
     if implementation is not None:
         _checks.choice("implementation", implementation, (*_KERNELS, "reference"))
     normalizer = resolve(normalizer)
-    key, value, mask = jnp.asarray(key), jnp.asarray(value), jnp.asarray(mask)
+    query, key, value, mask = (jnp.asarray(x) for x in (query, key, value, mask))
     bias = None if bias is None else jnp.asarray(bias)
-    scaled_query, wide_key, wide_value = (
-        jnp.asarray(x).astype(accumulation_dtype(x.dtype)) for x in (query, key, value)
-    )
-    scaled_query = scaled_query * (channels**-0.5 if scale is None else scale)
-    logits = jnp.einsum("bihc,bjhc->bhij", scaled_query, wide_key)
+    query = _wide(query) * (channels**-0.5 if scale is None else scale)
+    given = query, key, value
+    if blocks is not None:
+        query, key, value = (to_blocks(x, blocks) for x in given)
+    logits = jnp.einsum("bihc,bjhc->bhij", query, _wide(key))
     if bias is not None:
         wanted = (batch, heads, size, size)
         if len(bias.shape) != 4 or any(n not in (1, m) for n, m in zip(bias.shape, wanted)):
@@ -137,18 +148,26 @@ def block_attention(
                     f"implementation={name!r} has the softmax only, got {normalizer}. Fix: implementation=None."
                 )
             kernels = _KERNELS[name]
-            arrays = (key, value) if kernels.half else (wide_key, wide_value)
-            operands = Operands(scaled_query, *arrays, bias)
-            fixed = Fixed(mask, dropout_words(dropout_rate, dropout_key))
+            # What is not used of blocks, weights and logits is not computed.
+            in_rows = blocks is not None and kernels.rows
+            arrays = given if in_rows else (query, key, value)
+            operands = Operands(*(x if kernels.half else _wide(x) for x in arrays), bias)
+            words = dropout_words(dropout_rate, dropout_key)
+            fixed = Fixed(mask, words, blocks if in_rows else None)
             out, _ = with_gradient(kernels, float(dropout_rate), operands, fixed)
-            # What is not used of this is not computed.
+            out = out if blocks is None or in_rows else from_blocks(out, blocks)
             return BlockAttention(out.astype(value.dtype), weights, logits, residual)
         except NotImplementedError:
             if implementation is not None:
                 raise
     applied = dropout(weights, dropout_rate, dropout_key)
-    out = jnp.einsum("bhij,bjhc->bihc", applied, wide_value).astype(value.dtype)
+    out = jnp.einsum("bhij,bjhc->bihc", applied, _wide(value)).astype(value.dtype)
+    out = out if blocks is None else from_blocks(out, blocks)
     return BlockAttention(out, weights, logits, residual)
+
+
+def _wide(x: Array) -> Array:
+    return x.astype(accumulation_dtype(x.dtype))
 
 
 def _softmax(logits: Array, pairs: Array) -> Array:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from graphattn_jax._dtypes import accumulation_dtype
+from graphattn_jax.ops._blocks import BlockLayout, from_blocks, to_blocks
 from graphattn_jax.ops._dropout import apply_words
 from graphattn_jax.typing import Array
 
@@ -15,8 +16,8 @@ __all__ = ["Fixed", "Operands", "block_pairs", "composed_attention"]
 
 
 class Operands(NamedTuple):
-    """What has a gradient: a scaled query, key and value `[B, n, H, C]`; a bias that broadcasts to `[B, H, n, n]`, or
-    None.
+    """What has a gradient: a scaled query, key and value `[B, n, H, C]`, or `[N, H, C]` with `Fixed.blocks`; a bias
+    that broadcasts to `[B, H, n, n]`, or None.
     """
 
     query: Array
@@ -26,10 +27,13 @@ class Operands(NamedTuple):
 
 
 class Fixed(NamedTuple):
-    """What has none: the mask `[B, n]` or `[B, n, n]`, two words of the dropout key or None."""
+    """What has none: the mask `[B, n]` or `[B, n, n]`, two words of the dropout key or None, and the layout of the
+    blocks where the operands are rows of nodes.
+    """
 
     mask: Array
     words: Any
+    blocks: BlockLayout | None = None
 
 
 def block_pairs(mask: Array) -> Array:
@@ -39,7 +43,15 @@ def block_pairs(mask: Array) -> Array:
 
 
 def composed_attention(operands: Operands, fixed: Fixed, rate: float) -> tuple[Array, Array]:
-    """`(out, logsumexp [B, n, H])` by einsums: the reference of the kernels."""
+    """`(out, logsumexp [B, n, H])` by einsums: the reference of the kernels. Of rows of nodes, in rows."""
+    blocks = fixed.blocks
+    if blocks is not None:
+        query, key, value = (to_blocks(x, blocks) for x in operands[:3])
+        found = composed_attention(
+            Operands(query, key, value, operands.bias), fixed._replace(blocks=None), rate
+        )
+        out, logsumexp = (from_blocks(x, blocks) for x in found)
+        return out, logsumexp
     query, key, value = (x.astype(accumulation_dtype(x.dtype)) for x in operands[:3])
     logits = jnp.einsum("bihc,bjhc->bhij", query, key)
     if operands.bias is not None:

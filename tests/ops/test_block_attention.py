@@ -58,6 +58,44 @@ def test_weights_and_residual_are_those_of_the_edges():
     np.testing.assert_allclose(found.residual.reshape(-1, HEADS), edges.residual, atol=1e-6)
 
 
+@pytest.mark.parametrize("implementation", ["reference", "triton", "cpp"])
+@pytest.mark.parametrize("which", ["nodes", "fewer nodes", "pairs"])
+def test_rows_of_nodes_are_the_same_as_blocks(implementation, which):
+    if implementation == "cpp":
+        try:
+            ops.build_cpp()
+        except RuntimeError as error:
+            pytest.skip(str(error))
+    ids = np.array([2, 0, 9, 0, 2, 0, 2, 9, 0])  # 9: no block, as padding
+    blocks = ops.block_layout(np.minimum(ids, 2), B, SIZE, where=ids < 9)
+    mask = {
+        "nodes": None,
+        "fewer nodes": blocks.mask & (np.arange(SIZE) != 1)[None],
+        "pairs": blocks.mask[:, :, None] & np.tri(SIZE, dtype=bool)[None],
+    }[which]
+    options = {"dropout_rate": 0.2, "dropout_key": jax.random.key(3), "bias": BIAS}
+    options |= {"implementation": implementation}
+    rows = tuple(jax.random.normal(k, (len(ids), HEADS, CHANNELS)) for k in KEYS[:3])
+
+    def by_rows(*rows):
+        found = ops.block_attention(*rows, mask=mask, blocks=blocks, **options)
+        return found.out, found.weights
+
+    def by_blocks(*rows):
+        found = ops.block_attention(
+            *(ops.to_blocks(x, blocks) for x in rows),
+            mask=blocks.mask if mask is None else mask,
+            **options,
+        )
+        return ops.from_blocks(found.out, blocks), found.weights
+
+    (got, pull), (want, pull_want) = jax.vjp(by_rows, *rows), jax.vjp(by_blocks, *rows)
+    jax.tree.map(lambda g, w: np.testing.assert_allclose(g, w, atol=1e-5), got, want)
+    assert not got[0][ids == 9].any()
+    g = (jax.random.normal(KEYS[3], got[0].shape), jnp.zeros_like(got[1]))
+    jax.tree.map(lambda g, w: np.testing.assert_allclose(g, w, atol=2e-5), pull(g), pull_want(g))
+
+
 def test_a_mask_of_pairs_is_obeyed():
     causal = np.tril(np.ones((SIZE, SIZE), bool))[None].repeat(B, 0)
     weights = ops.block_attention(QUERY, KEY, VALUE, mask=causal).weights
@@ -89,6 +127,10 @@ def test_nothing_is_nan_where_nothing_may_attend(debug_nans):
 def test_errors():
     with pytest.raises(ValueError, match="mask must"):
         ops.block_attention(QUERY, KEY, VALUE, mask=MASK[:2])
+    with pytest.raises(ValueError, match="mask is needed"):
+        ops.block_attention(QUERY, KEY, VALUE)
+    with pytest.raises(ValueError, match="query must"):
+        ops.block_attention(QUERY, KEY, VALUE, blocks=ops.block_layout(np.zeros(2, int), 1, 2))
     with pytest.raises(ValueError, match="bias must have four axes"):
         ops.block_attention(QUERY, KEY, VALUE, mask=MASK, bias=BIAS[:, :, 0])
     with pytest.raises(ValueError, match="dropout_key"):

@@ -92,6 +92,14 @@ def test_float64_and_second_derivatives():
         check_grads(f, (p,), order=2, modes=["rev"], atol=1e-5, rtol=1e-5, eps=1e-5)
 
 
+def test_second_derivatives_of_rows():
+    with jax.enable_x64(True):
+        blocks = ops.block_layout(np.array([0, 1, 0, 2, 1]), 3, 2, where=np.arange(5) != 3)
+        p = {k: x[0] for k, x in arrays(5, 4, 3, dtype=np.float64).items()}
+        f = jax.jit(lambda p: loss(p, "cpp", blocks=blocks)[0])
+        check_grads(f, (p,), order=2, modes=["rev"], atol=1e-5, rtol=1e-5, eps=1e-5)
+
+
 def test_other_normalizers_are_left_to_the_reference():
     p = arrays(4, 4, 4)
     with pytest.raises(NotImplementedError, match="has the softmax only"):

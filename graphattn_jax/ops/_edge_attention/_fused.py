@@ -118,12 +118,14 @@ class Kernels(NamedTuple):
     forward(operands, fixed, spec) -> (out, logsumexp)
     backward(operands, fixed, spec, logsumexp, g, d) -> gradients, as Operands; g `[N_r, H, C_v]`, d `[N_r, H]`
     half: they read key and value in half precision where those are; without it all arrays are wide. Results are wide.
+    rows: of dense blocks, whether they read rows of nodes where those are.
     composed(operands, fixed, spec): as forward, by ordinary operations, which have derivatives of any order.
     """
 
     forward: Callable[..., tuple[Array, Array]]
     backward: Callable[..., Any]
     half: bool = False
+    rows: bool = False
     composed: Callable[..., tuple[Array, Array]] = composed_attention
 
 

@@ -23,10 +23,9 @@ from graphattn_jax.ops._platform import varies_over_devices
 
 __all__ = ["build_cpp", "call", "check_built", "dropout_attributes"]
 
-_SOURCES = tuple(
-    Path(__file__).with_name(f"{name}.cc") for name in ("edge_attention", "block_attention")
-)
-_HEADER = Path(__file__).with_name("kernels.h")
+_NAMES = ("edge_attention", "block_attention", "rectified_sum")
+_SOURCES = tuple(Path(__file__).with_name(f"{name}.cc") for name in _NAMES)
+_HEADERS = tuple(Path(__file__).with_name(f"{name}.h") for name in ("kernels", "tiles"))
 _HANDLERS = (
     "edge_forward",
     "edge_backward",
@@ -34,6 +33,8 @@ _HANDLERS = (
     "aggregate",
     "block_forward",
     "block_backward",
+    "rectified_sum",
+    "rectified_sum_backward",
 )
 # Sums may be reordered, which makes vectors of them; infinities and NaN keep their meaning.
 _FLAGS = (
@@ -49,7 +50,7 @@ _FLAGS = (
 
 
 def build_cpp() -> Path:
-    """Compile the C++ kernels of sparse and block attention for this machine: implementation "cpp".
+    """Compile the C++ kernels for this machine: implementation "cpp" of sparse and block attention, and sums of GINE.
 
     They are compiled once per machine and version and kept in the folder named by `GRAPHATTN_CACHE`, or else in
     `graphattn_jax` under the user's cache folder. Every later process finds them there by itself; a call finds them
@@ -124,7 +125,7 @@ def _library() -> Path:
     """Where the compiled library of this source, jaxlib and processor is, or would be."""
     user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = Path(os.environ.get("GRAPHATTN_CACHE") or user / "graphattn_jax")
-    sources = [path.read_text() for path in (*_SOURCES, _HEADER)]
+    sources = [path.read_text() for path in (*_SOURCES, *_HEADERS)]
     parts = (*sources, " ".join(_FLAGS), jaxlib.version.__version__, _processor())
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     return folder / f"kernels-{digest[:16]}.so"

@@ -1,4 +1,4 @@
-// Softmax attention inside dense blocks on the CPU, arrays [B, n, H, C].
+// Softmax attention inside dense blocks on the CPU, arrays [B, n, H, C], or [N, H, C] with the row of every slot.
 //
 //   s_ij = q_i . k_j + b_ij      p_ij = exp(s_ij - L_i)      out_i = sum_j m_ij p_ij v_j
 //
@@ -16,11 +16,13 @@ struct Blocks {
   int64_t bias_strides[4];              // 0 along axes of size 1
   const bool* mask;                     // [B, n] or [B, n, n]
   bool pairs;
+  const int32_t* node;  // the rows of the slots, [B, n]; null: one after the other. num_rows: no row
+  int64_t num_rows;
   const uint32_t* words;  // null without dropout
   T keep_scale;
   uint32_t threshold;
 
-  int64_t at(int64_t b, int64_t i, int64_t h, int64_t size) const { return ((b * nodes + i) * heads + h) * size; }
+  int64_t row(int64_t b, int64_t i) const { return node ? node[b * nodes + i] : b * nodes + i; }
   // Slots of block b in front of those that neither attend nor are attended to.
   int64_t used(int64_t b) const {
     int64_t n = 0;
@@ -29,6 +31,8 @@ struct Blocks {
       for (int64_t j = 0; pairs && j < nodes; ++j)
         if (mask[(b * nodes + i) * nodes + j]) n = std::max(n, std::max(i, j) + 1);
     }
+    for (int64_t i = 0; i < n; ++i)
+      if (row(b, i) >= num_rows) n = i;
     return n;
   }
 };
@@ -42,15 +46,23 @@ struct Task {
   int64_t b, h, n, padded;       // n: slots in use; padded: rounded up to vectors
   std::vector<T> none, s, m;     // a row of zeros; logits, then weights, of kRows receivers; factors of dropout
   std::vector<T> closed;         // -inf where a sender may not be attended to and behind the nodes, else 0
+  std::vector<int64_t> places;   // of the slots in use and this head, in rows of channels
 
   Task(const Blocks<T>& p, int64_t task)
       : p(p), b(task / p.heads), h(task % p.heads), n(p.used(b)), padded((n + kLanes - 1) / kLanes * kLanes),
-        none(std::max(p.channels, p.value_channels)), s(kRows * padded), m(padded), closed(padded) {
+        none(std::max(p.channels, p.value_channels)), s(kRows * padded), m(padded), closed(padded), places(n) {
+    for (int64_t i = 0; i < n; ++i) places[i] = p.row(b, i) * p.heads + h;
+    ask_for(p.key, p.channels), ask_for(p.value, p.value_channels), ask_for(p.query, p.channels);
     if (!p.pairs) close(p.mask + b * p.nodes);
   }
 
   template <typename X>
-  X* row(X* x, int64_t i, int64_t size) const { return x + p.at(b, i, h, size); }
+  X* row(X* x, int64_t i, int64_t size) const { return x + places[i] * size; }
+
+  // Another core may have written the rows: ask for all of them, instead of waiting for one after the other.
+  void ask_for(const T* x, int64_t size) const {
+    for (int64_t i = 0; i < n; ++i) prefetch(row(x, i, size), size);
+  }
 
   // x[b, :n, h] as [size, padded], zeros behind the nodes.
   std::vector<T> transposed(const T* x, int64_t size) const {
@@ -142,8 +154,9 @@ struct Task {
 
 template <typename T, int B>
 void forward(ffi::ThreadPool pool, const Blocks<T>& p, T* out, T* logsumexp) {
-  const int64_t C = p.value_channels;
+  const int64_t C = p.value_channels, num_rows = p.num_rows * p.heads;
   const T infinity = std::numeric_limits<T>::infinity();
+  std::fill_n(out, num_rows * C, T(0)), std::fill_n(logsumexp, num_rows, infinity);  // of rows that no task writes
   parallel_for(pool, p.num_blocks * p.heads, [&](int64_t task) {
     Task<T> t(p, task);
     const auto keys = t.transposed(p.key, p.channels);
@@ -167,7 +180,6 @@ void forward(ffi::ThreadPool pool, const Blocks<T>& p, T* out, T* logsumexp) {
       }
       t.template sums<B>(t.s.data(), p.value, C, out, i);
     }
-    for (int64_t i = t.n; i < p.nodes; ++i) std::fill_n(t.row(out, i, C), C, T(0)), *t.row(logsumexp, i, 1) = infinity;
   });
 }
 
@@ -177,13 +189,10 @@ void backward(ffi::ThreadPool pool, const Blocks<T>& p, const T* logsumexp, cons
   const int64_t K = p.channels, C = p.value_channels;
   parallel_for(pool, p.num_blocks * p.heads, [&](int64_t task) {
     Task<T> t(p, task);
+    t.ask_for(g, C);
     const auto keys = t.transposed(p.key, K), values = t.transposed(p.value, C);
     std::vector<T> along(kRows * t.padded);
     const T *queries[kRows], *gs[kRows];
-    for (int64_t j = 0; j < p.nodes; ++j) {
-      std::fill_n(t.row(d_key, j, K), K, T(0)), std::fill_n(t.row(d_value, j, C), C, T(0));
-      if (j >= t.n) std::fill_n(t.row(d_query, j, K), K, T(0));
-    }
     std::fill(t.m.begin(), t.m.end(), T(1));
     for (int64_t i = 0; i < t.n; i += kRows) {
       t.rows(p.query, i, K, queries), t.rows(g, i, C, gs);
@@ -210,9 +219,11 @@ void backward(ffi::ThreadPool pool, const Blocks<T>& p, const T* logsumexp, cons
 
 template <typename T>
 Blocks<T> blocks_of(const Buffer& query, const Buffer& key, const Buffer& value, const Buffer& bias,
-                    const Buffer& mask, const Buffer& words, int64_t threshold, double keep_scale) {
-  auto sizes = query.dimensions();
-  Blocks<T> p{sizes[0], sizes[1], sizes[2], sizes[3], value.dimensions()[3]};
+                    const Buffer& mask, const Buffer& words, const Buffer& node, int64_t threshold,
+                    double keep_scale) {
+  auto sizes = query.dimensions(), blocks = mask.dimensions();
+  Blocks<T> p{blocks[0], blocks[1], sizes[sizes.size() - 2], sizes.back(), value.dimensions().back()};
+  p.node = optional<const int32_t>(node), p.num_rows = p.node ? sizes[0] : blocks[0] * blocks[1];
   p.query = data<const T>(query), p.key = data<const T>(key), p.value = data<const T>(value);
   p.bias = optional<const T>(bias);
   for (int64_t axis = 3, stride = 1; p.bias && axis >= 0; --axis) {
@@ -225,10 +236,10 @@ Blocks<T> blocks_of(const Buffer& query, const Buffer& key, const Buffer& value,
 }
 
 ffi::Error Forward(ffi::ThreadPool pool, Buffer query, Buffer key, Buffer value, Buffer bias, Buffer mask,
-                   Buffer words, Result out, Result logsumexp, int64_t threshold, double keep_scale) {
+                   Buffer words, Buffer node, Result out, Result logsumexp, int64_t threshold, double keep_scale) {
   with_dtype(query, [&](auto zero) {
     using T = decltype(zero);
-    auto p = blocks_of<T>(query, key, value, bias, mask, words, threshold, keep_scale);
+    auto p = blocks_of<T>(query, key, value, bias, mask, words, node, threshold, keep_scale);
     with_lanes(0, p.value_channels, [&](auto lanes) {
       forward<T, decltype(lanes)::value>(pool, p, data<T>(*out), data<T>(*logsumexp));
     });
@@ -237,14 +248,14 @@ ffi::Error Forward(ffi::ThreadPool pool, Buffer query, Buffer key, Buffer value,
 }
 
 ffi::Error Backward(ffi::ThreadPool pool, Buffer query, Buffer key, Buffer value, Buffer bias, Buffer mask,
-                    Buffer words, Buffer logsumexp, Buffer g, Buffer d, Result d_query, Result d_key, Result d_value,
+                    Buffer words, Buffer node, Buffer logsumexp, Buffer g, Buffer d, Result d_query, Result d_key, Result d_value,
                     Result d_bias, int64_t threshold, double keep_scale) {
   with_dtype(query, [&](auto zero) {
     using T = decltype(zero);
-    auto p = blocks_of<T>(query, key, value, bias, mask, words, threshold, keep_scale);
+    auto p = blocks_of<T>(query, key, value, bias, mask, words, node, threshold, keep_scale);
     with_lanes(p.channels, p.value_channels, [&](auto lanes) {
       backward<T, decltype(lanes)::value>(pool, p, data<const T>(logsumexp), data<const T>(g), data<const T>(d),
-                                          data<T>(*d_query), data<T>(*d_key), data<T>(*d_value), zeroed<T>(*d_bias));
+                                          zeroed<T>(*d_query), zeroed<T>(*d_key), zeroed<T>(*d_value), zeroed<T>(*d_bias));
     });
   });
   return ffi::Error::Success();
@@ -252,7 +263,8 @@ ffi::Error Backward(ffi::ThreadPool pool, Buffer query, Buffer key, Buffer value
 
 }  // namespace
 
-#define OPERANDS Arg<Buffer>().Arg<Buffer>().Arg<Buffer>().Arg<Buffer>().Arg<Buffer>().Arg<Buffer>()
+#define OPERANDS \
+  Arg<Buffer>().Arg<Buffer>().Arg<Buffer>().Arg<Buffer>().Arg<Buffer>().Arg<Buffer>().Arg<Buffer>()
 #define OPTIONS Attr<int64_t>("threshold").Attr<double>("keep_scale")
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(graphattn_block_forward, Forward,

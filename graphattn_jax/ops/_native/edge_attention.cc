@@ -9,26 +9,11 @@
 // whatever the number of threads.
 
 #include "kernels.h"
+#include "tiles.h"
 
 namespace {
 
-// --- tiles ---------------------------------------------------------------------------------------------------
-
-// The edges of each row: `Tiles` of _layout.py.
-struct Tiles {
-  const int32_t *neighbor, *edge, *start;
-  int64_t rows, width;
-
-  static constexpr int64_t kChunks = 64;
-  // Chunks of rows with about the same number of tiles; they depend on the graph only.
-  int64_t chunks() const { return std::clamp<int64_t>(start[rows] / 32, 1, kChunks); }
-  int64_t first_row(int64_t chunk) const {
-    if (chunk == chunks()) return rows;
-    int64_t tile = int64_t{start[rows]} * chunk / chunks();
-    return std::lower_bound(start, start + rows, tile) - start;
-  }
-  int64_t slots() const { return start[rows] * width; }
-};
+// --- edges of a row ------------------------------------------------------------------------------------------
 
 // Edges of one row, a few at a time, without empty slots and masked edges.
 constexpr int64_t kBatch = 32;
@@ -51,13 +36,6 @@ inline void each_batch(const Tiles& tiles, int64_t row, int64_t num_edges, const
     if (batch.size == kBatch) f(batch), batch.size = 0;
   }
   if (batch.size) f(batch);
-}
-
-// Rows of neighbours come from everywhere: they are asked for some slots ahead, in this row or the next.
-constexpr int64_t kAhead = 8;
-template <typename T>
-inline void prefetch(const T* row, int64_t size) {
-  for (int64_t i = 0; i < size; i += 64 / int64_t(sizeof(T))) __builtin_prefetch(row + i);
 }
 
 // --- the score ---------------------------------------------------------------------------------------------
@@ -342,11 +320,6 @@ void aggregate(ffi::ThreadPool pool, const Problem<T>& p, const Tiles& tiles, co
 }
 
 // --- buffers -------------------------------------------------------------------------------------------------
-
-Tiles tiles_of(const ffi::AnyBuffer& neighbor, const ffi::AnyBuffer& edge, const ffi::AnyBuffer& start) {
-  return {data<const int32_t>(neighbor), data<const int32_t>(edge), data<const int32_t>(start),
-          int64_t(start.element_count()) - 1, neighbor.dimensions()[1]};
-}
 
 template <typename F>
 void with_score(int32_t score, const F& f) {

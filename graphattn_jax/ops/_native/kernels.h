@@ -131,6 +131,11 @@ inline uint32_t mix(uint32_t h) {
   return h ^ (h >> 16);
 }
 
+template <typename T>
+inline void prefetch(const T* row, int64_t size) {
+  for (int64_t i = 0; i < size; i += 64 / int64_t(sizeof(T))) __builtin_prefetch(row + i);
+}
+
 // --- buffers -------------------------------------------------------------------------------------------------
 
 template <typename T>
