@@ -97,7 +97,8 @@ def gine(
     Raises:
       ValueError: features that do not fit the parameters, unknown activation.
 
-    Cost: O(N D D_out + E D) time; the edge term costs O(E D_e D) time. No array of messages with a layout and the C++ kernels.
+    Cost: O(N D D_out + E D) time; the edge term costs O(E D_e D) time. With a layout and the C++ kernels no
+      array of messages.
     Padding: exact on real nodes, values and gradients.
 
     Example:

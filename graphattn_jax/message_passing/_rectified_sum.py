@@ -43,9 +43,7 @@ def _sum(x: Array, edges: Array, graph: Any, layout: Any) -> Array:
 
 
 @jax.custom_vjp
-def _gradients(
-    x: Array, edges: Array, g: Array, graph: Any, layout: Any
-) -> tuple[Array, Array]:
+def _gradients(x: Array, edges: Array, g: Array, graph: Any, layout: Any) -> tuple[Array, Array]:
     """de_ij = g_i [x_j + e_ij > 0], and its sum over the edges of each sender."""
     results = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in (x, edges)]
     tiles = (*_indices(layout.edges.by_receiver), *_indices(layout.edges.by_sender))

@@ -6,16 +6,15 @@ mask leaves out enter no statistic and come out as zeros, whatever they hold.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from graphattn_jax import _checks
 from graphattn_jax._dtypes import accumulation_dtype
 from graphattn_jax.nn._arrays import features
+from graphattn_jax.nn._batch_norm import by_batch
 from graphattn_jax.ops import segment_mean
 from graphattn_jax.typing import Array, ArrayLike
 
@@ -179,11 +178,11 @@ def batch_norm(
     """
     x = _rows(x, params.scale.shape[0])
     real = _real(where, x)
-    wide = jnp.where(real, x, 0).astype(accumulation_dtype(x.dtype))
+    wide = x.astype(accumulation_dtype(x.dtype))
     scale, bias = (p.astype(wide.dtype) for p in params)
     if training:
         count = real.sum(dtype=wide.dtype)
-        y, mean, var = _by_batch(wide, scale, bias, real, eps)
+        y, mean, var = by_batch(wide, scale, bias, real, eps)
         unbiased = var * count / jnp.maximum(count - 1, 1)
         step = jnp.where(count > 0, momentum, 0.0)
         state = jax.tree.map(
@@ -193,51 +192,9 @@ def batch_norm(
         )
     else:
         mean, var = (s[None].astype(wide.dtype) for s in state)
-        y = (wide - mean) * jax.lax.rsqrt(var + eps) * scale[None] + bias[None]
+        y = (jnp.where(real, wide, 0) - mean) * jax.lax.rsqrt(var + eps) * scale[None] + bias[None]
         y = jnp.where(real, y, 0)
     return y.astype(x.dtype), state
-
-
-# The sums over rows are products with a row of shares, and the derivative is written out, between barriers: XLA would
-# fuse what makes x into each of the sums, forward and backward, and compute it every time anew.
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(4,))
-def _by_batch(
-    x: Array, scale: Array, bias: Array, real: Array, eps: float
-) -> tuple[Array, Array, Array]:
-    """Y of the real rows, 0 in the others; mean and biased variance, which have no gradient."""
-    return _by_batch_forward(x, scale, bias, real, eps)[0]
-
-
-def _by_batch_forward(x, scale, bias, real, eps):
-    x = jax.lax.optimization_barrier(x)
-    share = real.astype(x.dtype).T / jnp.maximum(real.sum(dtype=x.dtype), 1)
-    mean = _product(share, x)
-    centred = x - mean
-    var = _product(share, jnp.square(centred))
-    rate = jax.lax.rsqrt(var + eps)
-    y = jnp.where(real, centred * (rate * scale[None]) + bias[None], 0)
-    y = jax.lax.optimization_barrier(y)
-    return (y, mean[0], var[0]), (centred * rate, rate, scale, real, share)
-
-
-def _by_batch_backward(eps, saved, cotangents):
-    # With h the standardised x and s the shares: dx = scale rate (g - s (Σ g + h Σ g h)).
-    standard, rate, scale, real, share = saved
-    g = jax.lax.optimization_barrier(jnp.where(real, cotangents[0], 0))
-    ones = real.astype(g.dtype).T
-    d_bias, d_scale = _product(ones, g), _product(ones, g * standard)
-    dx = (g - share.T * (d_bias + standard * d_scale)) * (rate * scale[None])
-    no_gradient = np.zeros(real.shape, jax.dtypes.float0)
-    return jax.lax.optimization_barrier(dx), d_scale[0], d_bias[0], no_gradient
-
-
-_by_batch.defvjp(_by_batch_forward, _by_batch_backward)
-
-
-def _product(row: Array, x: Array) -> Array:
-    return jnp.matmul(row, x, precision="highest")
 
 
 def init_graph_norm(width: int) -> GraphNormParams:

@@ -32,8 +32,8 @@ def _candidates() -> tuple[str, ...]:
 class BlockAttention(NamedTuple):
     """What `block_attention` returns: the aggregated values, and what led to them.
 
-    out `[B, n, H, C]`, or `[N, H, C]` of rows of nodes; weights `[B, H, n, n]` (row = receiver), logits likewise; residual `[B, n, H]` for Sinkhorn,
-    else None. Under `jit` what is not used is not computed.
+    out `[B, n, H, C]`, or `[N, H, C]` of rows of nodes; weights `[B, H, n, n]` (row = receiver), logits likewise;
+    residual `[B, n, H]` for Sinkhorn, else None. Under `jit` what is not used is not computed.
     """
 
     out: Array

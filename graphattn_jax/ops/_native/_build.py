@@ -23,7 +23,7 @@ from graphattn_jax.ops._platform import varies_over_devices
 
 __all__ = ["build_cpp", "call", "check_built", "dropout_attributes"]
 
-_NAMES = ("edge_attention", "block_attention", "rectified_sum")
+_NAMES = ("edge_attention", "block_attention", "rectified_sum", "batch_norm")
 _SOURCES = tuple(Path(__file__).with_name(f"{name}.cc") for name in _NAMES)
 _HEADERS = tuple(Path(__file__).with_name(f"{name}.h") for name in ("kernels", "tiles"))
 _HANDLERS = (
@@ -35,6 +35,8 @@ _HANDLERS = (
     "block_backward",
     "rectified_sum",
     "rectified_sum_backward",
+    "batch_norm",
+    "batch_norm_backward",
 )
 # Sums may be reordered, which makes vectors of them; infinities and NaN keep their meaning.
 _FLAGS = (
