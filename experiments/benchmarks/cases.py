@@ -145,7 +145,12 @@ QUESTIONS: dict[str, Case] = {
 }
 """Measured by default on a GPU, where scatters contend."""
 
-CASES = TABLE | QUESTIONS | {"molecules_preprocessing": Preprocessing()}
+_WIDE = Operator("dot", 2, 256, gradient=True, num_nodes=2_000, num_edges=20_000)
+
+COMPILATION: dict[str, Case] = {f"{s}_2x256_grad": replace(_WIDE, score=s) for s in OPERANDS}
+"""Many channels on a small graph: the first call compiles, and nearly all of it is that."""
+
+CASES = TABLE | QUESTIONS | COMPILATION | {"molecules_preprocessing": Preprocessing()}
 
 
 _BASE = Operator("dot", 4, 16, gradient=True, num_nodes=10_000, num_edges=160_000)

@@ -117,13 +117,12 @@ def block_attention(
     if implementation is not None:
         _checks.choice("implementation", implementation, (*_KERNELS, "reference"))
     normalizer = resolve(normalizer)
-    query, key, value, mask = (jnp.asarray(x) for x in (query, key, value, mask))
-    bias = None if bias is None else jnp.asarray(bias)
-    query = _wide(query) * (channels**-0.5 if scale is None else scale)
-    given = query, key, value
-    if blocks is not None:
-        query, key, value = (to_blocks(x, blocks) for x in given)
-    logits = jnp.einsum("bihc,bjhc->bhij", query, _wide(key))
+    factor = channels**-0.5 if scale is None else scale
+    given = (_wide(jnp.asarray(query)) * factor, jnp.asarray(key), jnp.asarray(value))
+    in_blocks = given if blocks is None else tuple(to_blocks(x, blocks) for x in given)
+    wide_query, wide_key, wide_value = (_wide(x) for x in in_blocks)
+    mask, bias = jnp.asarray(mask), None if bias is None else jnp.asarray(bias)
+    logits = jnp.einsum("bihc,bjhc->bhij", wide_query, wide_key)
     if bias is not None:
         wanted = (batch, heads, size, size)
         if len(bias.shape) != 4 or any(n not in (1, m) for n, m in zip(bias.shape, wanted)):
@@ -150,18 +149,19 @@ def block_attention(
             kernels = _KERNELS[name]
             # What is not used of blocks, weights and logits is not computed.
             in_rows = blocks is not None and kernels.rows
-            arrays = given if in_rows else (query, key, value)
-            operands = Operands(*(x if kernels.half else _wide(x) for x in arrays), bias)
+            q, k, v = given if in_rows else in_blocks
+            k, v = (k, v) if kernels.half else (_wide(k), _wide(v))
             words = dropout_words(dropout_rate, dropout_key)
             fixed = Fixed(mask, words, blocks if in_rows else None)
-            out, _ = with_gradient(kernels, float(dropout_rate), operands, fixed)
+            rate = float(dropout_rate)
+            out, _ = with_gradient(kernels, rate, Operands(q, k, v, bias), fixed)
             out = out if blocks is None or in_rows else from_blocks(out, blocks)
-            return BlockAttention(out.astype(value.dtype), weights, logits, residual)
+            return BlockAttention(out.astype(given[2].dtype), weights, logits, residual)
         except NotImplementedError:
             if implementation is not None:
                 raise
     applied = dropout(weights, dropout_rate, dropout_key)
-    out = jnp.einsum("bhij,bjhc->bihc", applied, _wide(value)).astype(value.dtype)
+    out = jnp.einsum("bhij,bjhc->bihc", applied, wide_value).astype(given[2].dtype)
     out = out if blocks is None else from_blocks(out, blocks)
     return BlockAttention(out, weights, logits, residual)
 

@@ -1,7 +1,8 @@
+import jax
 import numpy as np
 import pytest
 
-from graphattn_jax import graphs
+from graphattn_jax import graphs, models
 from graphattn_jax.training import DataIterator, GraphBatches, batch_budgets
 
 RNG = np.random.default_rng(0)
@@ -52,6 +53,40 @@ def test_few_shapes_hold_all_batches():
     assert 1 < len(shapes) <= 4
     largest = np.argsort(GRAPHS.n_node)[-8:]
     graphs.pad(graphs.take(GRAPHS, largest), budgets[-1])
+
+
+def test_64_batches_of_molecule_sizes_compile_at_most_six_times():
+    rng = np.random.default_rng(1)
+    sizes = rng.integers(6, 39, 64 * 8)  # atoms, as in ZINC; a ring closure for every fifth
+    bonds = sizes - 1 + sizes // 5
+    first = np.concatenate([np.append(np.arange(n - 1), np.zeros(n // 5, int)) for n in sizes])
+    second = np.concatenate(
+        [np.append(np.arange(1, n), 2 + np.arange(n // 5) % (n - 2)) for n in sizes]
+    )
+    molecules = graphs.GraphsTuple(
+        nodes=rng.normal(size=(sizes.sum(), 4)).astype(np.float32),
+        edges=np.zeros((bonds.sum(), 4), np.float32),
+        senders=first + np.repeat(np.cumsum(sizes) - sizes, bonds),
+        receivers=second + np.repeat(np.cumsum(sizes) - sizes, bonds),
+        n_node=sizes,
+        n_edge=bonds,
+        globals=np.zeros((len(sizes), 1), np.float32),
+    )
+    config = models.GPSConfig(
+        models.InputSpec(nodes=4, edges=4), width=8, heads=2, num_layers=1, attention_dropout=0.0
+    )
+    params, state = models.init_gps_network(jax.random.key(0), config)
+
+    @jax.jit
+    def loss(params, batch):
+        options = {"config": config, "layout": batch.layout, "training": True}
+        return models.gps_network(params, state, batch.graph, **options)[0].sum()
+
+    shapes = set()
+    for batch in GraphBatches(molecules, 8, seed=0, block_size=40).epoch():
+        loss(params, batch)
+        shapes.add((int(batch.graph.n_node[:-1].sum()), int(batch.graph.n_edge[:-1].sum())))
+    assert len(shapes) > 50 and loss._cache_size() <= 6
 
 
 def test_more_graphs_than_there_are_is_one_batch():
