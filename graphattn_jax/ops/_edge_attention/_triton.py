@@ -6,8 +6,9 @@ together, and nothing per edge is written. The backward pass has no atomic addit
 receivers (gradients of queries, biases, edge terms, the vector), one over the senders (keys, values); both compute the
 weights again from the logsumexp.
 
-The tiles of a hub are shared: a program takes at most `TILES_PER_PROGRAM`, what is left goes to programs of its own,
-and a small kernel merges their partial results into the row of the hub.
+The tiles of a hub are shared: all tiles are cut into chunks of `TILES_PER_PROGRAM`, the program of a receiver stops at
+the end of the first whole chunk, what is left of a hub goes to one program per chunk, and a small kernel merges their
+partial results into the row of the hub.
 
 Off the GPU the kernels are interpreted: slow, for tests.
 """
@@ -70,10 +71,12 @@ def attention(arguments: Arguments) -> tuple[Array, Array]:
 
 
 class _Sizes(NamedTuple):
-    """Static: edges, heads, heads per program, and the warps of a program."""
+    """Static: rows, edges, heads, chunks of tiles, heads per program, and the warps of a program."""
 
+    rows: int
     edges: int
     heads: int
+    chunks: int
     block: int
     warps: int
 
@@ -81,58 +84,77 @@ class _Sizes(NamedTuple):
     def head_programs(self) -> int:
         return -(-self.heads // self.block)
 
+    @property
+    def grid(self) -> tuple[int, int]:
+        """A program per row, then one per chunk."""
+        return self.rows + self.chunks, self.head_programs
+
+    def results(self, *shapes: tuple[int, ...]) -> _Results:
+        """Places for what is computed for each row, `[rows, *shape]`, and of each chunk."""
+        rows, chunks = (tuple(_float32(n, *s) for s in shapes) for n in (self.rows, self.chunks))
+        return _Results(rows, chunks if self.chunks else None)
+
+
+class _Results(NamedTuple):
+    """Of rows, and of the chunks of hubs, or None where there are none."""
+
+    rows: Any
+    chunks: Any
+
 
 def _sizes(operands: Operands, fixed: Fixed, tiles: Tiles) -> _Sizes:
     heads = operands.value.shape[1]
     channels = max(operands.value.shape[2:] + operands.query.shape[2:])
-    per_head = tiles.edge.shape[1] * power_of_two(channels)
+    num_tiles, width = tiles.edge.shape
+    per_head = width * power_of_two(channels)
     block = power_of_two(heads)
     while block > 1 and block * per_head > BLOCK_SIZE:
         block //= 2
-    return _Sizes(len(fixed.senders), heads, block, warps(block * per_head))
+    # The first chunk always belongs to the programs of the rows.
+    chunks = max(-(-num_tiles // TILES_PER_PROGRAM) - 1, 0)
+    rows = tiles.start.shape[0] - 1
+    return _Sizes(rows, len(fixed.senders), heads, chunks, block, warps(block * per_head))
 
 
 class _Work(NamedTuple):
-    """What each program does: the tiles from `first` up to `last` of the node `row`.
+    """Of a program: its row, the tiles from `first` up to `last`, and where its results go, among rows or chunks."""
 
-    The first N programs are those of the N nodes. The others take what is left of hubs: for node i these are the ones
-    from N + more[i] up to N + more[i + 1].
-    """
-
-    row: Array
+    row: Axis
     first: Array
     last: Array
-    more: Array
+    place: _Results
 
 
-def _work(tiles: Tiles) -> _Work:
-    start = jnp.asarray(tiles.start)
-    first, end = start[:-1], start[1:]
-    node = jnp.arange(first.size, dtype=jnp.int32)
-    last = jnp.minimum(end, first + TILES_PER_PROGRAM)
-    count = jnp.maximum(end - first - 1, 0) // TILES_PER_PROGRAM
-    more = jnp.concatenate([jnp.zeros(1, jnp.int32), jnp.cumsum(count, dtype=jnp.int32)])
-    if tiles.row.shape[0] < TILES_PER_PROGRAM:
-        return _Work(node, first, last, more)
-    # As many as can be needed; the ones that are not have no tiles.
-    extra = jnp.arange(tiles.row.shape[0] // TILES_PER_PROGRAM, dtype=jnp.int32)
-    hub = jnp.searchsorted(more[1:], extra, side="right").astype(jnp.int32)
-    hub = jnp.minimum(hub, first.size - 1)
-    begin = first[hub] + (extra - more[hub] + 1) * TILES_PER_PROGRAM
-    stop = jnp.where(extra < more[-1], jnp.minimum(begin + TILES_PER_PROGRAM, end[hub]), begin)
-    return _Work(
-        jnp.concatenate([node, hub]),
-        jnp.concatenate([first, begin]),
-        jnp.concatenate([last, stop]),
-        more,
-    )
+def _work(tiles: Any, sizes: _Sizes) -> _Work:
+    item = program(0)
+    of_row, chunk = item < sizes.rows, jnp.maximum(item - sizes.rows, 0)
+    if not sizes.chunks:
+        return _Work(_one(item), tiles.start[item], tiles.start[item + 1], _Results(_one(item), None))
+    hub, begin, whole, end = _hub(tiles, chunk)
+    row = jnp.where(of_row, item, hub)
+    start = tiles.start[row]
+    first = jnp.where(of_row, start, begin)
+    last = jnp.where(of_row, _end_of_whole_chunk(start), begin + TILES_PER_PROGRAM)
+    last = jnp.where(of_row | (begin >= whole), jnp.minimum(last, tiles.start[row + 1]), first)
+    return _Work(_one(row), first, last, _Results(_one(row, of_row), _one(chunk, ~of_row)))
+
+
+def _hub(tiles: Any, chunk: Array) -> tuple[Array, Array, Array, Array]:
+    """The row that a chunk begins in, where that is, where the part of the row's own program ends, and the row."""
+    begin = (chunk + 1) * TILES_PER_PROGRAM
+    row = tiles.row[begin]
+    return row, begin, _end_of_whole_chunk(tiles.start[row]), tiles.start[row + 1]
+
+
+def _end_of_whole_chunk(first: Array) -> Array:
+    return (first + 2 * TILES_PER_PROGRAM - 1) // TILES_PER_PROGRAM * TILES_PER_PROGRAM
 
 
 # --- pieces of the kernels ----------------------------------------------------------------------------------
 
 
-def _one(row: Array) -> Axis:
-    return Axis(row[None], jnp.ones((1,), bool))
+def _one(row: Array, valid: Any = True) -> Axis:
+    return Axis(row[None], jnp.asarray(valid)[None])
 
 
 def _heads(sizes: _Sizes) -> Axis:
@@ -150,6 +172,12 @@ def _load(ref: Any, rows: Axis, heads: Axis) -> Any:
 def _store(ref: Any, block: Any, rows: Axis, heads: Axis) -> None:
     if ref is not None:
         store(ref, block, *_axes(ref, rows, heads))
+
+
+def _store_results(out: _Results, blocks: Any, place: _Results, heads: Axis) -> None:
+    for refs, at in zip(out, place):
+        for ref, block in zip(refs or (), blocks):
+            _store(ref, block[None], at, heads)
 
 
 def _tile(tiles: Any, where: Any, t: Array, sizes: _Sizes) -> tuple[Axis, Axis]:
@@ -190,25 +218,20 @@ def _forward(operands: Operands, fixed: Fixed, spec: Spec) -> tuple[Array, Array
     num_rows, heads, channels = len(operands.query), *operands.value.shape[1:]
     if not tiles.row.shape[0]:
         return jnp.zeros((num_rows, heads, channels)), jnp.full((num_rows, heads), jnp.inf)
-    sizes, work = _sizes(operands, fixed, tiles), _work(tiles)
-    programs = work.row.size
-    parts = launch(
+    sizes = _sizes(operands, fixed, tiles)
+    results = launch(
         partial(_forward_kernel, spec=spec, sizes=sizes),
-        (programs, sizes.head_programs),
-        (operands, _arrays(fixed), tiles, work),
-        (_float32(programs, heads, channels), _float32(programs, heads)),
+        sizes.grid,
+        (operands, _arrays(fixed), tiles),
+        sizes.results((heads, channels), (heads,)),
         num_warps=sizes.warps,
     )
-    out, logsumexp = _merge(_merge_softmax, parts, work, sizes)
-    return out[:num_rows], logsumexp[:num_rows]
+    return _merge(_merge_softmax, results, tiles, sizes)
 
 
-def _forward_kernel(operands, fixed, tiles, work, out, *, spec: Spec, sizes: _Sizes) -> None:
-    item, heads = program(0), _heads(sizes)
-    query, vector = (
-        _load(operands.query, _one(work.row[item]), heads),
-        _vector(operands.vector, heads),
-    )
+def _forward_kernel(operands, fixed, tiles, out, *, spec: Spec, sizes: _Sizes) -> None:
+    work, heads = _work(tiles, sizes), _heads(sizes)
+    query, vector = _load(operands.query, work.row, heads), _vector(operands.vector, heads)
 
     def add_tile(t, carry):
         top, total, weighted = carry
@@ -226,21 +249,20 @@ def _forward_kernel(operands, fixed, tiles, work, out, *, spec: Spec, sizes: _Si
     shape = tiles.edge.shape[1], sizes.block
     nothing = jnp.full(shape, -jnp.inf), jnp.zeros(shape)
     zero = jnp.zeros((*shape, power_of_two(operands.value.shape[2])))
-    carry = jax.lax.fori_loop(work.first[item], work.last[item], add_tile, (*nothing, zero))
+    carry = jax.lax.fori_loop(work.first, work.last, add_tile, (*nothing, zero))
     slot_top, total, weighted = carry
     top = jnp.max(slot_top, axis=0)
     shrink = jnp.exp(slot_top - jnp.where(top == -jnp.inf, 0.0, top)[None])
     total = jnp.sum(total * shrink, axis=0)
     weighted = jnp.sum(weighted * shrink[:, :, None], axis=0)
-    _store_softmax(out, top, total, weighted, _one(item), heads)
+    _store_results(out, _softmax(top, total, weighted), work.place, heads)
 
 
-def _store_softmax(out, top: Array, total: Array, weighted: Array, rows: Axis, heads: Axis) -> None:
+def _softmax(top: Array, total: Array, weighted: Array) -> tuple[Array, Array]:
     """The output and the logsumexp of a row; 0 and +inf where there is nothing to attend to."""
     empty = total == 0
     total = jnp.where(empty, 1.0, total)
-    _store(out[0], (weighted / total[:, None])[None], rows, heads)
-    _store(out[1], jnp.where(empty, jnp.inf, top + jnp.log(total))[None], rows, heads)
+    return weighted / total[:, None], jnp.where(empty, jnp.inf, top + jnp.log(total))
 
 
 # --- backward -----------------------------------------------------------------------------------------------
@@ -259,34 +281,31 @@ def _backward(
 
 def _by_receiver(operands: Operands, fixed: Fixed, spec: Spec, saved):
     tiles = fixed.layout.by_receiver
-    sizes, work = _sizes(operands, fixed, tiles), _work(tiles)
-    programs = work.row.size
+    sizes = _sizes(operands, fixed, tiles)
     # Edges in no tile are written by no program.
     of_edges = jax.tree.map(jnp.zeros_like, (operands.edge, operands.bias))
-    of_row = _float32(programs, *operands.query.shape[1:])
-    of_rows = of_row, None if operands.vector is None else of_row
-    of_edges, of_rows = launch(
+    shape, has_vector = operands.query.shape[1:], operands.vector is not None
+    of_edges, results = launch(
         partial(_by_receiver_kernel, spec=spec, sizes=sizes),
-        (programs, sizes.head_programs),
-        (of_edges, operands, _arrays(fixed), tiles, work, saved),
-        (jax.tree.map(lambda x: _float32(*x.shape), of_edges), of_rows),
+        sizes.grid,
+        (of_edges, operands, _arrays(fixed), tiles, saved),
+        (
+            jax.tree.map(lambda x: _float32(*x.shape), of_edges),
+            sizes.results(*([shape, shape] if has_vector else [shape])),
+        ),
         num_warps=sizes.warps,
         aliases={i: i for i in range(len(jax.tree.leaves(of_edges)))},
     )
-    d_query, d_vector = of_rows
-    if d_vector is not None:
-        d_vector = jnp.sum(d_vector, axis=0)
-    (d_query,) = _merge(_merge_sum, (d_query,), work, sizes)
-    return d_query[: len(operands.query)], *of_edges, d_vector
+    d_query, *d_vector = _merge(_merge_sum, results, tiles, sizes)
+    return d_query, *of_edges, jnp.sum(d_vector[0], axis=0) if has_vector else None
 
 
 def _by_receiver_kernel(
-    zeros, operands, fixed, tiles, work, saved, out, *, spec: Spec, sizes: _Sizes
+    zeros, operands, fixed, tiles, saved, out, *, spec: Spec, sizes: _Sizes
 ) -> None:
-    item, heads = program(0), _heads(sizes)
-    row, (of_edges, of_rows) = _one(work.row[item]), out
-    query, vector = _load(operands.query, row, heads), _vector(operands.vector, heads)
-    saved = [_load(x, row, heads) for x in saved]
+    work, heads, (of_edges, results) = _work(tiles, sizes), _heads(sizes), out
+    query, vector = _load(operands.query, work.row, heads), _vector(operands.vector, heads)
+    saved = [_load(x, work.row, heads) for x in saved]
 
     def add_tile(t, carry):
         senders, edges = _tile(tiles, fixed.where, t, sizes)
@@ -303,30 +322,27 @@ def _by_receiver_kernel(
 
     slots = tiles.edge.shape[1]
     zero = jax.tree.map(lambda x: jnp.zeros((slots, *x.shape[1:])), (query, vector))
-    sums = jax.lax.fori_loop(work.first[item], work.last[item], add_tile, zero)
-    _store_sums(of_rows, sums, _one(item), heads)
+    sums = jax.lax.fori_loop(work.first, work.last, add_tile, zero)
+    _store_results(results, _over_slots(sums), work.place, heads)
 
 
 def _by_sender(operands: Operands, fixed: Fixed, spec: Spec, saved):
     tiles = fixed.layout.by_sender
-    sizes, work = _sizes(operands, fixed, tiles), _work(tiles)
-    like = operands.key, operands.value
-    parts = launch(
+    sizes = _sizes(operands, fixed, tiles)
+    results = launch(
         partial(_by_sender_kernel, spec=spec, sizes=sizes),
-        (work.row.size, sizes.head_programs),
-        (operands, _arrays(fixed), tiles, work, saved),
-        tuple(_float32(work.row.size, *x.shape[1:]) for x in like),
+        sizes.grid,
+        (operands, _arrays(fixed), tiles, saved),
+        sizes.results(operands.key.shape[1:], operands.value.shape[1:]),
         num_warps=sizes.warps,
     )
-    return [x[: len(operands.key)] for x in _merge(_merge_sum, parts, work, sizes)]
+    return _merge(_merge_sum, results, tiles, sizes)
 
 
-def _by_sender_kernel(
-    operands, fixed, tiles, work, saved, out, *, spec: Spec, sizes: _Sizes
-) -> None:
-    item, heads = program(0), _heads(sizes)
-    row, vector = _one(work.row[item]), _vector(operands.vector, heads)
-    key, value = _load(operands.key, row, heads), _load(operands.value, row, heads)
+def _by_sender_kernel(operands, fixed, tiles, saved, out, *, spec: Spec, sizes: _Sizes) -> None:
+    work, heads = _work(tiles, sizes), _heads(sizes)
+    vector = _vector(operands.vector, heads)
+    key, value = (_load(x, work.row, heads) for x in (operands.key, operands.value))
 
     def add_tile(t, carry):
         receivers, edges = _tile(tiles, fixed.where, t, sizes)
@@ -341,75 +357,71 @@ def _by_sender_kernel(
 
     slots = tiles.edge.shape[1]
     zero = jax.tree.map(lambda x: jnp.zeros((slots, *x.shape[1:])), (key, value))
-    sums = jax.lax.fori_loop(work.first[item], work.last[item], add_tile, zero)
-    _store_sums(out, sums, _one(item), heads)
+    sums = jax.lax.fori_loop(work.first, work.last, add_tile, zero)
+    _store_results(out, _over_slots(sums), work.place, heads)
 
 
-def _store_sums(refs, sums, rows: Axis, heads: Axis) -> None:
-    """The sums over the slots, which kept one each."""
-    for ref, x in zip(refs, sums):
-        if ref is not None:
-            _store(ref, jnp.sum(x, axis=0)[None], rows, heads)
+def _over_slots(sums: Any) -> list[Array]:
+    """Each slot kept one; None is left out."""
+    return [jnp.sum(x, axis=0) for x in jax.tree.leaves(sums)]
 
 
 # --- the parts of a hub -------------------------------------------------------------------------------------
 
 
-def _merge(kernel, parts: tuple[Array, ...], work: _Work, sizes: _Sizes) -> tuple[Array, ...]:
-    """Merge the results of all programs of a node, in place, into its first N rows."""
-    num_extra = work.row.size - (work.more.size - 1)
-    if not num_extra:
-        return parts
+def _merge(kernel, results: _Results, tiles: Tiles, sizes: _Sizes) -> tuple[Array, ...]:
+    """The results of rows, into which those of the chunks of hubs are merged, in place."""
+    if results.chunks is None:
+        return results.rows
     return launch(
         partial(kernel, sizes=sizes),
-        (num_extra, sizes.head_programs),
-        (parts, work),
-        jax.tree.map(lambda x: _float32(*x.shape), parts),
+        (sizes.chunks, sizes.head_programs),
+        (results, tiles),
+        jax.tree.map(lambda x: _float32(*x.shape), results.rows),
         num_warps=1,
-        aliases={i: i for i in range(len(parts))},
+        aliases={i: i for i in range(len(results.rows))},
     )
 
 
-def _hub(work: Any) -> tuple[Axis, Array, Array]:
-    """The node whose parts this program merges, and which these are: none unless it stands at the first of them."""
-    num_rows, extra = work.more.shape[0] - 1, program(0)
-    row = work.row[num_rows + extra]
-    mine = (work.more[row] == extra) & (extra < work.more[num_rows])
-    first = num_rows + extra
-    last = jnp.where(mine, num_rows + work.more[row + 1], first)
-    return Axis(row[None], mine[None]), first, last
+def _parts(tiles: Any) -> tuple[Axis, Array, Array]:
+    """The hub of this program's chunk, and its chunks: none unless this is the first of them."""
+    chunk = program(0)
+    row, begin, whole, end = _hub(tiles, chunk)
+    mine = (begin == whole) & (begin < end)
+    return _one(row, mine), chunk, jnp.where(mine, (end - 1) // TILES_PER_PROGRAM, chunk)
 
 
-def _merge_softmax(parts, work, out, *, sizes: _Sizes) -> None:
+def _merge_softmax(results: _Results, tiles, out, *, sizes: _Sizes) -> None:
     heads = _heads(sizes)
-    row, first, last = _hub(work)
+    row, first, last = _parts(tiles)
 
-    def part(rows):
-        weighted, logsumexp = _load(out[0], rows, heads)[0], _load(out[1], rows, heads)[0]
+    def part(refs, rows):
+        weighted, logsumexp = (_load(ref, rows, heads)[0] for ref in refs)
         return jnp.where(logsumexp == jnp.inf, -jnp.inf, logsumexp), weighted
 
-    def add(r, carry):
+    def add(chunk, carry):
         top, total, weighted = carry
-        logsumexp, more = part(_one(r))
+        logsumexp, more = part(results.chunks, _one(chunk))
         new_top = jnp.maximum(top, logsumexp)
         finite_top = jnp.where(new_top == -jnp.inf, 0.0, new_top)
         shrink, p = jnp.exp(top - finite_top), jnp.exp(logsumexp - finite_top)
         return new_top, total * shrink + p, weighted * shrink[:, None] + more * p[:, None]
 
-    top, weighted = part(row)
+    top, weighted = part(out, row)
     total = jnp.where(top == -jnp.inf, 0.0, 1.0)
-    top, total, weighted = jax.lax.fori_loop(first, last, add, (top, total, weighted))
-    _store_softmax(out, top, total, weighted, row, heads)
+    merged = jax.lax.fori_loop(first, last, add, (top, total, weighted))
+    for ref, block in zip(out, _softmax(*merged)):
+        _store(ref, block[None], row, heads)
 
 
-def _merge_sum(parts, work, out, *, sizes: _Sizes) -> None:
+def _merge_sum(results: _Results, tiles, out, *, sizes: _Sizes) -> None:
     heads = _heads(sizes)
-    row, first, last = _hub(work)
-    for ref in out:
+    row, first, last = _parts(tiles)
+    for ref, chunks in zip(out, results.chunks):
         total = jax.lax.fori_loop(
             first,
             last,
-            lambda r, x, ref=ref: x + _load(ref, _one(r), heads),
+            lambda chunk, x, chunks=chunks: x + _load(chunks, _one(chunk), heads),
             _load(ref, row, heads),
         )
         _store(ref, total, row, heads)
