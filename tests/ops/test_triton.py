@@ -71,12 +71,13 @@ def both(name, p, edges, **options):
 @pytest.mark.parametrize("name", SCORES)
 def test_everything_at_once_equals_the_reference(name, monkeypatch):
     """A hub cut into pieces, padding, dropout, a mask, isolated nodes, a block of heads per program."""
-    monkeypatch.setattr(_triton, "TILES_PER_PROGRAM", 2)
+    monkeypatch.setattr(_triton, "SLOTS", 2)
+    monkeypatch.setattr(_triton, "CHUNK", 4)
     monkeypatch.setattr(_triton, "BLOCK_SIZE", 64)
     edges = hub()
     where = np.arange(40) % 5 > 0
     layout = ops.edge_layout(*edges, num_senders=N, where=where, static=True)
-    assert np.diff(layout.by_receiver.start).max() > _triton.TILES_PER_PROGRAM
+    assert np.diff(layout.by_receiver.start).max() * layout.by_receiver.edge.shape[1] > 8
     options = {"where": where, "dropout_rate": 0.4, "dropout_key": jax.random.key(3)}
     got, want = both(name, arrays(name, 40), edges, layout=layout, **options)
     close(got, want)
@@ -84,9 +85,10 @@ def test_everything_at_once_equals_the_reference(name, monkeypatch):
     assert not got[1][0][6].any()
 
 
-@pytest.mark.parametrize("tiles", [1, 3, 100])
-def test_the_parts_of_a_hub_add_up(tiles, monkeypatch):
-    monkeypatch.setattr(_triton, "TILES_PER_PROGRAM", tiles)
+@pytest.mark.parametrize(("slots", "chunk"), [(4, 4), (2, 6), (8, 8), (4, 64)])
+def test_the_parts_of_a_hub_add_up(slots, chunk, monkeypatch):
+    monkeypatch.setattr(_triton, "SLOTS", slots)
+    monkeypatch.setattr(_triton, "CHUNK", chunk)
     edges = hub(60)
     layout = ops.edge_layout(*edges, num_senders=N)
     p = arrays("dot", 60)

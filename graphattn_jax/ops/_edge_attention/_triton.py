@@ -1,14 +1,14 @@
 """Softmax attention in one kernel on a GPU: Pallas with its Triton lowering.
 
-One program computes one receiver: it walks over the tiles of incoming edges with an online softmax, one for each slot
-of the tiles, and adds up the slots at the end. A row of keys and one of values is read per edge, all heads of it
+One program computes one receiver: it walks over the slots of its tiles, a few at a time, with an online softmax for each
+of these, and adds them up at the end. A row of keys and one of values is read per edge, all heads of it
 together, and nothing per edge is written. The backward pass has no atomic additions either: one kernel over the
 receivers (gradients of queries, biases, edge terms, the vector), one over the senders (keys, values); both compute the
 weights again from the logsumexp.
 
-The tiles of a hub are shared: all tiles are cut into chunks of `TILES_PER_PROGRAM`, the program of a receiver stops at
-the end of the first whole chunk, what is left of a hub goes to one program per chunk, and a small kernel merges their
-partial results into the row of the hub.
+The slots of a hub are shared: all slots are cut into chunks of `CHUNK`, the program of a receiver stops at the end of
+the first whole chunk, what is left of a hub goes to one program per chunk, and a small kernel merges their partial
+results into the row of the hub.
 
 Off the GPU the kernels are interpreted: slow, for tests.
 """
@@ -39,8 +39,9 @@ from graphattn_jax.ops._layout import Tiles, check_layout
 from graphattn_jax.ops._pallas import Axis, axis, launch, load, power_of_two, program, store, warps
 from graphattn_jax.typing import Array
 
-TILES_PER_PROGRAM = 32
-BLOCK_SIZE = 4096  # entries of a block of gathered rows: tile width x heads x channels
+SLOTS = 4  # taken at a time
+CHUNK = 64  # slots
+BLOCK_SIZE = 4096  # entries of a block of gathered rows at most: slots x heads x channels
 
 
 def scores(
@@ -71,11 +72,16 @@ def attention(arguments: Arguments) -> tuple[Array, Array]:
 
 
 class _Sizes(NamedTuple):
-    """Static: rows, edges, heads, chunks of tiles, heads per program, and the warps of a program."""
+    """Static: rows, edges, heads; slots per step, steps per tile and per chunk; chunks, heads per program, and the warps
+    of a program.
+    """
 
     rows: int
     edges: int
     heads: int
+    slots: int
+    steps_of_tile: int
+    steps_of_chunk: int
     chunks: int
     block: int
     warps: int
@@ -104,20 +110,29 @@ class _Results(NamedTuple):
 
 def _sizes(operands: Operands, fixed: Fixed, tiles: Tiles) -> _Sizes:
     heads = operands.value.shape[1]
-    channels = max(operands.value.shape[2:] + operands.query.shape[2:])
+    channels = power_of_two(max(operands.value.shape[2:] + operands.query.shape[2:]))
     num_tiles, width = tiles.edge.shape
-    per_head = width * power_of_two(channels)
+    slots = min(SLOTS, width)
     block = power_of_two(heads)
-    while block > 1 and block * per_head > BLOCK_SIZE:
+    while block > 1 and block * slots * channels > BLOCK_SIZE:
         block //= 2
-    # The first chunk always belongs to the programs of the rows.
-    chunks = max(-(-num_tiles // TILES_PER_PROGRAM) - 1, 0)
-    rows = tiles.start.shape[0] - 1
-    return _Sizes(rows, len(fixed.senders), heads, chunks, block, warps(block * per_head))
+    steps, steps_of_chunk = num_tiles * width // slots, max(CHUNK // slots, 1)
+    return _Sizes(
+        rows=tiles.start.shape[0] - 1,
+        edges=len(fixed.senders),
+        heads=heads,
+        slots=slots,
+        steps_of_tile=width // slots,
+        steps_of_chunk=steps_of_chunk,
+        # The first chunk always belongs to the programs of the rows.
+        chunks=max(-(-steps // steps_of_chunk) - 1, 0),
+        block=block,
+        warps=warps(block * slots * channels),
+    )
 
 
 class _Work(NamedTuple):
-    """Of a program: its row, the tiles from `first` up to `last`, and where its results go, among rows or chunks."""
+    """Of a program: its row, the steps from `first` up to `last`, and where its results go, among rows or chunks."""
 
     row: Axis
     first: Array
@@ -127,27 +142,35 @@ class _Work(NamedTuple):
 
 def _work(tiles: Any, sizes: _Sizes) -> _Work:
     item = program(0)
-    of_row, chunk = item < sizes.rows, jnp.maximum(item - sizes.rows, 0)
     if not sizes.chunks:
-        return _Work(_one(item), tiles.start[item], tiles.start[item + 1], _Results(_one(item), None))
-    hub, begin, whole, end = _hub(tiles, chunk)
+        return _Work(_one(item), *_steps(tiles, item, sizes), _Results(_one(item), None))
+    chunk = jnp.maximum(item - sizes.rows, 0)
+    hub, begin, whole, end = _hub(tiles, chunk, sizes)
+    of_row, of_chunk = item < sizes.rows, (item >= sizes.rows) & (begin >= whole)
     row = jnp.where(of_row, item, hub)
-    start = tiles.start[row]
+    start, end = _steps(tiles, row, sizes)
     first = jnp.where(of_row, start, begin)
-    last = jnp.where(of_row, _end_of_whole_chunk(start), begin + TILES_PER_PROGRAM)
-    last = jnp.where(of_row | (begin >= whole), jnp.minimum(last, tiles.start[row + 1]), first)
-    return _Work(_one(row), first, last, _Results(_one(row, of_row), _one(chunk, ~of_row)))
+    last = jnp.where(of_row, _end_of_whole_chunk(start, sizes), begin + sizes.steps_of_chunk)
+    last = jnp.where(of_row | of_chunk, jnp.minimum(last, end), first)
+    return _Work(_one(row), first, last, _Results(_one(row, of_row), _one(chunk, of_chunk)))
 
 
-def _hub(tiles: Any, chunk: Array) -> tuple[Array, Array, Array, Array]:
-    """The row that a chunk begins in, where that is, where the part of the row's own program ends, and the row."""
-    begin = (chunk + 1) * TILES_PER_PROGRAM
-    row = tiles.row[begin]
-    return row, begin, _end_of_whole_chunk(tiles.start[row]), tiles.start[row + 1]
+def _steps(tiles: Any, row: Array, sizes: _Sizes) -> tuple[Array, Array]:
+    """Where the steps of a row begin and end."""
+    return tiles.start[row] * sizes.steps_of_tile, tiles.start[row + 1] * sizes.steps_of_tile
 
 
-def _end_of_whole_chunk(first: Array) -> Array:
-    return (first + 2 * TILES_PER_PROGRAM - 1) // TILES_PER_PROGRAM * TILES_PER_PROGRAM
+def _end_of_whole_chunk(first: Array, sizes: _Sizes) -> Array:
+    steps = sizes.steps_of_chunk
+    return (first + 2 * steps - 1) // steps * steps
+
+
+def _hub(tiles: Any, chunk: Array, sizes: _Sizes) -> tuple[Array, Array, Array, Array]:
+    """The row that a chunk begins in; where that is, where the part of the row's own program ends, and the row."""
+    begin = (chunk + 1) * sizes.steps_of_chunk
+    row = tiles.row[begin // sizes.steps_of_tile]
+    start, end = _steps(tiles, row, sizes)
+    return row, begin, _end_of_whole_chunk(start, sizes), end
 
 
 # --- pieces of the kernels ----------------------------------------------------------------------------------
@@ -180,9 +203,10 @@ def _store_results(out: _Results, blocks: Any, place: _Results, heads: Axis) -> 
             _store(ref, block[None], at, heads)
 
 
-def _tile(tiles: Any, where: Any, t: Array, sizes: _Sizes) -> tuple[Axis, Axis]:
-    """The neighbours and the edges in the slots of tile t."""
-    neighbor, edge = tiles.neighbor[t, :], tiles.edge[t, :]
+def _slots(tiles: Any, where: Any, step: Array, sizes: _Sizes) -> tuple[Axis, Axis]:
+    """The neighbours and the edges in the slots of a step."""
+    at = axis(sizes.slots, tiles.edge.shape[0], step * sizes.slots)
+    neighbor, edge = load(tiles.neighbor, at), load(tiles.edge, at)
     valid = edge < sizes.edges
     if where is not None:
         valid = valid & (load(where, Axis(edge, valid)) > 0)
@@ -222,7 +246,7 @@ def _forward(operands: Operands, fixed: Fixed, spec: Spec) -> tuple[Array, Array
     results = launch(
         partial(_forward_kernel, spec=spec, sizes=sizes),
         sizes.grid,
-        (operands, _arrays(fixed), tiles),
+        (operands, _arrays(fixed), _flat(tiles)),
         sizes.results((heads, channels), (heads,)),
         num_warps=sizes.warps,
     )
@@ -233,9 +257,9 @@ def _forward_kernel(operands, fixed, tiles, out, *, spec: Spec, sizes: _Sizes) -
     work, heads = _work(tiles, sizes), _heads(sizes)
     query, vector = _load(operands.query, work.row, heads), _vector(operands.vector, heads)
 
-    def add_tile(t, carry):
+    def add(step, carry):
         top, total, weighted = carry
-        senders, edges = _tile(tiles, fixed.where, t, sizes)
+        senders, edges = _slots(tiles, fixed.where, step, sizes)
         key, value = _load(operands.key, senders, heads), _load(operands.value, senders, heads)
         ends = Ends(query, key, _load(operands.edge, edges, heads), vector)
         logits = _logits(spec, ends, operands.bias, edges, heads)
@@ -246,10 +270,10 @@ def _forward_kernel(operands, fixed, tiles, out, *, spec: Spec, sizes: _Sizes) -
         weighted = weighted * shrink[:, :, None] + applied[:, :, None] * value
         return new_top, total * shrink + p, weighted
 
-    shape = tiles.edge.shape[1], sizes.block
+    shape = sizes.slots, sizes.block
     nothing = jnp.full(shape, -jnp.inf), jnp.zeros(shape)
     zero = jnp.zeros((*shape, power_of_two(operands.value.shape[2])))
-    carry = jax.lax.fori_loop(work.first, work.last, add_tile, (*nothing, zero))
+    carry = jax.lax.fori_loop(work.first, work.last, add, (*nothing, zero))
     slot_top, total, weighted = carry
     top = jnp.max(slot_top, axis=0)
     shrink = jnp.exp(slot_top - jnp.where(top == -jnp.inf, 0.0, top)[None])
@@ -288,7 +312,7 @@ def _by_receiver(operands: Operands, fixed: Fixed, spec: Spec, saved):
     of_edges, results = launch(
         partial(_by_receiver_kernel, spec=spec, sizes=sizes),
         sizes.grid,
-        (of_edges, operands, _arrays(fixed), tiles, saved),
+        (of_edges, operands, _arrays(fixed), _flat(tiles), saved),
         (
             jax.tree.map(lambda x: _float32(*x.shape), of_edges),
             sizes.results(*([shape, shape] if has_vector else [shape])),
@@ -307,8 +331,8 @@ def _by_receiver_kernel(
     query, vector = _load(operands.query, work.row, heads), _vector(operands.vector, heads)
     saved = [_load(x, work.row, heads) for x in saved]
 
-    def add_tile(t, carry):
-        senders, edges = _tile(tiles, fixed.where, t, sizes)
+    def add(step, carry):
+        senders, edges = _slots(tiles, fixed.where, step, sizes)
         key, value = _load(operands.key, senders, heads), _load(operands.value, senders, heads)
         ends = Ends(query, key, _load(operands.edge, edges, heads), vector)
         logits = _logits(spec, ends, operands.bias, edges, heads)
@@ -320,9 +344,8 @@ def _by_receiver_kernel(
         parts = d_ends.query, d_ends.vector
         return jax.tree.map(jnp.add, carry, parts)
 
-    slots = tiles.edge.shape[1]
-    zero = jax.tree.map(lambda x: jnp.zeros((slots, *x.shape[1:])), (query, vector))
-    sums = jax.lax.fori_loop(work.first, work.last, add_tile, zero)
+    zero = jax.tree.map(lambda x: jnp.zeros((sizes.slots, *x.shape[1:])), (query, vector))
+    sums = jax.lax.fori_loop(work.first, work.last, add, zero)
     _store_results(results, _over_slots(sums), work.place, heads)
 
 
@@ -332,7 +355,7 @@ def _by_sender(operands: Operands, fixed: Fixed, spec: Spec, saved):
     results = launch(
         partial(_by_sender_kernel, spec=spec, sizes=sizes),
         sizes.grid,
-        (operands, _arrays(fixed), tiles, saved),
+        (operands, _arrays(fixed), _flat(tiles), saved),
         sizes.results(operands.key.shape[1:], operands.value.shape[1:]),
         num_warps=sizes.warps,
     )
@@ -344,8 +367,8 @@ def _by_sender_kernel(operands, fixed, tiles, saved, out, *, spec: Spec, sizes: 
     vector = _vector(operands.vector, heads)
     key, value = (_load(x, work.row, heads) for x in (operands.key, operands.value))
 
-    def add_tile(t, carry):
-        receivers, edges = _tile(tiles, fixed.where, t, sizes)
+    def add(step, carry):
+        receivers, edges = _slots(tiles, fixed.where, step, sizes)
         query = _load(operands.query, receivers, heads)
         logsumexp, g, d = (_load(x, receivers, heads) for x in saved)
         ends = Ends(query, key, _load(operands.edge, edges, heads), vector)
@@ -355,9 +378,8 @@ def _by_sender_kernel(operands, fixed, tiles, saved, out, *, spec: Spec, sizes: 
         parts = gradients_of_ends(spec, ends, d_logits).key, (p * kept)[:, :, None] * g
         return jax.tree.map(jnp.add, carry, parts)
 
-    slots = tiles.edge.shape[1]
-    zero = jax.tree.map(lambda x: jnp.zeros((slots, *x.shape[1:])), (key, value))
-    sums = jax.lax.fori_loop(work.first, work.last, add_tile, zero)
+    zero = jax.tree.map(lambda x: jnp.zeros((sizes.slots, *x.shape[1:])), (key, value))
+    sums = jax.lax.fori_loop(work.first, work.last, add, zero)
     _store_results(out, _over_slots(sums), work.place, heads)
 
 
@@ -376,24 +398,24 @@ def _merge(kernel, results: _Results, tiles: Tiles, sizes: _Sizes) -> tuple[Arra
     return launch(
         partial(kernel, sizes=sizes),
         (sizes.chunks, sizes.head_programs),
-        (results, tiles),
+        (results, _flat(tiles)),
         jax.tree.map(lambda x: _float32(*x.shape), results.rows),
         num_warps=1,
         aliases={i: i for i in range(len(results.rows))},
     )
 
 
-def _parts(tiles: Any) -> tuple[Axis, Array, Array]:
+def _parts(tiles: Any, sizes: _Sizes) -> tuple[Axis, Array, Array]:
     """The hub of this program's chunk, and its chunks: none unless this is the first of them."""
     chunk = program(0)
-    row, begin, whole, end = _hub(tiles, chunk)
+    row, begin, whole, end = _hub(tiles, chunk, sizes)
     mine = (begin == whole) & (begin < end)
-    return _one(row, mine), chunk, jnp.where(mine, (end - 1) // TILES_PER_PROGRAM, chunk)
+    return _one(row, mine), chunk, jnp.where(mine, (end - 1) // sizes.steps_of_chunk, chunk)
 
 
 def _merge_softmax(results: _Results, tiles, out, *, sizes: _Sizes) -> None:
     heads = _heads(sizes)
-    row, first, last = _parts(tiles)
+    row, first, last = _parts(tiles, sizes)
 
     def part(refs, rows):
         weighted, logsumexp = (_load(ref, rows, heads)[0] for ref in refs)
@@ -416,7 +438,7 @@ def _merge_softmax(results: _Results, tiles, out, *, sizes: _Sizes) -> None:
 
 def _merge_sum(results: _Results, tiles, out, *, sizes: _Sizes) -> None:
     heads = _heads(sizes)
-    row, first, last = _parts(tiles)
+    row, first, last = _parts(tiles, sizes)
     for ref, chunks in zip(out, results.chunks):
         total = jax.lax.fori_loop(
             first,
@@ -435,3 +457,8 @@ def _arrays(fixed: Fixed) -> Fixed:
     """What the kernels read of it, the mask as bytes."""
     where = None if fixed.where is None else jnp.asarray(fixed.where).astype(jnp.int8)
     return fixed._replace(senders=None, receivers=None, where=where, layout=None)
+
+
+def _flat(tiles: Tiles) -> Tiles:
+    """With the slots in one row."""
+    return tiles._replace(neighbor=tiles.neighbor.reshape(-1), edge=tiles.edge.reshape(-1))
