@@ -39,8 +39,10 @@ from experiments.benchmarks.rounds import (
     list_contenders,
     machine,
     measure_bandwidth,
+    run_points,
     run_rounds,
 )
+from experiments.benchmarks.worker import file_name
 from graphattn_jax.ops import IMPLEMENTATIONS
 
 
@@ -48,8 +50,8 @@ from graphattn_jax.ops import IMPLEMENTATIONS
 class Options:
     """Measure graphattn_jax and PyTorch Geometric on the same inputs, on this machine's CPU or GPU.
 
-    Each case runs in processes of its own, ours and theirs by turns. Writes results.json, table.md and ratios.png to
-    OUT; a sweep writes sweep.json, sweep.md and sweep.png.
+    Each case runs in processes of its own, ours and theirs by turns; a sweep in one process per contender. Writes
+    results.json, table.md and ratios.png to OUT; a sweep writes sweep.json, sweep.md and sweep.png.
     """
 
     cases: tuple[str, ...] = ()
@@ -68,7 +70,7 @@ class Options:
     c_loop: bool = True
     """Also a plain C loop, where there is one and a compiler, on the CPU."""
     rounds: int = 3
-    """Processes per case and side; a sweep has one."""
+    """Processes per case and side; a sweep has one for all of its points."""
     repeats: int = 7
     """Timings per process, after warm-up."""
     scale: float = 1.0
@@ -167,23 +169,40 @@ def run_cases(options: Options, results: dict[str, Any], console: Console) -> No
 
 
 def run_sweep(options: Options, results: dict[str, Any], console: Console) -> None:
-    """Every point of the sweeps, in one process per contender."""
+    """Every point of the sweeps, all of them in one process per contender."""
     results |= {"points": []}
     # The reference runs everywhere, so that the others are compared with it. Kernels for the other device are left out:
     # they fail, or are interpreted.
     apart = ("reference", "triton" if options.device == "cpu" else "cpp")
     others = tuple(name for name in IMPLEMENTATIONS if name not in apart)
     implementations = options.implementation or ("reference", *others)
-    contenders = {
-        point: list_contenders(
-            point, implementations, options.peer_interpreter, device=options.device
-        )
-        for point in options.points
-    }
-    for _, entry, runs in measure(options, contenders, 1, console):
-        results["points"].append(entry)
-        results["versions"] |= versions(runs)
-        sweep_report.write(results, options.out)
+    # All points are attention, and have the same contenders.
+    contenders = list_contenders(
+        options.points[0], implementations, options.peer_interpreter, device=options.device
+    )
+    with TemporaryDirectory(dir=options.out) as name, _progress(console) as progress:
+        folder = Path(name)
+        entries = {point: _entry(options, point, folder) for point in options.points}
+        results["points"] = list(entries.values())
+        task = progress.add_task("sweep", total=len(contenders) * len(entries))
+        for label, reports in run_points(
+            options.points,
+            folder,
+            contenders,
+            repeats=options.repeats,
+            device=options.device,
+            on_done=lambda: progress.advance(task),
+        ):
+            for point, report in reports.items():
+                entry = entries[point]
+                if "error" in report:
+                    entry["left_out"][label] = report["error"]
+                else:
+                    results["versions"][label] = report["versions"]
+                    if "difference" in report:
+                        entry["differences"][label] = report.pop("difference")
+                    entry["runs"][label] = [report]
+            sweep_report.write(results, options.out)
     console.print(sweep_report.markdown(results), markup=False, soft_wrap=True)
     console.print(
         f"Results: {options.out / 'sweep.json'}  {options.out / 'sweep.png'}", soft_wrap=True
@@ -194,40 +213,47 @@ def measure(
     options: Options, contenders: dict[str, list[Contender]], rounds: int, console: Console
 ):
     """Runs the contenders of each case; yields its name, what to store of it, and the runs."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console) as progress:
+    with _progress(console) as progress:
         task = progress.add_task("", total=rounds * sum(map(len, contenders.values())))
-        for name in contenders:
-            progress.update(task, description=name)
-            case, inputs = ALL[name], make_inputs(ALL[name], scale=options.scale)
+        for case in contenders:
+            progress.update(task, description=case)
             with TemporaryDirectory(dir=options.out) as folder:
-                path = Path(folder) / "inputs.npz"
-                np.savez(path, allow_pickle=False, **inputs.arrays)
+                entry = _entry(options, case, Path(folder))
                 runs = run_rounds(
-                    name,
-                    path,
-                    contenders[name],
+                    case,
+                    Path(folder),
+                    contenders[case],
                     rounds=rounds,
                     repeats=options.repeats,
                     device=options.device,
                     on_done=lambda: progress.advance(task),
                 )
-            entry = {
-                "case": name,
-                "source": inputs.source,
-                **inputs.sizes(),
+            entry |= {
                 "differences": runs.differences,
                 "left_out": runs.left_out,
                 "runs": runs.reports,
             }
-            if _is_forward(case):
-                entry["bytes"] = forward_bytes(case, entry["num_nodes"], entry["num_edges"])
-            yield name, entry, runs
+            yield case, entry, runs
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+    )
+
+
+def _entry(options: Options, name: str, folder: Path) -> dict[str, Any]:
+    """Write the inputs of a case to the folder; returns what to store of it."""
+    case, inputs = ALL[name], make_inputs(ALL[name], scale=options.scale)
+    np.savez(folder / file_name(name), allow_pickle=False, **inputs.arrays)
+    entry: dict[str, Any] = {"case": name, "source": inputs.source, **inputs.sizes()}
+    if _is_forward(case):
+        entry["bytes"] = forward_bytes(case, entry["num_nodes"], entry["num_edges"])
+    return entry | {"differences": {}, "left_out": {}, "runs": {}}
 
 
 def _is_forward(case: Case) -> bool:

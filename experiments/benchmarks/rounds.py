@@ -7,14 +7,17 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from subprocess import PIPE, Popen
+from tempfile import TemporaryFile
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from experiments.benchmarks import worker_c
 from experiments.benchmarks.cases import ALL, COPY, Copy, Operator
+from experiments.benchmarks.worker import file_name
 
 ROOT = Path(__file__).parents[2]
 TOLERANCE = {"float32": 1e-3, "bfloat16": 5e-2}
@@ -65,14 +68,14 @@ def list_contenders(
         module = "experiments.benchmarks.worker_pyg"
         variants = ALL[case].peers
         if device == "gpu" and "conv" in variants:
-            variants = (*variants, "compile")
+            variants = ("conv", "compile")
         contenders += [Contender(f"PyG ({v})", peer, module, v, is_peer=True) for v in variants]
     return contenders
 
 
 def run_rounds(
     case: str,
-    inputs: Path,
+    folder: Path,
     contenders: Sequence[Contender],
     *,
     rounds: int,
@@ -83,66 +86,112 @@ def run_rounds(
     """Run all contenders one after the other, `rounds` times.
 
     Results of ops are compared with those of the first. That one must run; another that fails (a kernel for other
-    hardware, too little memory) is left out. What the workers write stands beside `inputs`.
+    hardware, too little memory) is left out. The inputs are in `folder`, where results to compare with are kept too.
     """
     runs = Runs({contender.label: [] for contender in contenders}, {}, {})
     for index in range(rounds):
-        save = index == 0 and isinstance(ALL[case], Operator)
-        paths = {}
         for number, contender in enumerate(contenders):
-            label, path = contender.label, inputs.with_name(f"results_{number}.npz")
-            options = ["--repeats", str(repeats), "--device", device]
-            options += ["--save-results", str(path)] if save else []
+            label = contender.label
             if label not in runs.left_out:
+                compared = index == 0 and isinstance(ALL[case], Operator)
+                role = ("compare" if number else "save") if compared else None
+                options = _options(folder, repeats, device, role)
                 try:
-                    runs.reports[label].append(_run_worker(case, inputs, contender, options))
-                    paths[label] = path
+                    (report,) = run_worker([case], folder, contender, options)
                 except WorkerError as error:
                     if number == 0:
                         raise SystemExit(f"{case}: {label} failed\n{error}") from None
-                    runs.left_out[label] = str(error).strip().rpartition("\n")[2]
+                    runs.left_out[label] = error.last_line
                     del runs.reports[label]
+                else:
+                    runs.reports[label].append(report)
+                    check_difference(case, contenders[0].label, label, report)
+                    if "difference" in report:
+                        runs.differences[label] = report.pop("difference")
             on_done()
-        if save:
-            runs.differences.update(check_results(case, paths))
     return runs
+
+
+def run_points(
+    points: Sequence[str],
+    folder: Path,
+    contenders: Sequence[Contender],
+    *,
+    repeats: int,
+    device: str = "cpu",
+    on_done: Callable[[], Any] = lambda: None,
+) -> Iterator[tuple[str, dict[str, dict[str, Any]]]]:
+    """Run each contender on all cases in one process; yields its label and, by case, its report or {"error": why}.
+
+    Results are compared with those of the first, which must run.
+    """
+    for number, contender in enumerate(contenders):
+        options = _options(folder, repeats, device, "compare" if number else "save")
+        reports: dict[str, dict[str, Any]] = {}
+        try:
+            for case, report in zip(points, run_worker(points, folder, contender, options)):
+                reports[case] = report
+                check_difference(case, contenders[0].label, contender.label, report)
+                on_done()
+        except WorkerError as error:
+            reports |= {p: {"error": error.last_line} for p in points if p not in reports}
+        problems = [report["error"] for report in reports.values() if "error" in report]
+        if number == 0 and problems:
+            raise SystemExit(f"{contender.label} failed: {problems[0]}")
+        yield contender.label, reports
+
+
+def _options(folder: Path, repeats: int, device: str, role: str | None) -> list[str]:
+    options = ["--repeats", str(repeats), "--device", device]
+    if role is None:
+        return options
+    (folder / "results").mkdir(exist_ok=True)
+    return [*options, f"--{role}", str(folder / "results")]
 
 
 def measure_bandwidth(folder: Path, *, repeats: int, device: str) -> float:
     """Bytes per second, read and written, of a large copy by our side."""
-    inputs = folder / "nothing.npz"
-    np.savez(inputs)
+    np.savez(folder / file_name(COPY))
     (ours,) = list_contenders(COPY, ("default",), None)
-    runs = run_rounds(COPY, inputs, [ours], rounds=1, repeats=repeats, device=device)
+    runs = run_rounds(COPY, folder, [ours], rounds=1, repeats=repeats, device=device)
     (report,) = runs.reports[ours.label]
     return 2 * Copy().num_bytes / report["median"]
 
 
-def check_results(case: str, paths: dict[str, Path]) -> dict[str, float]:
-    """The difference of all results from the first; stops if one of them is not the same computation."""
+def check_difference(case: str, ours: str, label: str, report: dict[str, Any]) -> None:
+    """Stop if the results are not those of the same computation."""
     tolerance = TOLERANCE[getattr(ALL[case], "dtype", "float32")]
-    (ours, expected), *others = paths.items()
-    differences = {label: difference(expected, path) for label, path in others}
-    for label, value in differences.items():
-        if value > tolerance:
-            raise SystemExit(
-                f"{case}: the results of {label} and {ours} differ by {value:.2g}, more than {tolerance:g}: "
-                "they do not compute the same."
-            )
-    return differences
+    if (value := report.get("difference", 0.0)) > tolerance:
+        raise SystemExit(
+            f"{case}: the results of {label} and {ours} differ by {value:.2g}, more than {tolerance:g}: "
+            "they do not compute the same."
+        )
 
 
 class WorkerError(Exception):
     """What a worker wrote before it failed."""
 
+    @property
+    def last_line(self) -> str:
+        """The error, as a rule."""
+        return str(self).strip().rpartition("\n")[2]
 
-def _run_worker(case: str, inputs: Path, contender: Contender, options: list[str]) -> dict:
-    command = [contender.python, "-m", contender.module, case, "--inputs", str(inputs)]
+
+def run_worker(
+    cases: Sequence[str], folder: Path, contender: Contender, options: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    """A report per case, as they come."""
+    command = [contender.python, "-m", contender.module, *cases, "--inputs", str(folder)]
     command += ["--variant", contender.variant, *options]
-    done = subprocess.run(command, capture_output=True, text=True, env=_environment())
-    if done.returncode:
-        raise WorkerError(done.stderr[-3000:])
-    return json.loads(done.stdout.splitlines()[-1])
+    with (
+        TemporaryFile("w+") as errors,
+        Popen(command, stdout=PIPE, stderr=errors, text=True, env=_environment()) as process,
+    ):
+        assert process.stdout is not None
+        yield from (json.loads(line) for line in process.stdout if line.startswith("{"))
+        if process.wait():
+            errors.seek(0)
+            raise WorkerError(errors.read()[-3000:])
 
 
 def _environment() -> dict[str, str]:
@@ -152,19 +201,6 @@ def _environment() -> dict[str, str]:
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     ours = {"PYTHONPATH": os.pathsep.join(paths), "JAX_TRACEBACK_FILTERING": "off"}
     return {**os.environ, **ours}
-
-
-def difference(expected: Path, other: Path) -> float:
-    """Of two sets of stored results: the largest entry of out − out', or ‖g − g'‖ / ‖g‖ of a gradient if that is more.
-
-    Gradients are compared as a whole: at the kink of LeakyReLU the two sides may take different derivatives, and among
-    100 million sums some are 0 up to rounding.
-    """
-    with np.load(expected) as a, np.load(other) as b:
-        out, *gradients = a.files
-        differences = [np.abs(a[out] - b[out]).max()]
-        differences += [np.linalg.norm(a[g] - b[g]) / np.linalg.norm(a[g]) for g in gradients]
-        return float(max(differences))
 
 
 def check_gpu() -> None:

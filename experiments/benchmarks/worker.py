@@ -1,4 +1,4 @@
-"""What every worker process does: read the inputs, measure one case, print a report as one line of JSON.
+"""What every worker process does: read the inputs, measure the cases, print a report of each as a line of JSON.
 
 Runs in the peer's interpreter too: numpy and the standard library only.
 """
@@ -12,6 +12,7 @@ import platform
 import resource
 import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import metadata
@@ -26,7 +27,7 @@ MIN_SECONDS = 0.2
 """Steps shorter than this are timed several at a time."""
 
 Step = Callable[[], Sequence[Any]]
-"""Runs the case once, waits for it, and returns its results."""
+"""Runs the case once and returns its results, which may have to be waited for."""
 
 
 class Memory(NamedTuple):
@@ -64,6 +65,7 @@ class Side(NamedTuple):
     """What a worker needs of a library.
 
     `build(case, arrays, variant)` prepares a step; `variant` is an implementation of ours, or a way to run the peer.
+    `wait(results)` returns when they are there. With `queue`, steps are handed out without waiting for the one before.
     """
 
     to_device: Callable[[np.ndarray], Any]
@@ -71,59 +73,102 @@ class Side(NamedTuple):
     build: Callable[[Any, dict[str, Any], str], Step]
     versions: dict[str, str | None]
     memory: Memory = HOST
+    wait: Callable[[Sequence[Any]], Any] = lambda results: None
+    queue: bool = False
 
 
 def main(prepare: Callable[[str, Case], Side]) -> None:
     """Command line of a worker; `prepare(device, case)` comes before its first array."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("case", choices=ALL)
-    parser.add_argument("--inputs", type=Path, required=True, help="arrays, written by the driver")
+    parser.add_argument("cases", nargs="+", choices=ALL)
+    parser.add_argument("--inputs", type=Path, required=True, help="folder written by the driver")
     parser.add_argument("--variant", default="default")
     parser.add_argument("--device", choices=["cpu", "gpu"], default="cpu")
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--save-results", type=Path, help="where to keep what the step returns")
+    parser.add_argument("--save", type=Path, help="folder for what the steps return")
+    parser.add_argument("--compare", type=Path, help="folder with what they should return")
     options = parser.parse_args()
-    case = ALL[options.case]
-    side = prepare(options.device, case)
-    with np.load(options.inputs) as stored:
+    side = prepare(options.device, ALL[options.cases[0]])
+    for name in options.cases:
+        try:
+            report = _measure_case(name, side, options)
+        except Exception as error:
+            if len(options.cases) == 1:
+                raise
+            traceback.print_exc()
+            report = {"error": f"{type(error).__name__}: {error}".strip().rpartition("\n")[2]}
+        print(json.dumps(report), flush=True)
+
+
+def _measure_case(name: str, side: Side, options: argparse.Namespace) -> dict[str, Any]:
+    case = ALL[name]
+    with np.load(options.inputs / file_name(name)) as stored:
         arrays = {
-            name: array if array.dtype.kind == "U" else side.to_device(array)
-            for name, array in stored.items()
+            key: array if array.dtype.kind == "U" else side.to_device(array)
+            for key, array in stored.items()
         }
     report, results = measure(
-        lambda: side.build(case, arrays, options.variant),
-        options.repeats,
-        side.memory,
+        lambda: side.build(case, arrays, options.variant), options.repeats, side
     )
+    if len(options.cases) > 1:  # what others have left behind is in it
+        del report["memory_bytes"]
     results = [side.to_host(result) for result in results]
     if not all(np.isfinite(result).all() for result in results):
-        raise SystemExit(f"{options.case}: the results are not finite")
-    if options.save_results:
-        np.savez(options.save_results, *results)
-    print(
-        json.dumps({**report, "versions": {"python": platform.python_version(), **side.versions}})
-    )
+        raise ValueError(f"{name}: the results are not finite")
+    if options.save:
+        np.savez(options.save / file_name(name), *results)
+    if options.compare:
+        with np.load(options.compare / file_name(name)) as expected:
+            report["difference"] = difference([expected[key] for key in expected.files], results)
+    return {**report, "versions": {"python": platform.python_version(), **side.versions}}
+
+
+def file_name(case: str) -> str:
+    """Of its inputs and of its results."""
+    return case.replace("/", " ") + ".npz"
+
+
+def difference(expected: Sequence[np.ndarray], results: Sequence[np.ndarray]) -> float:
+    """The largest entry of out − out', or ‖g − g'‖ / ‖g‖ of a gradient if that is more.
+
+    Gradients are compared as a whole: at the kink of LeakyReLU the two sides may take different derivatives, and among
+    100 million sums some are 0 up to rounding.
+    """
+    (out, *gradients), (other, *others) = expected, results
+    differences = [np.abs(out - other).max()]
+    differences += [
+        np.linalg.norm(a - b) / np.linalg.norm(a) for a, b in zip(gradients, others, strict=True)
+    ]
+    return float(max(differences))
 
 
 def measure(
-    build: Callable[[], Step], repeats: int, memory: Memory = HOST
+    build: Callable[[], Step], repeats: int, side: Side
 ) -> tuple[dict[str, Any], Sequence[Any]]:
     """Times of a step, what came before the first, memory, and the results of the last step.
 
     `memory_bytes` is by how much the memory rose at its highest, from the moment when the library is imported and the
     inputs are read to the last step: set-up, compilation and steps.
     """
-    before = memory.start()
+
+    def run(times: int) -> Sequence[Any]:
+        results: Sequence[Any] = ()
+        for _ in range(times):
+            results = step()
+            if not side.queue:
+                side.wait(results)
+        side.wait(results)
+        return results
+
+    before = side.memory.start()
     setup, step = _timed(build)
-    first_call, _ = _timed(step)
-    warm, _ = _timed(step)
+    first_call, _ = _timed(lambda: run(1))
+    warm, _ = _timed(lambda: run(1))
     steps = max(1, math.ceil(MIN_SECONDS / warm))
     seconds, results = [], ()
     for _ in range(repeats):
-        start = time.perf_counter()
-        for _ in range(steps):
-            results = step()
-        seconds.append((time.perf_counter() - start) / steps)
+        together, results = _timed(lambda: run(steps))
+        seconds.append(together / steps)
     report = {
         "median": float(np.median(seconds)),
         "min": min(seconds),
@@ -132,7 +177,7 @@ def measure(
         "steps_per_repeat": steps,
         "setup_seconds": setup,
         "first_call_seconds": first_call,
-        "memory_bytes": memory.peak() - before,
+        "memory_bytes": side.memory.peak() - before,
     }
     return report, results
 

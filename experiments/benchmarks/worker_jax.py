@@ -79,9 +79,9 @@ def _operator(case: Operator, arrays: dict[str, Any], implementation: str | None
 
     if case.gradient:
         step = jax.jit(forward_backward)
-        return lambda: jax.block_until_ready(step(operands, edges, cotangent))
+        return lambda: step(operands, edges, cotangent)
     step = jax.jit(forward)
-    return lambda: (jax.block_until_ready(step(operands, edges)),)
+    return lambda: (step(operands, edges),)
 
 
 def _additive(value, receiver_vector, sender_vector):
@@ -94,7 +94,7 @@ def _segment_sum(case: SegmentSum, arrays: dict[str, Any]) -> worker.Step:
         return ga.ops.segment_sum(values, segments, case.num_segments)
 
     step = jax.jit(segment_sum)
-    return lambda: (jax.block_until_ready(step(arrays["values"], arrays["receivers"])),)
+    return lambda: (step(arrays["values"], arrays["receivers"]),)
 
 
 def _copy(case: Copy) -> worker.Step:
@@ -104,7 +104,7 @@ def _copy(case: Copy) -> worker.Step:
 
     def step():
         nonlocal x
-        x = jax.block_until_ready(add(x))
+        x = add(x)
         return (x[:1],)
 
     return step
@@ -260,7 +260,7 @@ def _training(apply, params, optimizer, arrays: dict[str, Any]) -> worker.Step:
 
     def step():
         nonlocal state
-        state, metrics = jax.block_until_ready(train_step(state, batch))
+        state, metrics = train_step(state, batch)
         return (metrics["loss"],)
 
     return step
@@ -279,7 +279,9 @@ def prepare(device: str, case: Case) -> worker.Side:
         jax.config.update("jax_default_matmul_precision", "float32")  # as torch, not TF32
         versions["device"] = jax.devices()[0].device_kind
         memory = worker.Memory(_device_bytes("bytes_in_use"), _device_bytes("peak_bytes_in_use"))
-    return worker.Side(jnp.asarray, _to_host, build, versions, memory)
+    return worker.Side(
+        jnp.asarray, _to_host, build, versions, memory, jax.block_until_ready, device == "gpu"
+    )
 
 
 def _device_bytes(name: str) -> Callable[[], int]:

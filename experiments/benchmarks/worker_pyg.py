@@ -320,20 +320,14 @@ def prepare(device: str, case: Case) -> worker.Side:
 
     memory = worker.Memory(start, torch.cuda.max_memory_allocated)
     return worker.Side(
-        lambda x: torch.from_numpy(x).cuda(), _to_host, _synchronous, versions, memory
+        lambda x: torch.from_numpy(x).cuda(),
+        _to_host,
+        build,
+        versions,
+        memory,
+        lambda results: torch.cuda.synchronize(),
+        True,
     )
-
-
-def _synchronous(case: Case, arrays: dict[str, Any], variant: str) -> worker.Step:
-    """The step with its kernels waited for."""
-    step = build(case, arrays, variant)
-
-    def wait():
-        results = step()
-        torch.cuda.synchronize()
-        return results
-
-    return wait
 
 
 def _to_host(result: torch.Tensor) -> np.ndarray:

@@ -3,7 +3,7 @@
 One program computes a tile of receivers of one block and head, with an online softmax over tiles of senders. No array
 of pairs is written in the forward pass. In the backward pass one kernel goes by receivers, one by senders; the gradient
 of the bias, if there is one, is written for all pairs, and XLA adds up the axes along which the bias was broadcast.
-Matrix products are in full float32. Off the GPU the kernels are interpreted: slow, for tests.
+Off the GPU the kernels are interpreted: slow, for tests.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import jax.numpy as jnp
 from graphattn_jax.ops._block_softmax import Fixed, Operands, composed_attention
 from graphattn_jax.ops._dropout import dropout_threshold, random_bits
 from graphattn_jax.ops._edge_attention._fused import Kernels
-from graphattn_jax.ops._pallas import Axis, axis, launch, load, power_of_two, program, store
+from graphattn_jax.ops._pallas import Axis, axis, dot, launch, load, power_of_two, program, store
 from graphattn_jax.typing import Array
 
 __all__ = ["KERNELS"]
 
-MAX_TILE = 32
+MAX_TILE = 64
 MIN_TILE = 16  # what Triton's matrix products need along every axis
 
 
@@ -78,13 +78,9 @@ def _store(ref: Any, x: Array, block: Axis, nodes: Axis, head: Axis) -> None:
     store(ref, x, block, nodes, head, *channels)
 
 
-def _dot(x: Array, y: Array) -> Array:
-    return jnp.dot(x, y, precision=jax.lax.Precision.HIGHEST)
-
-
 def _logits(query, key, bias, mask, block: Axis, rows: Axis, columns: Axis, head: Axis) -> Array:
     """`[rows, columns]`, -inf where a pair may not attend."""
-    logits = _dot(query, key.T)
+    logits = dot(query, key.T)
     if bias is not None:
         axes = (
             a if size > 1 else Axis(jnp.zeros_like(a.ids), a.valid)
@@ -141,7 +137,7 @@ def _forward_kernel(operands, fixed, out, *, tiles: _Tiles) -> None:
         finite_top = jnp.where(new_top == -jnp.inf, 0.0, new_top)
         shrink, p = jnp.exp(top - finite_top), jnp.exp(logits - finite_top[:, None])
         applied = p * _kept(fixed.words, block, rows, columns, head, tiles)
-        weighted = weighted * shrink[:, None] + _dot(applied, value)
+        weighted = weighted * shrink[:, None] + dot(applied, value)
         return new_top, total * shrink + jnp.sum(p, axis=1), weighted
 
     nothing = jnp.full((tiles.width,), -jnp.inf), jnp.zeros((tiles.width,))
@@ -192,7 +188,7 @@ def _by_receiver_kernel(operands, fixed, saved, out, *, tiles: _Tiles) -> None:
         _, d_logits = _d_logits(logits, kept, value, logsumexp, g, d)
         if operands.bias is not None:
             store(out[1], d_logits, block, head, rows, columns)
-        return d_query + _dot(d_logits, key)
+        return d_query + dot(d_logits, key)
 
     d_query = jax.lax.fori_loop(0, tiles.count, add_tile, jnp.zeros_like(query))
     _store(out[0], d_query, block, rows, head)
@@ -210,7 +206,7 @@ def _by_sender_kernel(operands, fixed, saved, out, *, tiles: _Tiles) -> None:
         logits = _logits(query, key, operands.bias, fixed.mask, block, rows, columns, head)
         kept = _kept(fixed.words, block, rows, columns, head, tiles)
         p, d_logits = _d_logits(logits, kept, value, logsumexp, g, d)
-        return d_key + _dot(d_logits.T, query), d_value + _dot((p * kept).T, g)
+        return d_key + dot(d_logits.T, query), d_value + dot((p * kept).T, g)
 
     zero = jnp.zeros_like(key), jnp.zeros_like(value)
     d_key, d_value = jax.lax.fori_loop(0, tiles.count, add_tile, zero)
@@ -221,7 +217,7 @@ def _by_sender_kernel(operands, fixed, saved, out, *, tiles: _Tiles) -> None:
 def _d_logits(logits, kept, value, logsumexp, g, d) -> tuple[Array, Array]:
     """The weights before dropout and the gradients of the logits, `[rows, columns]`."""
     p = jnp.exp(logits - logsumexp[:, None])
-    return p, p * (kept * _dot(g, value.T) - d[:, None])
+    return p, p * (kept * dot(g, value.T) - d[:, None])
 
 
 KERNELS = Kernels(_forward, _backward, half=True, composed=composed_attention)

@@ -18,12 +18,12 @@ from graphattn_jax.typing import Array
 __all__ = [
     "Axis",
     "axis",
+    "dot",
     "launch",
     "load",
     "power_of_two",
     "program",
     "store",
-    "warps",
 ]
 
 
@@ -98,6 +98,19 @@ def store(ref: Any, block: Array, *axes: Axis) -> None:
     plt.store(ref.at[index], jnp.broadcast_to(block, mask.shape).astype(ref.dtype), mask=mask)
 
 
+def dot(x: Array, y: Array) -> Array:
+    """The product of two matrices, summed in float32, as precise as `jax.default_matmul_precision` asks for.
+
+    As elsewhere in JAX that is TF32 by default. For "float32" each factor is split in two parts, which three products
+    in TF32 need: as good as float32, and several times faster than without the matrix units.
+    """
+    precision = None  # the default
+    if jax.config.jax_default_matmul_precision in ("float32", "highest"):
+        in_parts = jax.lax.DotAlgorithmPreset.TF32_TF32_F32_X3
+        precision = in_parts if on_gpu() else jax.lax.Precision.HIGHEST
+    return jnp.dot(x, y, precision=precision, preferred_element_type=jnp.float32)
+
+
 def _mesh(axes: tuple[Axis, ...]) -> tuple[tuple[Array, ...], Array]:
     """The positions as an open mesh, and the mask of the block. A scalar position takes an axis away."""
     long = [d for d, a in enumerate(axes) if a.ids.ndim]
@@ -114,8 +127,3 @@ def _mesh(axes: tuple[Axis, ...]) -> tuple[tuple[Array, ...], Array]:
 def power_of_two(n: int) -> int:
     """The smallest one that is not below n: what the sizes of Triton's blocks must be."""
     return 1 << max(n - 1, 0).bit_length()
-
-
-def warps(block_size: int) -> int:
-    """Warps for blocks of so many entries: about 16 entries per thread, and 1 to 8 warps."""
-    return min(max(power_of_two(block_size) // 512, 1), 8)

@@ -115,6 +115,7 @@ def test_chosen_on_a_gpu_for_what_it_supports(monkeypatch):
 
     kernels = _block_triton.KERNELS._replace(forward=forward)
     monkeypatch.setitem(_block_attention._KERNELS, "triton", kernels)
+    monkeypatch.setattr(_block_attention, "_candidates", lambda: ("reference",))
     ops.block_attention(**p, mask=nodes(4))
     assert not seen
     monkeypatch.setattr(_block_attention, "_candidates", lambda: ("triton",))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, PartitionSpec
 
-from graphattn_jax.ops._pallas import Axis, axis, launch, load, power_of_two, program, store, warps
+from graphattn_jax.ops._pallas import Axis, axis, launch, load, power_of_two, program, store
 
 
 def test_access_beyond_the_end_reads_zeros_and_writes_nothing():
@@ -44,4 +44,3 @@ def test_shard_map_works_or_says_the_fix():
 
 def test_sizes():
     assert [power_of_two(n) for n in (0, 1, 2, 3, 64, 65)] == [1, 1, 2, 4, 64, 128]
-    assert [warps(n) for n in (1, 512, 1000, 4096, 1 << 20)] == [1, 1, 2, 8, 8]

@@ -71,9 +71,9 @@ def both(name, p, edges, **options):
 @pytest.mark.parametrize("name", SCORES)
 def test_everything_at_once_equals_the_reference(name, monkeypatch):
     """A hub cut into pieces, padding, dropout, a mask, isolated nodes, a block of heads per program."""
-    monkeypatch.setattr(_triton, "SLOTS", 2)
+    monkeypatch.setattr(_triton, "MAX_SLOTS", 2)
     monkeypatch.setattr(_triton, "CHUNK", 4)
-    monkeypatch.setattr(_triton, "BLOCK_SIZE", 64)
+    monkeypatch.setattr(_triton, "MAX_ROW", 32)
     edges = hub()
     where = np.arange(40) % 5 > 0
     layout = ops.edge_layout(*edges, num_senders=N, where=where, static=True)
@@ -87,7 +87,7 @@ def test_everything_at_once_equals_the_reference(name, monkeypatch):
 
 @pytest.mark.parametrize(("slots", "chunk"), [(4, 4), (2, 6), (8, 8), (4, 64)])
 def test_the_parts_of_a_hub_add_up(slots, chunk, monkeypatch):
-    monkeypatch.setattr(_triton, "SLOTS", slots)
+    monkeypatch.setattr(_triton, "MAX_SLOTS", slots)
     monkeypatch.setattr(_triton, "CHUNK", chunk)
     edges = hub(60)
     layout = ops.edge_layout(*edges, num_senders=N)
@@ -182,6 +182,8 @@ def test_lowers_for_an_h100_without_a_scatter(name, dtype, monkeypatch):
 
 
 def test_chosen_on_a_gpu_only(monkeypatch):
+    monkeypatch.setattr(_choice, "on_cpu", lambda: True)
+    monkeypatch.setattr(_choice, "on_recent_nvidia_gpu", lambda: False)
     assert _choice.candidates() == ("cpp", "xla", "reference")
     monkeypatch.setattr(_choice, "on_cpu", lambda: False)
     assert _choice.candidates() == ("xla", "reference")

@@ -1,10 +1,10 @@
 """Softmax attention in one kernel on a GPU: Pallas with its Triton lowering.
 
-One program computes one receiver: it walks over the slots of its tiles, a few at a time, with an online softmax for each
-of these, and adds them up at the end. A row of keys and one of values is read per edge, all heads of it
-together, and nothing per edge is written. The backward pass has no atomic additions either: one kernel over the
-receivers (gradients of queries, biases, edge terms, the vector), one over the senders (keys, values); both compute the
-weights again from the logsumexp.
+One program computes one receiver: it walks over the slots of its tiles, a few at a time, with an online softmax for
+each of these, and adds them up at the end. A row of keys and one of values is read per edge, all heads of it together,
+and nothing per edge is written. The backward pass has no atomic additions either: one kernel over the receivers
+(gradients of queries, biases, edge terms, the vector), one over the senders (keys, values); both compute the weights
+again from the logsumexp.
 
 The slots of a hub are shared: all slots are cut into chunks of `CHUNK`, the program of a receiver stops at the end of
 the first whole chunk, what is left of a hub goes to one program per chunk, and a small kernel merges their partial
@@ -36,12 +36,14 @@ from graphattn_jax.ops._edge_attention._fused import (
 )
 from graphattn_jax.ops._edge_attention._scores import OneWayScore
 from graphattn_jax.ops._layout import Tiles, check_layout
-from graphattn_jax.ops._pallas import Axis, axis, launch, load, power_of_two, program, store, warps
+from graphattn_jax.ops._pallas import Axis, axis, launch, load, power_of_two, program, store
 from graphattn_jax.typing import Array
 
-SLOTS = 4  # taken at a time
+# Of keys and values together, measured on an H200:
+ENTRIES = 512  # that a warp gathers at a time
+MAX_SLOTS = 8
 CHUNK = 64  # slots
-BLOCK_SIZE = 4096  # entries of a block of gathered rows at most: slots x heads x channels
+MAX_ROW = 2048  # entries of an edge; the heads of wider ones are shared by several programs
 
 
 def scores(
@@ -72,9 +74,7 @@ def attention(arguments: Arguments) -> tuple[Array, Array]:
 
 
 class _Sizes(NamedTuple):
-    """Static: rows, edges, heads; slots per step, steps per tile and per chunk; chunks, heads per program, and the warps
-    of a program.
-    """
+    """Static: rows, edges, heads; slots of a step, steps of tiles and chunks; chunks; heads and warps of a program."""
 
     rows: int
     edges: int
@@ -110,12 +110,13 @@ class _Results(NamedTuple):
 
 def _sizes(operands: Operands, fixed: Fixed, tiles: Tiles) -> _Sizes:
     heads = operands.value.shape[1]
-    channels = power_of_two(max(operands.value.shape[2:] + operands.query.shape[2:]))
+    per_head = sum(power_of_two(c) for x in (operands.key, operands.value) for c in x.shape[2:])
     num_tiles, width = tiles.edge.shape
-    slots = min(SLOTS, width)
     block = power_of_two(heads)
-    while block > 1 and block * slots * channels > BLOCK_SIZE:
+    while block > 1 and block * per_head > MAX_ROW:
         block //= 2
+    wanted = min(max(ENTRIES // (block * per_head), 2), MAX_SLOTS)
+    slots = min(power_of_two(wanted + 1) // 2, width)  # the power of two below
     steps, steps_of_chunk = num_tiles * width // slots, max(CHUNK // slots, 1)
     return _Sizes(
         rows=tiles.start.shape[0] - 1,
@@ -127,7 +128,7 @@ def _sizes(operands: Operands, fixed: Fixed, tiles: Tiles) -> _Sizes:
         # The first chunk always belongs to the programs of the rows.
         chunks=max(-(-steps // steps_of_chunk) - 1, 0),
         block=block,
-        warps=warps(block * slots * channels),
+        warps=min(max(power_of_two(block * slots * per_head) // ENTRIES, 1), 8),
     )
 
 
