@@ -145,7 +145,7 @@ def _options(folder: Path, repeats: int, device: str, role: str | None) -> list[
     options = ["--repeats", str(repeats), "--device", device]
     if role is None:
         return options
-    (folder / "results").mkdir(exist_ok=True)
+    (folder / "results").mkdir(parents=True, exist_ok=True)
     return [*options, f"--{role}", str(folder / "results")]
 
 

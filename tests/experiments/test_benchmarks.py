@@ -255,6 +255,10 @@ class TestCLoop:
         assert "fails: cc: unsupported option" in worker_c.problem()
 
 
+def side(**options):
+    return worker.Side(np.asarray, np.asarray, lambda *_: lambda: (), {}, **options)
+
+
 class TestMeasure:
     def test_times_calls_and_memory(self, monkeypatch):
         monkeypatch.setattr(worker, "MIN_SECONDS", 1e-9)
@@ -266,7 +270,7 @@ class TestMeasure:
             kept[0][:] = 1
             return lambda: calls.append(len(calls)) or (np.array(len(calls)),)
 
-        measured, results = worker.measure(build, repeats=4)
+        measured, results = worker.measure(build, 4, side())
         assert len(calls) == 2 + 4 * measured["steps_per_repeat"]
         assert int(results[0]) == len(calls)
         assert len(measured["seconds"]) == 4
@@ -279,14 +283,29 @@ class TestMeasure:
     def test_memory_of_a_device(self):
         counts = iter([100, 350])
         memory = worker.Memory(lambda: next(counts), lambda: next(counts))
-        measured, _ = worker.measure(lambda: lambda: (), repeats=1, memory=memory)
+        measured, _ = worker.measure(lambda: lambda: (), 1, side(memory=memory))
         assert measured["memory_bytes"] == 250
 
-    def test_short_steps_are_timed_together(self, monkeypatch):
+    @pytest.mark.parametrize("queue", [False, True])
+    def test_short_steps_are_timed_together_and_waited_for(self, queue, monkeypatch):
         monkeypatch.setattr(worker, "MIN_SECONDS", 0.01)
-        measured, _ = worker.measure(lambda: lambda: (), repeats=1)
-        assert measured["steps_per_repeat"] > 10
-        assert measured["median"] < 1e-3
+        log = []
+        measured, _ = worker.measure(
+            lambda: lambda: log.append("step") or (),
+            1,
+            side(wait=lambda _: log.append("wait"), queue=queue),
+        )
+        steps = measured["steps_per_repeat"]
+        assert steps > 10 and measured["median"] < 1e-3
+        last = log[-steps - 1 :] if queue else log[-2 * steps - 1 :]
+        assert last == (["step"] * steps if queue else ["step", "wait"] * steps) + ["wait"]
+
+    def test_difference_of_outputs_and_gradients(self):
+        out, gradient = np.array([[0.5, -0.25]]), np.array([30.0, 40.0])
+        assert worker.difference((out, gradient), (out, gradient)) == 0
+        assert worker.difference((out, gradient), (out + 1e-4, gradient)) == pytest.approx(1e-4)
+        other = gradient + np.array([0.0, 0.5])
+        assert worker.difference((out, gradient), (out, other)) == pytest.approx(0.01)
 
     def test_versions(self):
         versions = worker.installed("jax", "no-such-package")
@@ -315,80 +334,80 @@ class TestRounds:
         forward, training = "edge_attention_8x16", "gps_zinc"
         assert labels(forward, c_loop=True) == ["C loop", "PyG (ops)", "PyG (conv)"]
         assert labels("gat_op", c_loop=True) == ["PyG (ops)", "PyG (conv)"]
-        assert labels(forward, device="gpu") == ["PyG (ops)", "PyG (conv)", "PyG (compile)"]
+        assert labels(forward, device="gpu") == ["PyG (conv)", "PyG (compile)"]
         assert labels(training, device="gpu") == ["PyG (conv)", "PyG (compile)"]
         assert labels("segment_sum_16", device="gpu") == ["PyG (ops)"]
 
-    def test_sides_alternate_and_results_are_saved_once(self, tmp_path, monkeypatch):
+    def test_sides_alternate_and_results_are_compared_once(self, tmp_path, monkeypatch):
         log = []
 
-        def fake(case, inputs, contender, options):
-            saves = "--save-results" in options
-            log.append((contender.label, saves))
-            if saves:
-                np.savez(options[-1], np.zeros(2))
-            return worker_report(len(log))
+        def fake(cases, folder, contender, options):
+            log.append((contender.label, [o for o in options if o in ("--save", "--compare")]))
+            compared = {"difference": 1e-5} if "--compare" in options else {}
+            return [worker_report(len(log), **compared)]
 
-        monkeypatch.setattr(rounds, "_run_worker", fake)
+        monkeypatch.setattr(rounds, "run_worker", fake)
         contenders = rounds.list_contenders("gat_op", ("default",), "p")
         done = []
         runs, differences, left_out = rounds.run_rounds(
-            "gat_op",
-            tmp_path / "inputs.npz",
-            contenders,
-            rounds=2,
-            repeats=1,
-            on_done=lambda: done.append(1),
+            "gat_op", tmp_path, contenders, rounds=2, repeats=1, on_done=lambda: done.append(1)
         )
         labels = ["graphattn_jax", "PyG (ops)", "PyG (conv)"]
-        assert log == [(x, True) for x in labels] + [(x, False) for x in labels]
+        first = [("graphattn_jax", ["--save"])] + [(x, ["--compare"]) for x in labels[1:]]
+        assert log == first + [(x, []) for x in labels]
         assert [r["median"] for r in runs["PyG (ops)"]] == [2, 5]
-        assert differences == {"PyG (ops)": 0.0, "PyG (conv)": 0.0}
+        assert differences == {"PyG (ops)": 1e-5, "PyG (conv)": 1e-5}
         assert len(done) == 6 and left_out == {}
 
     def test_others_that_fail_are_left_out(self, tmp_path, monkeypatch):
-        def fake(case, inputs, contender, options):
+        def fake(cases, folder, contender, options):
             if contender.is_peer:
                 raise rounds.WorkerError("Traceback\nRuntimeError: no kernel\n")
-            return worker_report(1)
+            return [worker_report(1)]
 
-        monkeypatch.setattr(rounds, "_run_worker", fake)
+        monkeypatch.setattr(rounds, "run_worker", fake)
         contenders = rounds.list_contenders("gat_cora", ("default",), "p")
-        runs = rounds.run_rounds(
-            "gat_cora", tmp_path / "inputs.npz", contenders, rounds=2, repeats=1
-        )
+        runs = rounds.run_rounds("gat_cora", tmp_path, contenders, rounds=2, repeats=1)
         assert {label: len(reports) for label, reports in runs.reports.items()} == {
             "graphattn_jax": 2
         }
         assert runs.left_out == {"PyG (conv)": "RuntimeError: no kernel"}
 
+    def test_points_that_fail_are_left_out(self, tmp_path, monkeypatch):
+        points = ("heads/1", "heads/2", "heads/4")
+
+        def fake(cases, folder, contender, options):
+            assert cases == points
+            yield worker_report(1)
+            if contender.label == "graphattn_jax (xla)":
+                yield {"error": "too little memory"}
+                raise rounds.WorkerError("Traceback\nKilled")
+            yield from (worker_report(2), worker_report(3))
+
+        monkeypatch.setattr(rounds, "run_worker", fake)
+        contenders = rounds.list_contenders("heads/1", ("reference", "xla"), None)
+        first, (label, reports) = rounds.run_points(points, tmp_path, contenders, repeats=1)
+        assert [r["median"] for r in first[1].values()] == [1, 2, 3]
+        assert label == "graphattn_jax (xla)" and reports["heads/1"]["median"] == 1
+        assert reports["heads/2"] == {"error": "too little memory"}
+        assert reports["heads/4"] == {"error": "Killed"}
+        with pytest.raises(SystemExit, match=r"\(xla\) failed: too little memory"):
+            list(rounds.run_points(points, tmp_path, contenders[1:], repeats=1))
+
     def test_bandwidth(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(rounds, "_run_worker", lambda *_: worker_report(0.5))
+        monkeypatch.setattr(rounds, "run_worker", lambda *_: [worker_report(0.5)])
         bandwidth = rounds.measure_bandwidth(tmp_path, repeats=1, device="cpu")
         assert bandwidth == 4 * ALL["copy"].num_bytes
 
-    def test_difference_of_outputs_and_gradients(self, tmp_path):
-        out, gradient = np.array([[0.5, -0.25]]), np.array([30.0, 40.0])
-        np.savez(tmp_path / "a.npz", out, gradient)
-        np.savez(tmp_path / "b.npz", out + 1e-4, gradient)
-        np.savez(tmp_path / "c.npz", out, gradient + np.array([0.0, 0.5]))
-        a, b, c = (tmp_path / f"{name}.npz" for name in "abc")
-        assert rounds.difference(a, a) == 0
-        assert rounds.difference(a, b) == pytest.approx(1e-4)
-        assert rounds.difference(a, c) == pytest.approx(0.01)
-
-    @pytest.mark.parametrize("wrong", [0.01, -0.01])
-    def test_other_results_stop_the_run(self, tmp_path, wrong):
-        paths = {"ours": tmp_path / "a.npz", "theirs": tmp_path / "b.npz"}
-        np.savez(paths["ours"], np.zeros(3))
-        np.savez(paths["theirs"], np.array([0.0, wrong, 0.0]))
+    def test_other_results_stop_the_run(self):
+        rounds.check_difference("gat_op", "ours", "theirs", worker_report(1, difference=9e-4))
         with pytest.raises(SystemExit, match="gat_op: the results of theirs and ours differ"):
-            rounds.check_results("gat_op", paths)
+            rounds.check_difference("gat_op", "ours", "theirs", worker_report(1, difference=0.01))
 
     def test_failing_worker_shows_its_error(self, tmp_path):
         contender = rounds.list_contenders("gat_op", ("default",), None)[0]
-        with pytest.raises(SystemExit, match=r"(?s)gat_op: graphattn_jax failed.*nowhere\.npz"):
-            rounds.run_rounds("gat_op", tmp_path / "nowhere.npz", [contender], rounds=1, repeats=1)
+        with pytest.raises(SystemExit, match=r"(?s)gat_op: graphattn_jax failed.*gat_op\.npz"):
+            rounds.run_rounds("gat_op", tmp_path / "nowhere", [contender], rounds=1, repeats=1)
 
     def test_missing_peer_says_how_to_install_it(self, tmp_path):
         python = tmp_path / "python"
