@@ -112,7 +112,7 @@ class SegmentSum:
 class Copy:
     """x + 1 of a large array in place: what the memory can do, by which the ops are judged."""
 
-    num_bytes: int = 2**28
+    num_bytes: int = 2**30
     peers: ClassVar = ()
 
 

@@ -11,7 +11,15 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from experiments.benchmarks import report, rounds, sweep_report, worker, worker_c, worker_jax
+from experiments.benchmarks import (
+    report,
+    rounds,
+    sweep_report,
+    tune,
+    worker,
+    worker_c,
+    worker_jax,
+)
 from experiments.benchmarks.__main__ import Options, run
 from experiments.benchmarks.cases import (
     ALL,
@@ -255,8 +263,8 @@ class TestCLoop:
         assert "fails: cc: unsupported option" in worker_c.problem()
 
 
-def side(**options):
-    return worker.Side(np.asarray, np.asarray, lambda *_: lambda: (), {}, **options)
+def side(versions=None, **options):
+    return worker.Side(jnp.asarray, np.asarray, lambda *_: lambda: (), versions or {}, **options)
 
 
 class TestMeasure:
@@ -603,3 +611,27 @@ class TestCommand:
     def test_bad_options(self, options, message):
         with pytest.raises(SystemExit, match=message):
             Options(**options)
+
+
+def test_tuning_measures_every_choice(tmp_path, monkeypatch, capsys):
+    """Interpreted; the kernels of each choice are others, with the same results."""
+    seen = []
+
+    def measure(build, repeats, side):
+        seen.append([np.asarray(x) for x in build()()])
+        return {"median": 1e-3 * len(seen)}, ()
+
+    monkeypatch.setattr(tune, "measure", measure)
+    monkeypatch.setattr(worker_jax, "prepare", lambda *_: side(versions={"jax": "1"}))
+    out = tmp_path / "runs" / "tune.json"
+    tune.run(tune.Options(("4x16",), (2, 4), (1,), (4, 64), 1, 2e-3, out))
+    first, *others = seen
+    assert len(others) == 3
+    for results in others:
+        for x, wanted in zip(results, first, strict=True):
+            np.testing.assert_allclose(x, wanted, atol=1e-5)
+    stored = json.loads(out.read_text())["results"]
+    assert [r["chunk"] for r in stored] == [4, 64, 4, 64] and stored[0]["slots"] == 2
+    assert (
+        capsys.readouterr().out.splitlines()[0] == "workload 4x16 slots 4 warps 1 chunk 64 ms 4.000"
+    )

@@ -22,8 +22,9 @@ IMPLEMENTATIONS = tuple(MODULES)
 def candidates() -> tuple[str, ...]:
     """In order of preference on this platform: the first that supports the arguments is taken.
 
-    On the CPU the order is that of the sweeps over nodes, edges, degrees, heads, channels and dtypes in
-    `experiments/benchmarks`: "cpp" was the fastest or within a tenth of it everywhere, so that sizes do not enter.
+    The order is that of the sweeps over nodes, edges, degrees, heads, channels and dtypes in `experiments/benchmarks`,
+    on two cores of a CPU and on an H200: "cpp" and "triton" were the fastest or within a tenth of it wherever computing
+    took longer than handing out the work, so that sizes do not enter.
     """
     fused = ("cpp",) if on_cpu() else ("triton",) if on_recent_nvidia_gpu() else ()
     return (*fused, "xla", "reference")

@@ -115,8 +115,7 @@ def _sizes(operands: Operands, fixed: Fixed, tiles: Tiles) -> _Sizes:
     block = power_of_two(heads)
     while block > 1 and block * per_head > MAX_ROW:
         block //= 2
-    wanted = min(max(ENTRIES // (block * per_head), 2), MAX_SLOTS)
-    slots = min(power_of_two(wanted + 1) // 2, width)  # the power of two below
+    slots, warps = _slots_and_warps(block * per_head, width)
     steps, steps_of_chunk = num_tiles * width // slots, max(CHUNK // slots, 1)
     return _Sizes(
         rows=tiles.start.shape[0] - 1,
@@ -128,8 +127,14 @@ def _sizes(operands: Operands, fixed: Fixed, tiles: Tiles) -> _Sizes:
         # The first chunk always belongs to the programs of the rows.
         chunks=max(-(-steps // steps_of_chunk) - 1, 0),
         block=block,
-        warps=min(max(power_of_two(block * slots * per_head) // ENTRIES, 1), 8),
+        warps=warps,
     )
+
+
+def _slots_and_warps(row: int, width: int) -> tuple[int, int]:
+    """Of a program that gathers `row` entries per edge, from tiles of this width; powers of two."""
+    slots = min(max(power_of_two(ENTRIES // row + 1) // 2, 2), MAX_SLOTS, width)
+    return slots, min(max(power_of_two(slots * row) // ENTRIES, 1), 8)
 
 
 class _Work(NamedTuple):
