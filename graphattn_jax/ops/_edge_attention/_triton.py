@@ -256,7 +256,8 @@ def _forward(operands: Operands, fixed: Fixed, spec: Spec) -> tuple[Array, Array
         sizes.results((heads, channels), (heads,)),
         num_warps=sizes.warps,
     )
-    return _merge(_merge_softmax, results, tiles, sizes)
+    out, logsumexp = _merge(_merge_softmax, results, tiles, sizes)
+    return out, logsumexp
 
 
 def _forward_kernel(operands, fixed, tiles, out, *, spec: Spec, sizes: _Sizes) -> None:
