@@ -30,7 +30,7 @@ def init_laplace_deepset(key: PRNGKey, width: int, *, hidden: int | None = None)
       >>> [layer.weight.shape for layer in params.layers]
       [(2, 16), (16, 8)]
     """
-    return init_mlp(key, [2, 2 * width if hidden is None else hidden, width])
+    return init_mlp(key, [2, 2 * width if hidden is None else hidden, width], init="glorot_uniform")
 
 
 def laplace_deepset(

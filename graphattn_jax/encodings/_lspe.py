@@ -41,7 +41,10 @@ def init_lspe(key: PRNGKey, width: int) -> LSPEParams:
     """
     _checks.positive("width", width)
     own, other = jax.random.split(key)
-    return LSPEParams(init_linear(own, width, width), init_linear(other, width, width, bias=False))
+    return LSPEParams(
+        init_linear(own, width, width, init="glorot_uniform"),
+        init_linear(other, width, width, bias=False, init="glorot_uniform"),
+    )
 
 
 def lspe(

@@ -59,8 +59,11 @@ def init_pearl(
     first, *keys = jax.random.split(key, num_layers + 1)
     widths = [width] * num_layers + [out_features]
     return PEARLParams(
-        filter=init_mlp(first, [num_powers, width, width]),
-        layers=tuple(init_mlp(k, [n, width, m]) for k, n, m in zip(keys, widths, widths[1:])),
+        filter=init_mlp(first, [num_powers, width, width], init="glorot_uniform"),
+        layers=tuple(
+            init_mlp(k, [n, width, m], init="glorot_uniform")
+            for k, n, m in zip(keys, widths, widths[1:])
+        ),
         epsilon=jnp.zeros(num_layers, jnp.float32),
     )
 

@@ -66,7 +66,7 @@ def init_san_encoder(
     """
     _checks.positive("layers", layers)
     embed_key, *keys = jax.random.split(key, layers + 1)
-    embed = init_linear(embed_key, 2, width)
+    embed = init_linear(embed_key, 2, width, init="glorot_uniform")
     hidden = 2 * width if hidden is None else hidden
     return SANEncoderParams(embed, tuple(_init_layer(k, width, hidden) for k in keys))
 
@@ -74,9 +74,9 @@ def init_san_encoder(
 def _init_layer(key: PRNGKey, width: int, hidden: int) -> SANEncoderLayerParams:
     qkv_key, out_key, key = jax.random.split(key, 3)
     return SANEncoderLayerParams(
-        qkv=init_linear(qkv_key, width, 3 * width),
-        out=init_linear(out_key, width, width),
-        feed_forward=init_mlp(key, [width, hidden, width]),
+        qkv=init_linear(qkv_key, width, 3 * width, init="glorot_uniform"),
+        out=init_linear(out_key, width, width, init="glorot_uniform"),
+        feed_forward=init_mlp(key, [width, hidden, width], init="glorot_uniform"),
         attention_norm=init_layer_norm(width),
         feed_forward_norm=init_layer_norm(width),
     )

@@ -58,8 +58,14 @@ def init_signnet(
         _checks.positive(name, size)
     *keys, rho_key = jax.random.split(key, layers + 1)
     widths = [2] + [hidden] * (layers - 1) + [channels]
-    phi = (init_mlp(k, [n, hidden, m]) for k, n, m in zip(keys, widths[:-1], widths[1:]))
-    return SignNetParams(tuple(phi), init_mlp(rho_key, [num_vectors * channels, hidden, width]))
+    phi = (
+        init_mlp(k, [n, hidden, m], init="glorot_uniform")
+        for k, n, m in zip(keys, widths[:-1], widths[1:])
+    )
+    return SignNetParams(
+        tuple(phi),
+        init_mlp(rho_key, [num_vectors * channels, hidden, width], init="glorot_uniform"),
+    )
 
 
 def signnet(

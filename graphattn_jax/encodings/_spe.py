@@ -46,9 +46,9 @@ def init_spe(key: PRNGKey, width: int, *, functions: int = 8, hidden: int = 32) 
     """
     phi_key, pair_key, rho_key = jax.random.split(key, 3)
     return SPEParams(
-        phi=init_mlp(phi_key, [1, hidden, functions]),
-        pair=init_mlp(pair_key, [functions, hidden, hidden]),
-        rho=init_mlp(rho_key, [functions + hidden, hidden, width]),
+        phi=init_mlp(phi_key, [1, hidden, functions], init="glorot_uniform"),
+        pair=init_mlp(pair_key, [functions, hidden, hidden], init="glorot_uniform"),
+        rho=init_mlp(rho_key, [functions + hidden, hidden, width], init="glorot_uniform"),
     )
 
 

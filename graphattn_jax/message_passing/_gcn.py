@@ -43,7 +43,9 @@ def init_gcn(key: PRNGKey, in_features: int, out_features: int, *, bias: bool = 
       >>> ga.message_passing.init_gcn(jax.random.key(0), 16, 8).weight.shape
       (16, 8)
     """
-    return GCNParams(*nn.init_linear(key, in_features, out_features, bias=bias))
+    return GCNParams(
+        *nn.init_linear(key, in_features, out_features, bias=bias, init="glorot_uniform")
+    )
 
 
 def gcn(

@@ -236,7 +236,7 @@ def init_graphormer_network(key: PRNGKey, config: GraphormerConfig) -> Graphorme
         )
 
     return GraphormerParams(
-        nodes=init_features(k_nodes, config.nodes, width),
+        nodes=init_features(k_nodes, config.nodes, width, init=normal),
         centrality=encodings.init_centrality(k_degree, config.max_degree, width),
         virtual=normal(k_virtual, (width,), jnp.float32),
         bias=encodings.init_graphormer_bias(

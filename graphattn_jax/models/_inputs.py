@@ -182,11 +182,17 @@ def encode_inputs(
     return graph._replace(nodes=nodes, edges=edges), state
 
 
-def init_features(key: PRNGKey, kind: int | tuple[int, ...], width: int):
+def init_features(
+    key: PRNGKey, kind: int | tuple[int, ...], width: int, *, init: nn.Initializer | None = None
+) -> nn.LinearParams | nn.EmbeddingParams:
     """A linear map of float features (an int), or tables of categories (a tuple)."""
-    if isinstance(kind, tuple):
-        return nn.init_embedding(key, kind, width)
-    return nn.init_linear(key, kind, width)
+    if not isinstance(kind, tuple):
+        return nn.init_linear(key, kind, width, init=init or "fan_in_uniform")
+    # a single table starts as torch.nn.Embedding, several, whose rows are summed, as OGB's encoders
+    single = jax.nn.initializers.normal(1.0)
+    return nn.init_embedding(
+        key, kind, width, init=init or (single if len(kind) == 1 else "glorot_uniform")
+    )
 
 
 def features(params: nn.LinearParams | nn.EmbeddingParams, x: ArrayLike) -> Array:

@@ -82,21 +82,23 @@ def init_residual_network(
             f"separate=True needs layer='graph_transformer', got layer={spec.layer!r}."
         )
 
+    init = "glorot_uniform"
+
     def block(key):
         k_attention, k_feed_forward = jax.random.split(key)
         return ResidualBlockParams(
             attention_norm=nn.init_layer_norm(width),
             attention=spec.init(k_attention, width, width // heads, heads, **options),
             feed_forward_norm=nn.init_layer_norm(width),
-            feed_forward=nn.init_mlp(k_feed_forward, (width, width, width)),
+            feed_forward=nn.init_mlp(k_feed_forward, (width, width, width), init=init),
         )
 
     k_input, k_output, *keys = jax.random.split(key, num_layers + 2)
     return ResidualNetworkParams(
-        input=nn.init_linear(k_input, in_features, width),
+        input=nn.init_linear(k_input, in_features, width, init=init),
         blocks=nn.stack([block(k) for k in keys]),
         output_norm=nn.init_layer_norm(width),
-        output=nn.init_linear(k_output, width, out_features),
+        output=nn.init_linear(k_output, width, out_features, init=init),
     )
 
 

@@ -122,6 +122,7 @@ def test_dropout_falls_on_hidden_units_differs_by_layer_and_repeats_with_its_key
 @pytest.mark.parametrize(
     ("name", "variance"),
     [
+        ("fan_in_uniform", 1 / 900),
         ("glorot_uniform", 2 / 500),
         ("glorot_normal", 2 / 500),
         ("he_uniform", 2 / 300),
@@ -134,6 +135,11 @@ def test_dropout_falls_on_hidden_units_differs_by_layer_and_repeats_with_its_key
 def test_initialiser_variances(name, variance):
     weight = nn.init_linear(jax.random.key(0), 300, 200, init=name).weight
     np.testing.assert_allclose(np.var(weight), variance, rtol=0.05)
+
+
+def test_default_initialiser_is_that_of_torch():
+    weight = np.asarray(nn.init_linear(jax.random.key(0), 64, 192).weight)
+    assert 0.99 / 8 < np.abs(weight).max() <= 1 / 8
 
 
 def test_orthogonal_initialiser():
