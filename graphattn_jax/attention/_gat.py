@@ -19,7 +19,7 @@ from graphattn_jax.attention._pipeline import (
     finish,
     project,
 )
-from graphattn_jax.nn._arrays import read_edges, read_sparse_nodes
+from graphattn_jax.nn._arrays import product, read_edges, read_sparse_nodes
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
 __all__ = ["GATParams", "gat", "init_gat"]
@@ -192,7 +192,4 @@ def _along(x: Array, vector: Array | None) -> Array:
 
 def _edge_term(weight: Array, graph: Any) -> Array:
     """The edge term u · e of the score: `[E, H]` in float32."""
-    edges = read_edges(graph, weight.shape[0])
-    return jnp.matmul(
-        edges, weight.astype(edges.dtype), preferred_element_type=accumulation_dtype(edges.dtype)
-    )
+    return product(read_edges(graph, weight.shape[0]), weight)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from graphattn_jax import _checks, nn, ops
 from graphattn_jax.message_passing._aggregation import in_degrees, real_edges, wide
-from graphattn_jax.nn._arrays import read_edges, read_nodes
+from graphattn_jax.nn._arrays import product, read_edges, read_nodes
 from graphattn_jax.ops._segment import take
 from graphattn_jax.typing import Array, PRNGKey
 
@@ -167,5 +167,4 @@ def pna(params: PNAParams, graph: Any, *, log_degree_mean: float, layout: Any = 
 
 def _project(x: Array, weight: Array) -> Array:
     """The product x W in float32, `[rows, T F]`."""
-    weight = weight.reshape(weight.shape[0], -1).astype(x.dtype)
-    return jnp.matmul(x, weight, preferred_element_type=wide(x).dtype)
+    return product(x, weight.reshape(weight.shape[0], -1))
