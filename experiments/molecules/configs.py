@@ -53,8 +53,8 @@ class Protocol:
 
 
 PROTOCOLS = {
-    "esol": Protocol(epochs=60, learning_rate=2e-3),
-    "freesolv": Protocol(epochs=60, learning_rate=2e-3),
+    "esol": Protocol(epochs=60, learning_rate=2e-3, pool="sum"),
+    "freesolv": Protocol(epochs=60, learning_rate=2e-3, pool="sum"),
     "bbbp": Protocol(epochs=40, dropout=0.2),
     "tox21": Protocol(epochs=20, batch_size=64),
     "hiv": Protocol(epochs=5, warmup_epochs=1, batch_size=64),

@@ -12,23 +12,23 @@ N, H, C, C_V = 6, 2, 3, 4
 
 # name -> (init of the score's own arrays from (rng, E), score from those arrays)
 SCORES = {
-    "dot": (lambda rng, e: {}, lambda p: ops.DotScore()),
-    "dot scaled": (lambda rng, e: {}, lambda p: ops.DotScore(0.3)),
+    "dot": (lambda rng, e, c: {}, lambda p: ops.DotScore()),
+    "dot scaled": (lambda rng, e, c: {}, lambda p: ops.DotScore(0.3)),
     "dot edge": (
-        lambda rng, e: {"edge": rng.normal(size=(e, H, C))},
+        lambda rng, e, c: {"edge": rng.normal(size=(e, H, c))},
         lambda p: ops.DotScore(0.3, p["edge"]),
     ),
-    "additive": (lambda rng, e: {}, lambda p: ops.AdditiveScore()),
+    "additive": (lambda rng, e, c: {}, lambda p: ops.AdditiveScore()),
     "additive edge": (
-        lambda rng, e: {"edge": rng.normal(size=(e, H))},
+        lambda rng, e, c: {"edge": rng.normal(size=(e, H))},
         lambda p: ops.AdditiveScore(0.1, p["edge"]),
     ),
     "gatv2": (
-        lambda rng, e: {"vector": rng.normal(size=(H, C))},
+        lambda rng, e, c: {"vector": rng.normal(size=(H, c))},
         lambda p: ops.GATv2Score(p["vector"]),
     ),
     "gatv2 edge": (
-        lambda rng, e: {"vector": rng.normal(size=(H, C)), "edge": rng.normal(size=(e, H, C))},
+        lambda rng, e, c: {"vector": rng.normal(size=(H, c)), "edge": rng.normal(size=(e, H, c))},
         lambda p: ops.GATv2Score(p["vector"], 0.3, p["edge"]),
     ),
 }  # fmt: skip
@@ -63,15 +63,15 @@ def edges(num_edges=14, seed=0):
     return senders, receivers
 
 
-def arrays(name, num_edges, dtype=np.float32, n_r=N, n_s=N):
+def arrays(name, num_edges, dtype=np.float32, n_r=N, n_s=N, channels=(C, C_V)):
     rng = np.random.default_rng(7)
-    shape = (H,) if name is not None and "additive" in name else (H, C)
+    shape = (H,) if name is not None and "additive" in name else (H, channels[0])
     p = {
         "query": rng.normal(size=(n_r, *shape)),
         "key": rng.normal(size=(n_s, *shape)),
-        "value": rng.normal(size=(n_s, H, C_V)),
+        "value": rng.normal(size=(n_s, H, channels[1])),
         "bias": rng.normal(size=(num_edges, H)),
-        **SCORES[name][0](rng, num_edges),
+        **SCORES[name][0](rng, num_edges, channels[0]),
     }
     return {k: jnp.asarray(v).astype(dtype) for k, v in p.items()}
 
@@ -149,6 +149,24 @@ def test_values_and_all_gradients_match_the_matrix_form(name):
         close(got_values, values)
         close(got_gradient, gradient)
         assert not np.asarray(got_values[0])[5].any()  # isolated
+
+
+@pytest.mark.parametrize("channels", [(1, 1), (5, 7), (8, 16), (17, 12)])
+@pytest.mark.parametrize("name", ["dot", "dot edge", "additive", "gatv2 edge"])
+def test_any_number_of_channels(name, channels):
+    senders, receivers = edges()
+    layout = ops.edge_layout(senders, receivers, num_senders=N)
+    p = arrays(name, len(senders), channels=channels)
+
+    def run(implementation):
+        options = {"layout": layout, "implementation": implementation}
+        return jax.jit(
+            jax.value_and_grad(lambda p: loss(attend(name, p, senders, receivers, **options).out))
+        )(p)
+
+    want = run("reference")
+    for implementation in set(FAST) & set(IMPLEMENTATIONS[name]):
+        close(run(implementation), want, atol=1e-4)
 
 
 def test_a_dot_product_with_ones_on_the_edges_is_the_dot_product():

@@ -61,23 +61,43 @@ def _indices(tiles: Tiles) -> tuple[Array, ...]:
     return tuple(jnp.asarray(x) for x in (tiles.neighbor, tiles.edge, tiles.start))
 
 
+def _padded(x: Array) -> Array:
+    """With zeros up to a multiple of four channels: one at a time, a kernel takes twice as long."""
+    extra = -x.shape[-1] % 4
+    return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, extra)]) if extra else x
+
+
 # --- the pair -------------------------------------------------------------------------------------------------
 
 
 def _edge_dot(x: Array, y: Array, edges: Edges) -> Array:
     out = jax.ShapeDtypeStruct((len(edges.rows), x.shape[1]), x.dtype)
-    return _native.call("edge_dot", out, x, y, *_indices(edges.by_row))
+    return _native.call("edge_dot", out, _padded(x), _padded(y), *_indices(edges.by_row))
 
 
 def _aggregate(weights: Array, y: Array, edges: Edges, num_rows: int) -> Array:
-    out = jax.ShapeDtypeStruct((num_rows, *y.shape[1:]), y.dtype)
-    return _native.call("aggregate", out, weights, y, *_indices(edges.by_row))
+    padded = _padded(y)
+    out = jax.ShapeDtypeStruct((num_rows, *padded.shape[1:]), y.dtype)
+    summed = _native.call("aggregate", out, weights, padded, *_indices(edges.by_row))
+    return summed[..., : y.shape[-1]]
 
 
 _PAIR = _adjoint.Pair(_edge_dot, _aggregate)
 
 
 # --- the fused attention --------------------------------------------------------------------------------------
+
+
+def _padded_operands(operands: Operands) -> Operands:
+    has_channels = {"value", "vector"}
+    if operands.query.ndim == 3:
+        has_channels |= {"query", "key", "edge"}
+    padded: Any = {
+        name: _padded(x)
+        for name, x in operands._asdict().items()
+        if name in has_channels and x is not None
+    }
+    return operands._replace(**padded)
 
 
 def _arguments(operands: Operands, fixed: Fixed, spec: Spec):
@@ -93,28 +113,33 @@ def _arguments(operands: Operands, fixed: Fixed, spec: Spec):
 
 
 def _forward(operands: Operands, fixed: Fixed, spec: Spec) -> tuple[Array, Array]:
-    arrays, attributes = _arguments(operands, fixed, spec)
+    padded = _padded_operands(operands)
+    arrays, attributes = _arguments(padded, fixed, spec)
     rows, heads, dtype = operands.query.shape[0], operands.value.shape[1], operands.query.dtype
-    shapes = [(rows, *operands.value.shape[1:]), (rows, heads)]
+    shapes = [(rows, *padded.value.shape[1:]), (rows, heads)]
     results = [jax.ShapeDtypeStruct(shape, dtype) for shape in shapes]
-    return _native.call(
+    out, logsumexp = _native.call(
         "edge_forward", results, *arrays, *_indices(fixed.layout.by_receiver), **attributes
     )
+    return out[..., : operands.value.shape[-1]], logsumexp
 
 
 def _backward(operands: Operands, fixed: Fixed, spec: Spec, logsumexp, g, d) -> Operands:
-    arrays, attributes = _arguments(operands, fixed, spec)
+    padded = _padded_operands(operands)
+    arrays, attributes = _arguments(padded, fixed, spec)
     layout = fixed.layout
     tiles = (*_indices(layout.by_receiver), *_indices(layout.by_sender))
     empty = jax.ShapeDtypeStruct((0,), operands.query.dtype)
-    results = [empty if x is None else jax.ShapeDtypeStruct(x.shape, x.dtype) for x in operands]
+    results = [empty if x is None else jax.ShapeDtypeStruct(x.shape, x.dtype) for x in padded]
     # A result only so that XLA finds the memory: slopes and applied weights, from the first pass to the second.
     numbers = (len(fixed.senders), 2 * operands.value.shape[1])
     results.append(jax.ShapeDtypeStruct(numbers, operands.query.dtype))
     *gradients, _ = _native.call(
-        "edge_backward", results, *arrays, *tiles, logsumexp, g, d, **attributes
+        "edge_backward", results, *arrays, *tiles, logsumexp, _padded(g), d, **attributes
     )
-    found: Any = (None if x is None else dx for x, dx in zip(operands, gradients))
+    found: Any = (
+        None if x is None else dx[..., : x.shape[-1]] for x, dx in zip(operands, gradients)
+    )
     return Operands(*found)
 
 
