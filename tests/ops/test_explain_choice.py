@@ -1,11 +1,12 @@
 """What is taken, and that every reason is the one that the implementation gives."""
 
+import jax
 import numpy as np
 import pytest
 
 from graphattn_jax import ops
 
-X = np.ones((4, 2, 3), np.float32)
+X = np.ones((4, 2, 32), np.float32)
 IDS = np.arange(4)
 LAYOUT = ops.edge_layout(IDS, IDS, num_senders=4)
 
@@ -29,6 +30,33 @@ def test_the_kernels_are_taken_where_they_are_built():
     else:
         assert choice.implementation == "cpp"
         assert choice.reasons["xla"] == "supports these arguments; cpp is preferred"
+
+
+def test_few_channels_are_for_xla():
+    narrow = X[:, :, :31]
+    for width, score, taken in (
+        (31, None, "xla"),
+        (32, None, "cpp"),
+        (32, ops.AdditiveScore(), "xla"),
+    ):
+        q = X[:, :, 0] if score else X[:, :, :width]
+        try:
+            ops.build_cpp()
+        except RuntimeError:
+            taken = "xla"
+        arguments = (q, q, X[:, :, :width], IDS, IDS)
+        assert ops.explain_choice(*arguments, score=score, layout=LAYOUT).implementation == taken
+        f = jax.jit(lambda *a, score=score: ops.edge_attention(*a, score=score, layout=LAYOUT).out)
+        compiled = f.lower(*arguments).compile().as_text()
+        assert ("graphattn_edge_forward" in compiled) == (taken == "cpp")
+    assert ops.explain_choice(narrow, narrow, narrow, IDS, IDS).implementation == "reference"
+
+
+def test_vectors_on_edges_are_not_for_xla():
+    score = ops.DotScore(edge=np.ones((4, 2, 8), np.float32))
+    x = X[:, :, :8]
+    choice = ops.explain_choice(x, x, x, IDS, IDS, score=score, layout=LAYOUT)
+    assert choice.implementation in ("cpp", "reference")
 
 
 def test_wrong_arguments_are_errors_as_in_the_op():

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from graphattn_jax import _checks
 from graphattn_jax._dtypes import accumulation_dtype
 from graphattn_jax.ops._dropout import dropout, dropout_words
-from graphattn_jax.ops._edge_attention._choice import MODULES, candidates
+from graphattn_jax.ops._edge_attention._choice import MODULES, candidates, is_narrow
 from graphattn_jax.ops._edge_attention._fused import Arguments
 from graphattn_jax.ops._edge_attention._scores import (
     AdditiveScore,
@@ -235,6 +235,8 @@ def edge_attention(
         _checks.shape("bias", bias, (senders.shape[0], query.shape[1]))
     if where is not None:
         _checks.mask("where", where, senders.shape[0])
+    if implementation is None and layout is not None and is_narrow(score, value):
+        implementation = "xla"
     logits = edge_scores(
         query, key, senders, receivers, score=score, layout=layout, implementation=implementation
     )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from graphattn_jax.ops._edge_attention import _block_dense, _cpp, _reference, _triton, _xla
+from graphattn_jax.ops._edge_attention._scores import AdditiveScore, DotScore, GATv2Score, Score
 from graphattn_jax.ops._platform import on_cpu, on_recent_nvidia_gpu
+from graphattn_jax.typing import ArrayLike
 
-__all__ = ["IMPLEMENTATIONS", "MODULES", "candidates"]
+__all__ = ["IMPLEMENTATIONS", "MODULES", "candidates", "is_narrow"]
 
 MODULES = {
     "triton": _triton,
@@ -23,8 +25,20 @@ def candidates() -> tuple[str, ...]:
     """In order of preference on this platform: the first that supports the arguments is taken.
 
     The order is that of the sweeps over nodes, edges, degrees, heads, channels and dtypes in `experiments/benchmarks`,
-    on two cores of a CPU and on an H200: "cpp" and "triton" were the fastest or within a tenth of it wherever computing
-    took longer than handing out the work, so that sizes do not enter.
+    on two cores of a CPU and on an H200: "triton" was the fastest or within a tenth of it wherever computing took
+    longer than handing out the work, "cpp" wherever the arguments were not narrow.
     """
     fused = ("cpp",) if on_cpu() else ("triton",) if on_recent_nvidia_gpu() else ()
     return (*fused, "xla", "reference")
+
+
+def is_narrow(score: Score, value: ArrayLike) -> bool:
+    """Whether attention on the CPU takes "xla" first: forward and backward it was up to three times faster than "cpp"
+    with so few channels of all heads together, from 2,700 nodes and 5 edges each to 50,000 and 15.
+    """
+    if not on_cpu() or not isinstance(score, DotScore | AdditiveScore | GATv2Score):
+        return False
+    if score.edge is not None and not isinstance(score, AdditiveScore):
+        return False  # "xla" has no vectors on edges
+    _, heads, channels = value.shape
+    return heads * channels < (64 if isinstance(score, DotScore) else 128)
