@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from experiments.benchmarks import (
+    crossover,
     report,
     rounds,
     sweep_report,
@@ -635,3 +636,25 @@ def test_tuning_measures_every_choice(tmp_path, monkeypatch, capsys):
     assert (
         capsys.readouterr().out.splitlines()[0] == "workload 4x16 slots 4 warps 1 chunk 64 ms 4.000"
     )
+
+
+def test_crossover_compares_every_width(tmp_path, monkeypatch):
+    for name, value in (
+        ("SCORES", ("dot",)),
+        ("SIZES", ((100, 600),)),
+        ("WIDTHS", ((1, 4), (2, 8))),
+    ):
+        monkeypatch.setattr(crossover, name, value)
+    built = []
+
+    def build(case, arrays, implementation):
+        built.append((case.heads, case.channels, implementation))
+        return lambda: (np.zeros(3),)
+
+    monkeypatch.setattr(worker_jax, "build", build)
+    out, console = tmp_path / "runs" / "crossover.json", Console(record=True, width=120)
+    crossover.run(crossover.Options(1, 1, out=out), console)
+    assert built == [(1, 4, "cpp"), (1, 4, "xla"), (2, 8, "cpp"), (2, 8, "xla")]
+    found = json.loads(out.read_text())["results"]
+    assert all(r["ratio"] == r["xla_ms"] / r["cpp_ms"] for r in found) and len(found) == 2
+    assert "xla_ms" in console.export_text()
