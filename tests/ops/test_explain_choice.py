@@ -32,24 +32,28 @@ def test_the_kernels_are_taken_where_they_are_built():
         assert choice.reasons["xla"] == "supports these arguments; cpp is preferred"
 
 
-def test_few_channels_are_for_xla():
-    narrow = X[:, :, :31]
-    for width, score, taken in (
-        (31, None, "xla"),
-        (32, None, "cpp"),
-        (32, ops.AdditiveScore(), "xla"),
-    ):
-        q = X[:, :, 0] if score else X[:, :, :width]
-        try:
-            ops.build_cpp()
-        except RuntimeError:
-            taken = "xla"
-        arguments = (q, q, X[:, :, :width], IDS, IDS)
-        assert ops.explain_choice(*arguments, score=score, layout=LAYOUT).implementation == taken
+@pytest.mark.parametrize(
+    ("make", "wide"),
+    [
+        (lambda c: ops.DotScore(), 16),
+        (lambda c: ops.GATv2Score(np.ones((2, c), np.float32)), 32),
+        (lambda c: ops.AdditiveScore(), 64),
+    ],
+)
+def test_few_channels_are_for_xla(make, wide):
+    try:
+        ops.build_cpp()
+    except RuntimeError as error:
+        pytest.skip(str(error))
+    for channels, taken in ((wide - 1, "xla"), (wide, "cpp")):
+        score, value = make(channels), np.ones((4, 2, channels), np.float32)
+        query = value[:, :, 0] if isinstance(score, ops.AdditiveScore) else value
+        arguments = (query, query, value, IDS, IDS)
+        choice = ops.explain_choice(*arguments, score=score, layout=LAYOUT)
+        assert choice.implementation == taken
         f = jax.jit(lambda *a, score=score: ops.edge_attention(*a, score=score, layout=LAYOUT).out)
         compiled = f.lower(*arguments).compile().as_text()
         assert ("graphattn_edge_forward" in compiled) == (taken == "cpp")
-    assert ops.explain_choice(narrow, narrow, narrow, IDS, IDS).implementation == "reference"
 
 
 def test_vectors_on_edges_are_not_for_xla():

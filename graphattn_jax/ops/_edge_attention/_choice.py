@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from graphattn_jax.ops._edge_attention import _block_dense, _cpp, _reference, _triton, _xla
-from graphattn_jax.ops._edge_attention._scores import AdditiveScore, DotScore, GATv2Score, Score
+from graphattn_jax.ops._edge_attention._scores import (
+    AdditiveScore,
+    DotScore,
+    GATv2Score,
+    Score,
+    SymmetrizedScore,
+)
 from graphattn_jax.ops._platform import on_cpu, on_recent_nvidia_gpu
 from graphattn_jax.typing import ArrayLike
 
@@ -32,13 +38,16 @@ def candidates() -> tuple[str, ...]:
     return (*fused, "xla", "reference")
 
 
+# Channels of all heads together from which on "cpp" is the faster of the two, forward and backward, by
+# `experiments.benchmarks.crossover`: 2,700 to 50,000 nodes with 5 to 15 edges each.
+_WIDE = {DotScore: 32, GATv2Score: 64, AdditiveScore: 128}
+
+
 def is_narrow(score: Score, value: ArrayLike) -> bool:
-    """Whether attention on the CPU takes "xla" first: forward and backward it was up to three times faster than "cpp"
-    with so few channels of all heads together, from 2,700 nodes and 5 edges each to 50,000 and 15.
-    """
-    if not on_cpu() or not isinstance(score, DotScore | AdditiveScore | GATv2Score):
+    """Whether attention on the CPU takes "xla" first, up to three times faster than "cpp" with few channels."""
+    if not on_cpu() or isinstance(score, SymmetrizedScore):
         return False
     if score.edge is not None and not isinstance(score, AdditiveScore):
         return False  # "xla" has no vectors on edges
     _, heads, channels = value.shape
-    return heads * channels < (64 if isinstance(score, DotScore) else 128)
+    return heads * channels < _WIDE[type(score)]
