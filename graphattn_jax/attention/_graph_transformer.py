@@ -76,7 +76,7 @@ def init_graph_transformer(
       bias: whether the maps have biases.
 
     Returns:
-      `GraphTransformerParams`, float32, Glorot-uniform.
+      `GraphTransformerParams`, float32, Glorot-uniform but for the maps `output` and `root` (`ga.nn.init_linear`).
 
     Raises:
       ValueError: sizes that are not positive integers, unknown score.

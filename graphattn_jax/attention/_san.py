@@ -64,7 +64,7 @@ def init_san(
       bias: whether the maps have biases.
 
     Returns:
-      `SANParams`, float32, Glorot-uniform.
+      `SANParams`, float32, Glorot-uniform but for the map `output` (`ga.nn.init_linear`).
 
     Raises:
       ValueError: sizes that are not positive integers, unknown score.

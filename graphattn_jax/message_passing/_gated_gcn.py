@@ -51,7 +51,7 @@ def init_gated_gcn(
       bias: whether gate, messages and root have biases.
 
     Returns:
-      `GatedGCNParams`, float32, Glorot-uniform; the biases start at zero.
+      `GatedGCNParams`, float32; weights start as those of `ga.nn.init_linear`, the biases at zero.
 
     Raises:
       ValueError: sizes that are not positive integers.

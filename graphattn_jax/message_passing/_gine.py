@@ -46,7 +46,7 @@ def init_gine(
       edge_features: D_e, width of the edge features, or None for none.
 
     Returns:
-      `GINEParams`, float32, Glorot-uniform; ε and the biases start at zero.
+      `GINEParams`, float32; weights start as those of `ga.nn.init_linear`, ε and the biases at zero.
 
     Raises:
       ValueError: sizes that are not positive integers.

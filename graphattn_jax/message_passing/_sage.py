@@ -35,7 +35,7 @@ def init_sage(
       bias: whether to add a bias.
 
     Returns:
-      `SAGEParams`, float32, Glorot-uniform; the bias starts at zero.
+      `SAGEParams`, float32; weights start as those of `ga.nn.init_linear`, the bias at zero.
 
     Raises:
       ValueError: sizes that are not positive integers.
