@@ -56,7 +56,7 @@ def init_pna(
       edge_features: D_e, width of the edge features, or None for none.
 
     Returns:
-      `PNAParams`, float32, Glorot-uniform but for the maps `root` and `mix` (`ga.nn.init_linear`); biases start at zero.
+      `PNAParams`, float32, Glorot-uniform but for `root` and `mix` (`ga.nn.init_linear`); biases start at zero.
 
     Raises:
       ValueError: sizes that are not positive integers, or that the towers do not divide.
