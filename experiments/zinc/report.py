@@ -10,6 +10,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from experiments.zinc.configs import Network
 
@@ -52,6 +53,7 @@ def plot_curves(results: list[dict[str, Any]], networks: dict[str, Network], pat
                     label=None if index else label,
                 )
     axes.set(xlabel="epoch", ylabel="mean absolute error", yscale="log")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_formatter(plt.FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(plt.FuncFormatter(lambda value, _: f"{value:g}"))
     axes.grid(alpha=0.3, which="both")
