@@ -31,7 +31,8 @@ CONTENDERS = ("cpp", "xla")
 class Options:
     """Compare the implementations "cpp" and "xla" of sparse attention by score, size, heads and channels.
 
-    What `ga.ops.edge_attention` chooses on a CPU for few channels follows from it. Prints milliseconds of the output
+    What `ga.ops.edge_attention` chooses on a CPU for few channels follows from it. By turns in one process: between two
+    that are close, the drift from process to process of a sweep is too much. Prints milliseconds of the output
     with all gradients, and how many times as long "xla" takes as "cpp".
     """
 
@@ -39,8 +40,6 @@ class Options:
     """Turns of the two; the median counts."""
     repeats: int = 3
     """Timings per turn, after warm-up."""
-    scale: float = 1.0
-    """Nodes and edges as a share of the grid's."""
     out: Path = Path("runs/crossover.json")
     """Where all numbers go."""
 
@@ -52,7 +51,7 @@ def run(options: Options, console: Console) -> None:
     grid = list(itertools.product(SCORES, SIZES, WIDTHS))
     for score, (nodes, edges), (heads, channels) in track(grid, "measuring", console=console):
         case = Operator(score, heads, channels, num_nodes=nodes, num_edges=edges, gradient=True)
-        arrays = make_inputs(case, scale=options.scale).arrays
+        arrays = make_inputs(case).arrays
         seconds: dict[str, list[float]] = {name: [] for name in CONTENDERS}
         for _, name in itertools.product(range(options.rounds), CONTENDERS):
             build = partial(worker_jax.build, case, arrays, name)

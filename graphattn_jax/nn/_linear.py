@@ -82,8 +82,8 @@ def init_linear(
       key: from `jax.random.key`.
       in_features, out_features: widths, positive.
       bias: whether there is one.
-      init: how the weight starts; see `initializer`. The default is that of `torch.nn.Linear`: Glorot's, up to
-        √3 as large, makes a deep network with sums over nodes, such as GraphGPS, learn far slower.
+      init: how the weight starts; see `initializer`. The default is that of `torch.nn.Linear`: Glorot's, √3
+        times as large for a square map, makes a deep network with sums over nodes, such as GraphGPS, learn far slower.
 
     Returns:
       `LinearParams(weight [in, out], bias [out] | None)`.

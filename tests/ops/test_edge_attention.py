@@ -165,7 +165,7 @@ def test_any_number_of_channels(name, channels):
         )(p)
 
     want = run("reference")
-    for implementation in set(FAST) & set(IMPLEMENTATIONS[name]):
+    for implementation in (IMPLEMENTATIONS[name][1], *CPP):
         close(run(implementation), want, atol=1e-4)
 
 

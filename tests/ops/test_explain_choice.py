@@ -32,6 +32,18 @@ def test_the_kernels_are_taken_where_they_are_built():
         assert choice.reasons["xla"] == "supports these arguments; cpp is preferred"
 
 
+@pytest.fixture
+def kernels_at_any_width():
+    """Not here."""
+
+
+def test_values_of_any_rank_are_left_to_the_op_to_refuse():
+    with pytest.raises(ValueError, match=r"value must have shape \[4, 2, C\]"):
+        ops.explain_choice(X, X, X[:, 0], IDS, IDS)
+    with pytest.raises(ValueError, match="score must be a DotScore"):
+        ops.explain_choice(X, X, X, IDS, IDS, score="dot")
+
+
 @pytest.mark.parametrize(
     ("make", "wide"),
     [

@@ -89,13 +89,11 @@ _PAIR = _adjoint.Pair(_edge_dot, _aggregate)
 
 
 def _padded_operands(operands: Operands) -> Operands:
-    has_channels = {"value", "vector"}
-    if operands.query.ndim == 3:
-        has_channels |= {"query", "key", "edge"}
+    # Channels are the last of three axes; of the vector, of two.
     padded: Any = {
         name: _padded(x)
         for name, x in operands._asdict().items()
-        if name in has_channels and x is not None
+        if x is not None and (x.ndim == 3 or name == "vector")
     }
     return operands._replace(**padded)
 

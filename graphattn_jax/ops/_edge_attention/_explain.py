@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 import jax
 
 from graphattn_jax.ops._edge_attention._api import edge_attention
-from graphattn_jax.ops._edge_attention._choice import IMPLEMENTATIONS, candidates, is_narrow
-from graphattn_jax.ops._edge_attention._scores import DotScore
+from graphattn_jax.ops._edge_attention._choice import IMPLEMENTATIONS, candidates
 from graphattn_jax.typing import ArrayLike
 
 __all__ = ["Choice", "explain_choice"]
@@ -51,14 +50,12 @@ def explain_choice(
 
     Example:
       >>> import jax.numpy as jnp, graphattn_jax as ga
-      >>> q, ids = jnp.ones((3, 1, 2)), jnp.array([0, 1, 2])
+      >>> q, ids = jnp.ones((3, 1, 32)), jnp.array([0, 1, 2])
       >>> choice = ga.ops.explain_choice(q, q, q, ids, ids)
       >>> choice.implementation, choice.reasons["reference"]
-      ('reference', 'taken: the first of xla, cpp, reference that supports these arguments')
+      ('reference', 'taken: the first of cpp, xla, reference that supports these arguments')
     """
-    order = candidates()
-    if is_narrow(options.get("score") or DotScore(), value):
-        order = ("xla", *(name for name in order if name != "xla"))
+    order = candidates(options.get("score"), value)
     reasons, taken = {}, None
     for name in (*order, *(n for n in IMPLEMENTATIONS if n not in order)):
         if name not in order:
