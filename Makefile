@@ -1,7 +1,7 @@
 # `make run` trains the main experiment on an embedded data set; `make test` checks everything. Both set up .venv first.
 # PYTHON=... chooses an interpreter; by default the newest suitable one that is found.
 
-.PHONY: run test lint types unit contract-oldest slow docs bench peers clean help
+.PHONY: run test lint types unit examples examples-if-changed contract-oldest slow docs bench peers clean help
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -23,7 +23,8 @@ $(VENV)/.ready: pyproject.toml scripts/find_python.sh
 run: $(VENV)/.ready ## train every symmetry treatment on the embedded digits graph; about 3 minutes on 2 cores
 	$(PY) -m experiments.symmetry --dataset digits
 
-test: lint types unit ## lint, types and tests
+test: lint types unit docs ## lint, types, tests, documentation; examples where what they use has changed
+	@$(MAKE) --no-print-directory examples-if-changed
 	@$(MAKE) --no-print-directory contract-oldest
 
 lint: $(VENV)/.ready ## ruff, check only
@@ -33,8 +34,20 @@ lint: $(VENV)/.ready ## ruff, check only
 types: $(VENV)/.ready ## pyright on the package
 	$(VENV)/bin/pyright --pythonpath $(PY)
 
-unit: $(VENV)/.ready ## all tests but the slow ones, doctests included
-	$(PY) -m pytest -n 2 -q -m "not slow and not gpu"
+unit: $(VENV)/.ready ## all tests but the long ones, doctests included
+	$(PY) -m pytest -n 2 --dist loadgroup -q -m "not slow and not gpu and not experiment and not notebook"
+
+examples: $(VENV)/.ready ## experiments from end to end, and the notebooks
+	$(PY) -m pytest -n 2 -q -m "(experiment or notebook) and not slow" tests
+
+# What experiments and notebooks are made of, and since when a change of it counts: BASE=origin/main in a pull request.
+EXAMPLES_USE := experiments notebooks tests/experiments tests/notebooks $(addprefix graphattn_jax/,models training data chem)
+BASE ?= $(shell git rev-list -1 --before="1 day ago" HEAD 2>/dev/null)
+
+examples-if-changed: # `examples`, unless nothing they use has changed since BASE
+	@if [ -n "$(BASE)" ] && git diff --quiet "$(BASE)" -- $(EXAMPLES_USE); \
+	then echo "Nothing that experiments and notebooks use has changed since $(BASE): they are not run"; \
+	else $(MAKE) --no-print-directory examples; fi
 
 slow: $(VENV)/.ready ## the tests that take minutes each
 	$(PY) -m pytest -q -m slow
@@ -48,7 +61,7 @@ contract-oldest: ## the contract tests on Python 3.11 and jax 0.10.2, if that in
 	  $$old -m venv --clear .venv-oldest && .venv-oldest/bin/python -m pip install --quiet --upgrade pip && \
 	  .venv-oldest/bin/python -m pip install --quiet --editable ".[test]" "jax==0.10.2" && touch .venv-oldest/.ready || exit 1; \
 	fi; \
-	.venv-oldest/bin/python -m pytest -n 2 -q -m "not slow and not gpu" tests/contract
+	.venv-oldest/bin/python -m pytest -n 2 --dist loadgroup -q -m "not slow and not gpu" tests/contract
 
 peers: ## a second environment with torch and torch-geometric for the benchmarks
 	@old=$$(scripts/find_python.sh 3.11); $${old:-$(PYTHON)} -m venv .venv-peers
@@ -58,7 +71,6 @@ bench: $(VENV)/.ready ## benchmarks beside PyTorch Geometric (after `make peers`
 	$(PY) -m experiments.benchmarks --peer-python .venv-peers/bin/python
 
 docs: $(VENV)/.ready ## build the documentation into site/
-	$(PY) -m pip install --quiet --editable ".[docs]"
 	$(VENV)/bin/mkdocs build --strict
 
 clean: ## remove environments and caches

@@ -1,7 +1,8 @@
 """Graph attention for JAX: pure functions on jraph `GraphsTuple`s and explicit parameter pytrees.
 
 The sub-packages load on first use: `ga.graphs`, `ga.attention`, `ga.message_passing`, `ga.ops`, `ga.nn`, `ga.models`,
-`ga.modules`, `ga.encodings`, `ga.diagnostics`, `ga.chem`, `ga.data`, `ga.training`, `ga.testing`.
+`ga.modules`, `ga.losses`, `ga.metrics`, `ga.encodings`, `ga.diagnostics`, `ga.chem`, `ga.data`, `ga.training`,
+`ga.testing`, `ga.values`.
 """
 
 from __future__ import annotations
@@ -19,13 +20,16 @@ __all__ = [
     "diagnostics",
     "encodings",
     "graphs",
+    "losses",
     "message_passing",
+    "metrics",
     "models",
     "modules",
     "nn",
     "ops",
     "testing",
     "training",
+    "values",
 ]
 
 if TYPE_CHECKING:
@@ -36,13 +40,16 @@ if TYPE_CHECKING:
         diagnostics,
         encodings,
         graphs,
+        losses,
         message_passing,
+        metrics,
         models,
         modules,
         nn,
         ops,
         testing,
         training,
+        values,
     )
 
 

@@ -102,12 +102,29 @@ def typed_key(name: str, key: Any) -> None:
         )
 
 
+def rate(name: str, value: Any) -> None:
+    """A probability in [0, 1)."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 <= value < 1.0:
+        raise ValueError(f"{name} must be a number in [0, 1), got {value!r}.")
+
+
+_check_rate = rate
+
+
+def params(got: Any, want: type, layer: Any) -> None:
+    """Parameters of the layer that they are given to."""
+    if not isinstance(got, want):
+        raise ValueError(
+            f"params must be the {want.__name__} of {layer}, got {type(got).__name__}. "
+            "Fix: params = layer.init(key, ...)."
+        )
+
+
 def dropout(
     rate: float, key: Any, *, rate_name: str = "dropout_rate", key_name: str = "dropout_key"
 ) -> None:
     """A static rate in [0, 1), with a typed key whenever it is positive."""
-    if not isinstance(rate, (int, float)) or not 0.0 <= rate < 1.0:
-        raise ValueError(f"{rate_name} must be a number in [0, 1), got {rate!r}.")
+    _check_rate(rate_name, rate)
     if key is not None:
         typed_key(key_name, key)
     if rate > 0.0 and key is None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from graphattn_jax.typing import Array, ArrayLike
+
 
 def accumulation_dtype(dtype: Any) -> jnp.dtype:
     """float32 for half precision, the dtype itself otherwise."""
@@ -13,3 +15,9 @@ def accumulation_dtype(dtype: Any) -> jnp.dtype:
     if jnp.issubdtype(dtype, jnp.floating) and jnp.finfo(dtype).bits < 32:
         return jnp.dtype(jnp.float32)
     return jnp.dtype(dtype)
+
+
+def wide(x: ArrayLike) -> Array:
+    """`x` in the precision of sums."""
+    x = jnp.asarray(x)
+    return x.astype(accumulation_dtype(x.dtype))

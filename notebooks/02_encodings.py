@@ -189,13 +189,24 @@ encoded = ga.encodings.precompute(
     progress=False,
 )
 batch = ga.graphs.pad(ga.graphs.batch(encoded), ga.graphs.estimate_budget(encoded, 20))
-table = ga.attention.init_relative_bias(
-    jax.random.key(0), ga.encodings.distance_buckets(5).count, heads=4
+eigenvectors, _, found = batch.nodes["laplacian"]
+print(
+    f"eigenvectors {eigenvectors.shape} of {len(encoded)} graphs, {found.any(axis=1).sum()} rows are real"
 )
-params = ga.attention.init_graph_transformer(jax.random.key(1), 8, channels=8, heads=4)
-out = ga.attention.graph_transformer(
-    params,
-    batch._replace(nodes=batch.nodes["walks"]),
-    bias=ga.attention.relative_bias(table, batch.edges["distance"]),
+
+# %% [markdown]
+# A layer that reads the walks as features of nodes, and the distances as buckets of a bias:
+
+# %%
+layer = ga.attention.RelativeBias(
+    ga.attention.GraphTransformer(channels=8, heads=4),
+    num_buckets=ga.encodings.distance_buckets(5).count,
 )
-print(f"{len(encoded)} graphs, {batch.senders.shape[0]} pairs, output {out.nodes.shape}")
+params = layer.init(jax.random.key(0), in_features=8)
+batch = batch._replace(
+    nodes=batch.nodes["walks"], edges=ga.nn.EdgeInputs(buckets=batch.edges["distance"])
+)
+out, attention = layer.apply(params, batch)
+print(
+    f"{batch.senders.shape[0]} pairs, output {out.nodes.shape}, weights {attention.weights.shape}"
+)

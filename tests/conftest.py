@@ -18,20 +18,17 @@ import numpy as np
 import pytest
 
 from graphattn_jax import ops
-from graphattn_jax.ops._edge_attention import _choice
 
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
-# The cache is shared by the worker processes and by later runs.
-jax.config.update("jax_compilation_cache_dir", str(Path(__file__).parents[1] / ".jax_cache"))
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-
-
-@pytest.fixture(autouse=True)
-def kernels_at_any_width(monkeypatch):
-    """Attention of few channels is XLA's by choice, and tests have few: here they take what large layers take."""
-    monkeypatch.setattr(_choice, "_WIDE", {})
+# The cache is shared by the worker processes and by later runs, and holds the smallest programs too: op by op, they are
+# most of what is compiled.
+jax.config.update(
+    "jax_compilation_cache_dir",
+    os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(Path(__file__).parents[1] / ".jax_cache"),
+)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 @pytest.fixture

@@ -2,74 +2,65 @@
 
     sender j ──message──▶ receiver i        softmax runs over the incoming edges of each receiver
 
-Every layer is `layer(params, graph, *, layout=None, score=, normalizer=, bias=, ...) -> graph`;
-`init_layer` makes its parameters.
+Every layer is a frozen value, `layer = GATv2(channels=8, heads=4, score=..., normalizer=...)`, with two pure functions:
+`params = layer.init(key, in_features)` and `layer.apply(params, graph)`, which gives the graph and how it attended.
 """
 
-from graphattn_jax.attention._degree_scaler import (
-    DegreeScalerParams,
-    degree_scaler,
-    init_degree_scaler,
-)
+from graphattn_jax.attention._degree_scaler import DegreeScaler, DegreeScalerParams
 from graphattn_jax.attention._edge_modulated import EdgeModulatedParams
-from graphattn_jax.attention._exphormer import ExphormerParams, exphormer, init_exphormer
-from graphattn_jax.attention._gat import GATParams, gat, init_gat
-from graphattn_jax.attention._gatv2 import GATv2Params, gatv2, init_gatv2
-from graphattn_jax.attention._global_attention import global_attention
-from graphattn_jax.attention._graph_transformer import (
-    GraphTransformerParams,
-    graph_transformer,
-    init_graph_transformer,
-)
-from graphattn_jax.attention._grit import GRITParams, grit, init_grit
-from graphattn_jax.attention._pipeline import (
-    Attention,
-    attend,
-    attend_from_logits,
-    combine_heads,
-    project,
-)
+from graphattn_jax.attention._exphormer import Exphormer, ExphormerParams
+from graphattn_jax.attention._gat import GAT, GATParams
+from graphattn_jax.attention._gatv2 import GATv2, GATv2Params
+from graphattn_jax.attention._global_attention import GlobalAttention
+from graphattn_jax.attention._graph_transformer import GraphTransformer, GraphTransformerParams
+from graphattn_jax.attention._grit import GRIT, GRITParams
+from graphattn_jax.attention._pipeline import AttentionLayer, combine_heads, project
 from graphattn_jax.attention._relative import (
-    init_relative_bias,
+    RelativeBias,
+    RelativeBiasParams,
     relative_bias,
     relative_buckets,
     shaw_features,
 )
-from graphattn_jax.attention._san import SANParams, init_san, san
-from graphattn_jax.attention._scores import SCORES
+from graphattn_jax.attention._san import SAN, SANParams
+from graphattn_jax.attention._scores import (
+    Cosine,
+    Pairwise,
+    Score,
+    Shared,
+    Standard,
+    Symmetrized,
+)
 
 __all__ = [
-    "SCORES",
-    "Attention",
+    "GAT",
+    "GRIT",
+    "SAN",
+    "AttentionLayer",
+    "Cosine",
+    "DegreeScaler",
     "DegreeScalerParams",
     "EdgeModulatedParams",
+    "Exphormer",
     "ExphormerParams",
     "GATParams",
+    "GATv2",
     "GATv2Params",
     "GRITParams",
+    "GlobalAttention",
+    "GraphTransformer",
     "GraphTransformerParams",
+    "Pairwise",
+    "RelativeBias",
+    "RelativeBiasParams",
     "SANParams",
-    "attend",
-    "attend_from_logits",
+    "Score",
+    "Shared",
+    "Standard",
+    "Symmetrized",
     "combine_heads",
-    "degree_scaler",
-    "exphormer",
-    "gat",
-    "gatv2",
-    "global_attention",
-    "graph_transformer",
-    "grit",
-    "init_degree_scaler",
-    "init_exphormer",
-    "init_gat",
-    "init_gatv2",
-    "init_graph_transformer",
-    "init_grit",
-    "init_relative_bias",
-    "init_san",
     "project",
     "relative_bias",
     "relative_buckets",
-    "san",
     "shaw_features",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
@@ -12,7 +13,7 @@ from graphattn_jax._dtypes import accumulation_dtype
 from graphattn_jax.nn._arrays import features
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
-__all__ = ["DegreeScalerParams", "degree_scaler", "init_degree_scaler"]
+__all__ = ["DegreeScaler", "DegreeScalerParams"]
 
 
 class DegreeScalerParams(NamedTuple):
@@ -21,46 +22,14 @@ class DegreeScalerParams(NamedTuple):
     weight: Array
 
 
-def init_degree_scaler(key: PRNGKey, width: int) -> DegreeScalerParams:
-    """Parameters of `degree_scaler`, normal with variance 1 / (D + 1) as in the published code.
-
-    Args:
-      key: typed PRNG key.
-      width: D.
-
-    Returns:
-      `DegreeScalerParams(weight [2, D])` in float32.
-
-    Raises:
-      ValueError: a width that is not a positive integer.
-
-    Example:
-      >>> import jax, graphattn_jax as ga
-      >>> ga.attention.init_degree_scaler(jax.random.key(0), 16).weight.shape
-      (2, 16)
-    """
-    _checks.positive("width", width)
-    return DegreeScalerParams(jax.random.normal(key, (2, width), jnp.float32) * (width + 1) ** -0.5)
-
-
-def degree_scaler(params: DegreeScalerParams, x: ArrayLike, log_degree: ArrayLike) -> Array:
+@dataclass(frozen=True)
+class DegreeScaler:
     """Features scaled by the degrees of their nodes.
 
         x'_i = x_i ⊙ θ_1 + log(1 + deg_i) x_i ⊙ θ_2
 
     A softmax cannot count: its result is the same for one neighbour and for ten equal ones. In GRIT this stands between
-    `grit` and the output map. The degrees are those of the original graph: take them before `all_pairs`.
-
-    Args:
-      params: from `init_degree_scaler`.
-      x: `[N, D]` floating point.
-      log_degree: `[N]` floating point, log(1 + deg) of `ga.graphs.in_degree` of the original graph.
-
-    Returns:
-      `[N, D]` in the dtype of `x`.
-
-    Raises:
-      ValueError: shapes or dtypes that do not fit.
+    `GRIT` and the output map. The degrees are those of the original graph: take them before `all_pairs`.
 
     Cost: O(N D).
     Padding: exact, row by row.
@@ -70,17 +39,50 @@ def degree_scaler(params: DegreeScalerParams, x: ArrayLike, log_degree: ArrayLik
       >>> graph = ga.graphs.from_edge_list([0, 1, 1, 2], [1, 0, 2, 1])
       >>> log_degree = np.log1p(ga.graphs.in_degree(graph), dtype=np.float32)
       >>> params = ga.attention.DegreeScalerParams(jnp.array([[1.0], [1.0]]))
-      >>> ga.attention.degree_scaler(params, jnp.ones((3, 1)), log_degree).ravel().round(3).tolist()
+      >>> out = ga.attention.DegreeScaler().apply(params, jnp.ones((3, 1)), log_degree)
+      >>> out.ravel().round(3).tolist()
       [1.693..., 2.099..., 1.693...]
 
     Source: Ma et al., "Graph Inductive Biases in Transformers without Message Passing", ICML 2023, arXiv:2305.17589,
       section 3.3; the scalers are those of Corso et al. (PNA, NeurIPS 2020, arXiv:2004.05718).
     """
-    x = features(x, params.weight.shape[1])
-    _checks.shape("x", x, ("N", "D"))
-    log_degree = jnp.asarray(log_degree)
-    _checks.floating("log_degree", log_degree)
-    _checks.shape("log_degree", log_degree, (x.shape[0],))
-    wide = accumulation_dtype(x.dtype)
-    plain, scaled = params.weight.astype(wide)[:, None]
-    return (x.astype(wide) * (plain + log_degree.astype(wide)[:, None] * scaled)).astype(x.dtype)
+
+    def init(self, key: PRNGKey, width: int) -> DegreeScalerParams:
+        """Parameters `[2, D]` in float32, normal with variance 1 / (D + 1) as in the published code.
+
+        Args:
+          key: typed PRNG key.
+          width: D.
+
+        Raises:
+          ValueError: a width that is not a positive integer.
+        """
+        _checks.positive("width", width)
+        weight = jax.random.normal(key, (2, width), jnp.float32) * (width + 1) ** -0.5
+        return DegreeScalerParams(weight)
+
+    def apply(self, params: DegreeScalerParams, x: ArrayLike, log_degree: ArrayLike) -> Array:
+        """The scaled features.
+
+        Args:
+          params: from `init`.
+          x: `[N, D]` floating point.
+          log_degree: `[N]` floating point, log(1 + deg) of `ga.graphs.in_degree` of the original graph.
+
+        Returns:
+          `[N, D]` in the dtype of `x`.
+
+        Raises:
+          ValueError: shapes or dtypes that do not fit.
+        """
+        _checks.params(params, DegreeScalerParams, self)
+        x = features(x, params.weight.shape[1])
+        _checks.shape("x", x, ("N", "D"))
+        log_degree = jnp.asarray(log_degree)
+        _checks.floating("log_degree", log_degree)
+        _checks.shape("log_degree", log_degree, (x.shape[0],))
+        wide = accumulation_dtype(x.dtype)
+        plain, scaled = jnp.asarray(params.weight).astype(wide)[:, None]
+        return (x.astype(wide) * (plain + log_degree.astype(wide)[:, None] * scaled)).astype(
+            x.dtype
+        )

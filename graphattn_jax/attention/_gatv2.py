@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from graphattn_jax import _checks, nn, ops
-from graphattn_jax._dtypes import accumulation_dtype
-from graphattn_jax.attention import _scores
+from graphattn_jax import nn, ops
 from graphattn_jax.attention._pipeline import (
-    add_bias,
+    AttentionLayer,
     add_output_bias,
-    attend,
+    check_number,
+    check_params,
+    check_switches,
     combine_heads,
+    edge_term,
     finish,
+    init_head_bias,
+    init_output_bias,
+    init_projection,
     project,
 )
-from graphattn_jax.nn._arrays import read_edges, read_sparse_nodes
+from graphattn_jax.attention._scores import add_bias
+from graphattn_jax.graphs import pattern
+from graphattn_jax.nn._arrays import read_ends
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
-__all__ = ["GATv2Params", "gatv2", "init_gatv2"]
+__all__ = ["GATv2", "GATv2Params"]
 
 
 class GATv2Params(NamedTuple):
-    """Arrays of a `gatv2` layer.
+    """Arrays of a `GATv2` layer.
 
-    sender_weight `[D, H, C]`: W_s, also makes the values. receiver_weight `[D, H, C]`: W_r, None if shared.
-    sender_bias, receiver_bias `[H, C]`: of the two maps. vector `[H, C]`: a, None for dot forms.
-    edge_weight `[D_e, H, C]`: W_e (`[D_e, H]` for dot forms), or None. pairwise `[H, C, C]`: for score="pairwise".
+    sender_weight `[D_s, H, C]`: W_s, also makes the values. receiver_weight `[D_r, H, C]`: W_r, None if shared.
+    sender_bias, receiver_bias `[H, C]`: of the two maps. vector `[H, C]`: a, None for dot products.
+    edge_weight `[D_e, H, C]`: W_e (`[D_e, H]` for dot products), or None. score: arrays of the score, or None.
     bias `[H·C]` or `[C]`: added to the output, or None.
     """
 
@@ -40,118 +46,27 @@ class GATv2Params(NamedTuple):
     receiver_bias: Array | None
     vector: Array | None
     edge_weight: Array | None
-    pairwise: Array | None
+    score: Any
     bias: Array | None
 
 
-def init_gatv2(
-    key: PRNGKey,
-    in_features: int,
-    channels: int,
-    heads: int = 1,
-    *,
-    edge_features: int | None = None,
-    score: str = "standard",
-    symmetric_init: bool = False,
-    concat: bool = True,
-    bias: bool = True,
-) -> GATv2Params:
-    """Parameters of a `gatv2` layer.
-
-    Args:
-      key: typed PRNG key.
-      in_features: D, width of the node features.
-      channels: C, output channels per head.
-      heads: H.
-      edge_features: D_e, width of the edge features, or None for none.
-      score: one of `SCORES`; see `gatv2`.
-      symmetric_init: start with W_r = W_s (free to part in training), so that logits begin symmetric.
-      concat: whether `gatv2` will be called with `concat=True`; sizes the output bias.
-      bias: whether the maps and the output have biases.
-
-    Returns:
-      `GATv2Params`, float32, Glorot-uniform.
-
-    Raises:
-      ValueError: sizes that are not positive integers, unknown score.
-
-    Example:
-      >>> import jax, graphattn_jax as ga
-      >>> ga.attention.init_gatv2(jax.random.key(0), 16, 8, heads=4).vector.shape
-      (4, 8)
-    """
-    for name, size in (("in_features", in_features), ("channels", channels), ("heads", heads)):
-        _checks.positive(name, size)
-    k_sender, k_receiver, k_vector, k_edge = jax.random.split(key, 4)
-    glorot = partial(nn.initializer("glorot_uniform"), dtype=jnp.float32)
-
-    def weight(key):
-        return glorot(key, (in_features, heads * channels)).reshape(-1, heads, channels)
-
-    tied, dot_form = _scores.is_tied(score), _scores.is_dot_form(score)
-    edge_weight = None
-    if edge_features is not None:
-        _checks.positive("edge_features", edge_features)
-        shape = (edge_features, heads) if dot_form else (edge_features, heads * channels)
-        edge_weight = glorot(k_edge, shape)
-        edge_weight = edge_weight if dot_form else edge_weight.reshape(-1, heads, channels)
-    zeros = jnp.zeros((heads, channels), jnp.float32) if bias else None
-    sender_weight = weight(k_sender)
-    return GATv2Params(
-        sender_weight=sender_weight,
-        sender_bias=zeros,
-        receiver_weight=None if tied else sender_weight if symmetric_init else weight(k_receiver),
-        receiver_bias=None if tied else zeros,
-        vector=None if dot_form else glorot(k_vector, (heads, channels)),
-        edge_weight=edge_weight,
-        pairwise=_scores.identity_pairwise(score, heads, channels),
-        bias=jnp.zeros(heads * channels if concat else channels, jnp.float32) if bias else None,
-    )
-
-
-def gatv2(
-    params: GATv2Params,
-    graph: Any,
-    *,
-    layout: Any = None,
-    score: str = "standard",
-    normalizer: str | ops.Normalizer = "softmax",
-    bias: ArrayLike | None = None,
-    negative_slope: float = 0.2,
-    temperature: float = 1.0,
-    concat: bool = True,
-    dropout_rate: float = 0.0,
-    dropout_key: Array | None = None,
-    implementation: str | None = None,
-    return_attention: bool = False,
-):
+@dataclass(frozen=True, repr=False)
+class GATv2(AttentionLayer):
     """Graph attention with a dynamic score: which neighbour ranks first depends on the receiver.
 
-        a_ij = softmax_j( a · LeakyReLU( W_r x_i + W_s x_j + W_e e_ij ) ),    x'_i = ‖_h Σ_j a_ij W_s x_j + b
+        a_ij = softmax_j( a · LeakyReLU( W_r x_i + W_s x_j + W_e e_ij ) + b_ij ),    x'_i = ‖_h Σ_j a_ij W_s x_j + b
 
     with i the receiver and j the sender. The paper writes W for [W_r ‖ W_s]. Attention runs over the
-    graph's edges as they are: add self-loops with `ga.graphs.add_self_loops` for the paper's setting.
+    graph's edges as they are: add self-loops with `ga.graphs.add_self_loops` for the paper's setting. The score
+    `Shared` has W_r = W_s; `Cosine` and `Pairwise` work on W_s x.
 
     Args:
-      params: from `init_gatv2`, with the same `score`.
-      graph: nodes `[N, D]` or `SparseFeatures`; edges `[E, D_e]` if the parameters have an edge term, else anything.
-      layout: from `ga.graphs.layout`; optional, faster with it.
-      score: "standard", "shared" (W_r = W_s), "symmetrized", "cosine" or "pairwise" (on the features W_s x).
-      normalizer: "softmax", "sigmoid", "post_hoc", "symmetric", "sinkhorn", or an options tuple of `ga.ops`.
-      bias: `[E, H]` added to the logits, for example a `relative_bias`.
-      negative_slope: of LeakyReLU.
-      temperature: τ > 0 of the cosine score.
+      channels, heads, score, normalizer, dropout, symmetric_init, use_bias, implementation: see `AttentionLayer`.
       concat: True = heads side by side `[N, H·C]`, False = their mean `[N, C]`.
-      dropout_rate: probability in [0, 1), on the attention weights.
-      dropout_key: typed key, required when the rate is positive.
-      implementation: see `ga.ops.edge_attention`.
-      return_attention: also return an `Attention`.
-
-    Returns:
-      The graph with new nodes, in the dtype of the old; with `return_attention`, `(graph, Attention)`.
+      negative_slope: of the LeakyReLU.
 
     Raises:
-      ValueError: features that do not fit the parameters, unknown options, dropout without a key.
+      ValueError: choices that are not what they should be.
 
     Cost: O(N D H C + E H C) time; with edge features an [E, H, C] array is kept.
     Padding: exact on real nodes, values and gradients.
@@ -159,54 +74,95 @@ def gatv2(
     Example:
       >>> import jax, numpy as np, graphattn_jax as ga
       >>> graph = ga.graphs.from_edge_list([0, 1, 2], [1, 2, 0], nodes=np.eye(3, 4, dtype=np.float32))
-      >>> params = ga.attention.init_gatv2(jax.random.key(0), 4, 8, heads=2)
-      >>> ga.attention.gatv2(params, graph, normalizer="sinkhorn").nodes.shape
-      (3, 16)
+      >>> layer = ga.attention.GATv2(channels=8, heads=2, normalizer=ga.ops.Sinkhorn())
+      >>> params = layer.init(jax.random.key(0), in_features=4)
+      >>> out = jax.jit(layer.apply)(params, ga.graphs.prepare(graph))
+      >>> out.graph.nodes.shape, out.attention.weights.shape
+      ((3, 16), (3, 2))
 
     Source: Brody, Alon, Yahav, "How Attentive are Graph Attention Networks?", ICLR 2022, arXiv:2105.14491, equation 7.
     """
-    _scores.check_params(score, params, second="receiver_weight", vector="vector")
-    nodes = read_sparse_nodes(graph, params.sender_weight.shape[0])
-    value = project(nodes, params.sender_weight, params.sender_bias)
-    edge = None
-    if params.edge_weight is not None:
-        edge = _edge_term(params.edge_weight, graph)
-    if _scores.is_dot_form(score):
-        query, key, kernel = _scores.dot_form(score, value, params.pairwise, temperature)
-        bias = add_bias(bias, edge)
-    else:
-        query = (
-            value
-            if params.receiver_weight is None
-            else project(nodes, params.receiver_weight, params.receiver_bias)
-        )
-        key = value
-        kernel = _scores.native(
-            score, ops.GATv2Score(jnp.asarray(params.vector), negative_slope, edge)
-        )
-    attention = attend(
-        query,
-        key,
-        value,
-        graph,
-        score=kernel,
-        bias=bias,
-        normalizer=normalizer,
-        layout=layout,
-        dropout_rate=dropout_rate,
-        dropout_key=dropout_key,
-        implementation=implementation,
-    )
-    out = add_output_bias(combine_heads(attention.out, concat), params.bias)
-    return finish(graph, out, attention, return_attention)
 
+    _: KW_ONLY
+    concat: bool = True
+    negative_slope: float = 0.2
 
-def _edge_term(weight: Array, graph: Any) -> Array:
-    """W_e e per edge: `[E, H, C]`, or `[E, H]` for dot forms, in float32."""
-    edges = read_edges(graph, weight.shape[0])
-    return jnp.tensordot(
-        edges,
-        weight.astype(edges.dtype),
-        axes=1,
-        preferred_element_type=accumulation_dtype(edges.dtype),
-    )
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_switches(self, "concat")
+        check_number("negative_slope", self.negative_slope, zero=True)
+
+    def init(
+        self, key: PRNGKey, in_features: int | tuple[int, int], edge_features: int | None = None
+    ) -> GATv2Params:
+        """Parameters, float32, Glorot-uniform; see `ga.nn.Layer.init`."""
+        size, heads = self.widths(in_features, edge_features), self.heads
+        channels, score = size.channels, self.score
+        k_sender, k_receiver, k_vector, k_edge = jax.random.split(key, 4)
+        sender_weight = init_projection(k_sender, size.senders, heads, channels)
+        receiver_weight = edge_weight = None
+        if not score.is_tied:
+            receiver_weight = init_projection(k_receiver, size.receivers, heads, channels)
+            if self.symmetric_init:
+                receiver_weight = sender_weight
+        if size.edges is not None:
+            edge_weight = init_projection(
+                k_edge, size.edges, heads, 1 if score.is_dot else channels
+            )
+            edge_weight = edge_weight[..., 0] if score.is_dot else edge_weight
+        zeros = init_head_bias(self, channels)
+        vector = nn.initializer("glorot_uniform")(k_vector, (heads, channels), jnp.float32)
+        return GATv2Params(
+            sender_weight=sender_weight,
+            sender_bias=zeros,
+            receiver_weight=receiver_weight,
+            receiver_bias=None if score.is_tied else zeros,
+            vector=None if score.is_dot else vector,
+            edge_weight=edge_weight,
+            score=score.init(heads, channels),
+            bias=init_output_bias(self, channels),
+        )
+
+    def apply(
+        self,
+        params: GATv2Params,
+        graph: Any,
+        *,
+        bias: ArrayLike | None = None,
+        training: bool = False,
+        key: Array | None = None,
+    ) -> nn.LayerOutput:
+        """The layer.
+
+        Args:
+          params: from `init`.
+          graph: nodes `[N, D]`, `SparseFeatures` or a `NodePair`; edges `[E, D_e]` if made with `edge_features`.
+          bias: `[E, H]` added to the logits.
+          training: whether there is dropout.
+          key: typed key, required in training when the rate is positive.
+
+        Returns:
+          The graph with new nodes in the dtype of the old, and the attention.
+
+        Raises:
+          ValueError: features that do not fit the parameters, dropout without a key.
+        """
+        parts = {"receiver_weight": not self.score.is_tied, "vector": not self.score.is_dot}
+        check_params(params, GATv2Params, self, **parts)
+        weight, shift = params.receiver_weight, params.receiver_bias
+        if weight is None:
+            weight, shift = params.sender_weight, params.sender_bias
+        senders, receivers = read_ends(graph, params.sender_weight.shape[0], weight.shape[0])
+        value = project(senders, params.sender_weight, params.sender_bias)
+        same = senders is receivers and params.receiver_weight is None
+        query = value if same else project(receivers, weight, shift)
+        edge = None if params.edge_weight is None else edge_term(params.edge_weight, graph)
+        if params.vector is None:
+            own = ops.DotScore(bias=add_bias(bias, edge))
+        else:
+            own = ops.GATv2Score(params.vector, self.negative_slope, edge, bias)
+        query, keys, kernel = self.score.apply(params.score, query, value, own)
+        dropout = nn.training_dropout(self.dropout, training, key)
+        out, attention = self.attend(query, keys, value, pattern(graph), kernel, dropout)
+        out = add_output_bias(combine_heads(out, self.concat), params.bias)
+        return finish(graph, out, attention)

@@ -2,124 +2,130 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
+import numpy as np
 
-from graphattn_jax import nn, ops
-from graphattn_jax.attention import _scores
-from graphattn_jax.attention._graph_transformer import GraphTransformerParams
-from graphattn_jax.attention._pipeline import combine_heads, project
+from graphattn_jax import _checks, nn, ops
+from graphattn_jax.attention._graph_transformer import GraphTransformer, GraphTransformerParams
+from graphattn_jax.attention._pipeline import finish, project
+from graphattn_jax.attention._scores import dot_scale
+from graphattn_jax.graphs import PreparedGraph, node_graph_ids
 from graphattn_jax.nn._arrays import read_nodes
-from graphattn_jax.typing import Array, ArrayLike
+from graphattn_jax.ops._block_attention import IMPLEMENTATIONS
+from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
-__all__ = ["global_attention"]
+__all__ = ["GlobalAttention"]
 
 
-def global_attention(
-    params: GraphTransformerParams,
-    graph: Any,
-    *,
-    layout: Any = None,
-    score: str = "standard",
-    normalizer: str | ops.Normalizer = "softmax",
-    bias: ArrayLike | None = None,
-    temperature: float = 1.0,
-    concat: bool = True,
-    dropout_rate: float = 0.0,
-    dropout_key: Array | None = None,
-    return_attention: bool = False,
-):
+@dataclass(frozen=True, repr=False)
+class GlobalAttention(GraphTransformer):
     """The transformer's attention among all nodes of each graph.
 
         a_ij = softmax_j( (W_q x_i) · (W_k x_j) / √C + b_ij ),    x'_i = W_o ‖_h Σ_j a_ij W_v x_j
 
-    with j over the nodes of i's graph, i itself included. It is `graph_transformer` on `ga.graphs.all_pairs(graph)`,
-    with the same parameters and options, computed in one dense block per graph; the edges of the graph are not read.
+    with j over the nodes of i's graph, i itself included. It is `GraphTransformer` on `ga.graphs.all_pairs(graph)`,
+    with the same parameters and choices, computed in one dense block per graph; the edges of the graph are not read.
+    The blocks are those of `ga.graphs.prepare(graph, block_size=n)`. Without them all nodes share one, and pairs of
+    different graphs are masked: O(N²), for small inputs only.
 
     Args:
-      params: from `init_graph_transformer` without `edge_features`, with the same `score`.
-      graph: nodes `[N, D]`.
-      layout: from `ga.graphs.layout(graph, block_size=n)`. Without blocks all nodes share one, and pairs of
-        different graphs are masked: O(N²), for small inputs only.
-      score: as `graph_transformer`.
-      normalizer: as `graph_transformer`.
-      bias: `[B, H, n, n]` added to the logits, row = receiver, on the slots of `layout.blocks`.
-      temperature: τ > 0 of the cosine score.
-      concat: without an output map: True = heads side by side `[N, H·C]`, False = their mean `[N, C]`.
-      dropout_rate: probability in [0, 1), on the attention weights.
-      dropout_key: typed key, required when the rate is positive.
-      return_attention: also return the `ops.BlockAttention`.
-
-    Returns:
-      The graph with new nodes, in the dtype of the old; with `return_attention`, `(graph, ops.BlockAttention)`.
+      channels, heads, score, normalizer, dropout, symmetric_init, use_bias: see `AttentionLayer`.
+      implementation: see `ga.ops.block_attention`.
+      output, separate, concat: see `GraphTransformer`.
 
     Raises:
-      ValueError: features that do not fit the parameters, unknown options, dropout without a key, parameters with edge
-        terms.
+      ValueError: choices that are not what they should be.
 
     Cost: O(N D H C + B n² H C) time, O(B H n²) memory.
-    Padding: exact on real nodes, values and gradients; with a layout padding nodes get the output map of 0.
+    Padding: exact on real nodes, values and gradients; in blocks padding nodes get the output map of 0.
 
     Example:
       >>> import jax, numpy as np, graphattn_jax as ga
       >>> graph = ga.graphs.from_edge_list([0, 1], [1, 2], nodes=np.eye(3, 4, dtype=np.float32))
-      >>> params = ga.attention.init_graph_transformer(jax.random.key(0), 4, 8, heads=2, out_features=4)
-      >>> layout = ga.graphs.layout(graph, block_size=3)
-      >>> ga.attention.global_attention(params, graph, layout=layout).nodes.shape
-      (3, 4)
+      >>> layer = ga.attention.GlobalAttention(channels=8, heads=2, output=True)
+      >>> params = layer.init(jax.random.key(0), in_features=4)
+      >>> out = jax.jit(layer.apply)(params, ga.graphs.prepare(graph, block_size=3))
+      >>> out.graph.nodes.shape, out.attention.weights.shape
+      ((3, 4), (1, 2, 3, 3))
 
     Source: Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762, section 3.2.
     """
-    _scores.check_params(score, params, second="key_weight")
-    if params.edge_key is not None:
-        raise ValueError(
-            "params must have no edge terms for global_attention, edge_key is given. Fix: graph_transformer on "
-            "ga.graphs.all_pairs(graph), or init_graph_transformer without edge_features."
+
+    implementations: ClassVar = tuple(IMPLEMENTATIONS)
+
+    def init(
+        self, key: PRNGKey, in_features: int, edge_features: int | None = None
+    ) -> GraphTransformerParams:
+        """Parameters as those of `GraphTransformer` without edge terms: `edge_features` are ignored."""
+        _checks.positive("in_features", in_features)
+        return super().init(key, in_features)
+
+    def apply(
+        self,
+        params: GraphTransformerParams,
+        graph: Any,
+        *,
+        bias: ArrayLike | None = None,
+        training: bool = False,
+        key: Array | None = None,
+    ) -> nn.LayerOutput:
+        """The layer.
+
+        Args:
+          params: from `init`.
+          graph: nodes `[N, D]`.
+          bias: `[B, H, n, n]` added to the logits, row = receiver, on the slots of `graph.layout.blocks`
+            (`[1, H, N, N]` without blocks).
+          training: whether there is dropout.
+          key: typed key, required in training when the rate is positive.
+
+        Returns:
+          The graph with new nodes in the dtype of the old, and the attention, in blocks.
+
+        Raises:
+          ValueError: features that do not fit the parameters, dropout without a key.
+        """
+        self.check(params, edge_key=False, edge_value=False)
+        nodes = read_nodes(graph, params.query_weight.shape[0])
+        # One product for all: heads side by side, [N, 3 H, C], or [N, 2 H, C] where query and key are one.
+        weights = [params.query_weight, params.key_weight, params.value_weight]
+        biases = [params.query_bias, params.key_bias, params.value_bias]
+        weights, biases = (
+            [jnp.asarray(x) for x in xs if x is not None] for xs in (weights, biases)
         )
-    nodes = read_nodes(graph, params.query_weight.shape[0])
-    # One product for all: heads side by side, [N, 3 H, C], or [N, 2 H, C] where query and key are one.
-    weights = [params.query_weight, params.key_weight, params.value_weight]
-    biases = [params.query_bias, params.key_bias, params.value_bias]
-    weights, biases = ([jnp.asarray(x) for x in xs if x is not None] for xs in (weights, biases))
-    bias_row = jnp.concatenate(biases) if biases else None
-    projected = project(nodes, jnp.concatenate(weights, axis=1), bias_row)
-    blocks, mask = None if layout is None else layout.blocks, None
-    if blocks is None:
-        projected, mask = projected[None], _same_graph(graph)[None]
-    query, *keys, value = jnp.split(projected, len(weights), axis=-2)
-    key, scale = keys[0] if keys else query, query.shape[-1] ** -0.5
-    if _scores.is_dot_form(score):
-        query, key, kernel = _scores.dot_form(score, query, params.pairwise, temperature)
-        scale = kernel.scale or scale
-    elif score == "symmetrized":  # ½ (q_i · k_j + k_i · q_j) is one product of twice the length
-        query, key = (jnp.concatenate(pair, axis=-1) for pair in ((query, key), (key, query)))
-        scale = 0.5 * scale
-    attention = ops.block_attention(
-        query,
-        key,
-        value,
-        mask=mask,
-        blocks=blocks,
-        scale=scale,
-        bias=bias,
-        normalizer=normalizer,
-        dropout_rate=dropout_rate,
-        dropout_key=dropout_key,
-    )
-    message = attention.out[0] if blocks is None else attention.out
-    out = combine_heads(message, concat or params.output is not None)
-    if params.output is not None:
-        out = nn.linear(params.output, out)
-    if params.root is not None:
-        out = out + nn.linear(params.root, nodes)
-    graph = graph._replace(nodes=out)
-    return (graph, attention) if return_attention else graph
+        bias_row = jnp.concatenate(biases) if biases else None
+        projected = project(nodes, jnp.concatenate(weights, axis=1), bias_row)
+        query, *keys, value = jnp.split(projected, len(weights), axis=1)
+        keys = keys[0] if keys else query
+        kernel: Any
+        query, keys, kernel = self.score.apply(params.score, query, keys, ops.DotScore(bias=bias))
+        if isinstance(kernel, ops.SymmetrizedScore):
+            # ½ (q_i · k_j + k_i · q_j) is one product of twice the length.
+            scale = 0.5 * dot_scale(kernel, query.shape[-1])
+            query, keys = (
+                jnp.concatenate(pair, axis=-1) for pair in ((query, keys), (keys, query))
+            )
+            kernel = ops.DotScore(scale, bias=kernel.score.bias)
+        message, attention = ops.block_attention(
+            query,
+            keys,
+            value,
+            _blocks(graph),
+            score=kernel,
+            normalizer=self.normalizer,
+            dropout=nn.training_dropout(self.dropout, training, key),
+            implementation=self.implementation,
+        )
+        return finish(graph, self.updated(params, message, nodes), attention)
 
 
-def _same_graph(graph: Any) -> Array:
-    """`[N, N]`: whether two nodes are of one graph."""
-    n_node = jnp.asarray(graph.n_node)
-    num_nodes = graph.nodes.shape[0]
-    ids = jnp.repeat(jnp.arange(n_node.shape[0]), n_node, total_repeat_length=num_nodes)
-    return ids[:, None] == ids[None, :]
+def _blocks(graph: Any) -> ops.Blocks:
+    """Those of the layout, or one of all nodes in which nodes of different graphs do not meet."""
+    if isinstance(graph, PreparedGraph) and graph.layout.blocks is not None:
+        return graph.layout.blocks
+    ids = jnp.asarray(node_graph_ids(graph))
+    slots = np.arange(ids.shape[0], dtype=np.int32)
+    return ops.Blocks(slots[None], slots, (ids[:, None] == ids[None, :])[None])

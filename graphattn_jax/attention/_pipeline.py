@@ -1,157 +1,25 @@
-"""The pipeline that every layer is written on: pattern, score, normalizer, update."""
+"""What every attention layer is written with, around the ops of `ga.ops`."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import math
+from abc import abstractmethod
+from collections.abc import Iterable
+from dataclasses import KW_ONLY, dataclass
+from functools import partial
+from typing import Any, ClassVar, NamedTuple
 
 import jax.numpy as jnp
 
-from graphattn_jax import ops
+from graphattn_jax import _checks, nn, ops
 from graphattn_jax._dtypes import accumulation_dtype
-from graphattn_jax.nn._arrays import product
-from graphattn_jax.typing import Array, ArrayLike
+from graphattn_jax.attention._scores import Score, Standard, check_score
+from graphattn_jax.nn._arrays import product, read_edges, widths_of_ends, with_nodes
+from graphattn_jax.ops._edge_attention._implementations import IMPLEMENTATIONS
+from graphattn_jax.ops._normalizers import check_normalizer
+from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
-__all__ = ["Attention", "attend", "attend_from_logits", "combine_heads", "project"]
-
-
-class Attention(NamedTuple):
-    """How a layer attended, one row per edge of the graph, in its order.
-
-    weights `[E, H]` float32: after the normalizer, before dropout.
-    logits `[E, H]` float32: before the normalizer, bias included.
-    residual `[N, H]`: error of the row sums for the Sinkhorn normalizer, else None.
-    """
-
-    weights: Array
-    logits: Array
-    residual: Array | None
-
-
-def attend(
-    query: ArrayLike,
-    key: ArrayLike,
-    value: ArrayLike,
-    graph: Any,
-    *,
-    score: ops.Score | None = None,
-    bias: ArrayLike | None = None,
-    normalizer: str | ops.Normalizer = "softmax",
-    layout: Any = None,
-    dropout_rate: float = 0.0,
-    dropout_key: Array | None = None,
-    implementation: str | None = None,
-) -> ops.EdgeAttention:
-    """Attention over the edges of a graph: the four seams in one call.
-
-        a_ij = normalize_j( s(q_i, k_j) + b_ij ),    out_i = Σ_j dropout(a_ij) v_j
-
-    The pattern is the graph's edge list: use `ga.graphs.all_pairs`, `add_self_loops` and the like to change it. Named
-    layers are this function between two projections; write your own the same way.
-
-    Args:
-      query: `[N, H, C]` (`[N, H]` for `ops.AdditiveScore`).
-      key: as `query`.
-      value: `[N, H, C_v]`.
-      graph: a `GraphsTuple`; only senders and receivers are read.
-      score: a score of `ga.ops`; None = scaled dot product.
-      bias: `[E, H]` added to the logits.
-      normalizer: "softmax", "sigmoid", "post_hoc", "symmetric", "sinkhorn", or an options tuple of `ga.ops`.
-      layout: from `ga.graphs.layout`.
-      dropout_rate: probability in [0, 1), applied to the weights.
-      dropout_key: typed key.
-      implementation: see `ga.ops.edge_attention`.
-
-    Returns:
-      `ops.EdgeAttention`.
-
-    Raises:
-      ValueError: see `ga.ops.edge_attention`.
-
-    Cost: see `ga.ops.edge_attention`.
-    Padding: exact on real nodes, with or without a layout: padding edges join padding nodes only.
-
-    Example:
-      >>> import jax.numpy as jnp, graphattn_jax as ga
-      >>> graph = ga.graphs.from_edge_list([0, 1], [1, 0])
-      >>> x = jnp.arange(4.).reshape(2, 1, 2)
-      >>> ga.attention.attend(x, x, x, graph).out[:, 0].tolist()
-      [[2.0, 3.0], [0.0, 1.0]]
-    """
-    return ops.edge_attention(
-        query,
-        key,
-        value,
-        graph.senders,
-        graph.receivers,
-        score=score,
-        bias=bias,
-        where=None if layout is None else layout.edge_mask,
-        normalizer=normalizer,
-        dropout_rate=dropout_rate,
-        dropout_key=dropout_key,
-        layout=None if layout is None else layout.edges,
-        implementation=implementation,
-    )
-
-
-def attend_from_logits(
-    logits: ArrayLike,
-    value: ArrayLike,
-    graph: Any,
-    *,
-    where: ArrayLike | None = None,
-    normalizer: str | ops.Normalizer = "softmax",
-    layout: Any = None,
-    dropout_rate: float = 0.0,
-    dropout_key: Array | None = None,
-    implementation: str | None = None,
-) -> ops.EdgeAttention:
-    """The pipeline from the normalizer on, for layers whose score is none of the kernels of `ga.ops`.
-
-        a_ij = normalize_j( l_ij ),    out_i = Σ_j dropout(a_ij) v_j
-
-    Args:
-      logits: `[E, H]` floating point, bias included.
-      value: `[N, H, C]`.
-      graph: a `GraphsTuple`; only senders and receivers are read.
-      where: `[E]` bool, True = the edge takes part; padding does not in any case. None = all edges.
-      normalizer: as `attend`.
-      layout: from `ga.graphs.layout`.
-      dropout_rate: probability in [0, 1), applied to the weights.
-      dropout_key: typed key.
-      implementation: see `ga.ops.edge_attention`.
-
-    Returns:
-      `ops.EdgeAttention`.
-
-    Raises:
-      ValueError: see `ga.ops.attend_from_logits`.
-
-    Cost: see `ga.ops.attend_from_logits`.
-    Padding: as `attend`.
-
-    Example:
-      >>> import jax.numpy as jnp, graphattn_jax as ga
-      >>> graph = ga.graphs.from_edge_list([0, 1, 1], [1, 0, 1])
-      >>> value = jnp.arange(2.).reshape(2, 1, 1)
-      >>> ga.attention.attend_from_logits(jnp.zeros((3, 1)), value, graph).out.ravel().tolist()
-      [1.0, 0.5]
-    """
-    if layout is not None:
-        where = layout.edge_mask if where is None else jnp.asarray(where) & layout.edge_mask
-    return ops.attend_from_logits(
-        logits,
-        value,
-        graph.senders,
-        graph.receivers,
-        num_nodes=value.shape[0],
-        where=where,
-        normalizer=normalizer,
-        dropout_rate=dropout_rate,
-        dropout_key=dropout_key,
-        layout=None if layout is None else layout.edges,
-        implementation=implementation,
-    )
+__all__ = ["AttentionLayer", "combine_heads", "project"]
 
 
 def project(
@@ -202,28 +70,233 @@ def combine_heads(x: Array, concat: bool) -> Array:
     return x.mean(axis=1, dtype=accumulation_dtype(x.dtype)).astype(x.dtype)
 
 
-def add_bias(bias: ArrayLike | None, term: Array | None) -> ArrayLike | None:
-    """The sum of two logit biases, either of which may be absent."""
-    if bias is None or term is None:
-        return term if bias is None else bias
-    return jnp.asarray(bias).astype(term.dtype) + term
+class Widths(NamedTuple):
+    """Of the inputs of an attention layer; edges None without. channels per head."""
+
+    senders: int
+    receivers: int
+    edges: int | None
+    channels: int
+
+
+@dataclass(frozen=True, repr=False)
+class AttentionLayer(nn.Layer):
+    """The choices that all attention layers have; a layer adds its own.
+
+    Args:
+      channels: C per head; None = as many as make H·C the width of the receivers.
+      heads: H.
+      score: `Standard`, `Shared`, `Symmetrized`, `Cosine`, `Pairwise`, or one of your own (`Score`).
+      normalizer: `ga.ops.Softmax`, `Sigmoid`, `PostHoc`, `Symmetric`, `Sinkhorn`, or one of your own.
+      dropout: probability in [0, 1), on the attention weights.
+      symmetric_init: both projections of the score start equal (free to part in training), so that logits begin
+        symmetric.
+      use_bias: whether the maps have biases.
+      implementation: of the op, see `ga.ops.edge_attention`; None = chosen.
+    """
+
+    channels: int | None = None
+    heads: int = 1
+    _: KW_ONLY
+    score: Score = Standard()
+    normalizer: ops.Normalizer = ops.Softmax()
+    dropout: float = 0.0
+    symmetric_init: bool = False
+    use_bias: bool = True
+    implementation: str | None = None
+
+    implementations: ClassVar[Iterable[str]] = tuple(IMPLEMENTATIONS)
+    """What `implementation` may be."""
+
+    def __post_init__(self) -> None:
+        if self.channels is not None:
+            _checks.positive("channels", self.channels)
+        _checks.positive("heads", self.heads)
+        check_score(self.score)
+        check_normalizer(self.normalizer)
+        constrained = getattr(self.normalizer, "heads", None)
+        if constrained is not None and len(constrained) != self.heads:
+            raise ValueError(
+                f"normalizer.heads must have one bool for each of heads={self.heads}, got {constrained}."
+            )
+        _checks.rate("dropout", self.dropout)
+        check_switches(self, "symmetric_init", "use_bias")
+        if self.implementation is not None:
+            _checks.choice("implementation", self.implementation, self.implementations)
+
+    @abstractmethod
+    def apply(
+        self,
+        params: Any,
+        graph: Any,
+        *,
+        bias: ArrayLike | None = None,
+        training: bool = False,
+        key: Array | None = None,
+    ) -> nn.LayerOutput:
+        """The layer; `bias` is added to its logits."""
+
+    def widths(
+        self, in_features: int | tuple[int, int], edge_features: int | None = None
+    ) -> Widths:
+        """The sizes of the parameters for these inputs."""
+        senders, receivers = widths_of_ends(in_features)
+        if edge_features is not None:
+            _checks.positive("edge_features", edge_features)
+        if senders != receivers and (self.score.is_tied or self.symmetric_init):
+            raise ValueError(
+                f"{self} has one projection for both ends, and needs them equally wide, got "
+                f"in_features={in_features}. Fix: score=Standard() and symmetric_init=False."
+            )
+        if self.channels is None:
+            _checks.divisible("in_features", receivers, self.heads, "heads")
+        return Widths(senders, receivers, edge_features, self.channels or receivers // self.heads)
+
+    def attend(
+        self,
+        query: Array,
+        key: Array,
+        value: Array,
+        edges: ops.Edges,
+        score: ops.Score,
+        dropout: ops.Dropout | None,
+    ) -> ops.EdgeAttention:
+        """`ops.edge_attention` with the choices of this layer."""
+        return ops.edge_attention(
+            query,
+            key,
+            value,
+            edges,
+            score=score,
+            normalizer=self.normalizer,
+            dropout=dropout,
+            implementation=self.implementation,
+        )
+
+    def attend_from_logits(
+        self, logits: Array, value: Array, edges: ops.Edges, dropout: ops.Dropout | None
+    ) -> ops.EdgeAttention:
+        """`ops.attend_from_logits` with the choices of this layer."""
+        return ops.attend_from_logits(
+            logits,
+            value,
+            edges,
+            normalizer=self.normalizer,
+            dropout=dropout,
+            implementation=self.implementation,
+        )
+
+
+# --- choices ------------------------------------------------------------------------------------------------
+
+
+def check_switches(layer: Any, *names: str) -> None:
+    """Fields that are True or False."""
+    for name in names:
+        if not isinstance(getattr(layer, name), bool):
+            raise ValueError(f"{name} must be True or False, got {getattr(layer, name)!r}.")
+
+
+def check_number(name: str, value: Any, *, zero: bool) -> None:
+    """A finite number, positive or also 0."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not (is_number and math.isfinite(value) and (value > 0 or (zero and value == 0))):
+        least = "not negative" if zero else "positive"
+        raise ValueError(f"{name} must be a finite number, {least}, got {value!r}.")
+
+
+def check_clamp(value: Any) -> None:
+    """Where logits are cut, None for nowhere."""
+    if value is not None:
+        check_number("clamp", value, zero=False)
+
+
+def check_output(value: Any) -> None:
+    """False, True or a width."""
+    if not isinstance(value, bool):
+        _checks.positive("output", value)
+
+
+# --- parameters ---------------------------------------------------------------------------------------------
+
+
+def check_params(params: Any, want: type, layer: Any, **parts: bool) -> None:
+    """Parameters of this layer: of its type, with parts (not None) just where its choices want them."""
+    _checks.params(params, want, layer)
+    for name, is_wanted in parts.items():
+        if (getattr(params, name) is not None) != is_wanted:
+            state = "None" if is_wanted else "given"
+            raise ValueError(
+                f"params are not those of {layer}: {name} is {state}. Fix: params = layer.init(key, ...) of this layer."
+            )
+
+
+def needed_edges(layer: Any, edge_features: int | None) -> int:
+    """`edge_features` of a layer that is nothing without them."""
+    if edge_features is None:
+        raise ValueError(
+            f"{layer} reads edge features. Fix: layer.init(key, in_features, edge_features=their width)."
+        )
+    return edge_features
+
+
+def init_projection(
+    key: PRNGKey, depth: int, heads: int, channels: int, init: str = "glorot_uniform"
+) -> Array:
+    """`[D, H, C]`, as one map to all heads."""
+    flat = partial(nn.initializer(init), dtype=jnp.float32)(key, (depth, heads * channels))
+    return flat.reshape(depth, heads, channels)
+
+
+def init_head_bias(layer: Any, channels: int) -> Array | None:
+    """`[H, C]`, of a projection."""
+    return jnp.zeros((layer.heads, channels), jnp.float32) if layer.use_bias else None
+
+
+def init_output(key: PRNGKey, layer: Any, width: int, in_features: int) -> nn.LinearParams | None:
+    """The map of the heads side by side that `layer.output` asks for."""
+    if layer.output is False:
+        return None
+    out_features = in_features if layer.output is True else layer.output
+    return nn.init_linear(key, width, out_features, bias=layer.use_bias)
+
+
+def init_output_bias(layer: Any, channels: int) -> Array | None:
+    """Of the combined heads."""
+    if not layer.use_bias:
+        return None
+    return jnp.zeros(layer.heads * channels if layer.concat else channels, jnp.float32)
+
+
+# --- parts of a layer ---------------------------------------------------------------------------------------
+
+
+def edge_term(weight: ArrayLike, graph: Any, bias: ArrayLike | None = None) -> Array:
+    """W_e e (+ b) of the edge features of a graph."""
+    return weighted_edges(read_edges(graph, weight.shape[0]), weight, bias)
+
+
+def weighted_edges(edges: Array, weight: ArrayLike, bias: ArrayLike | None = None) -> Array:
+    """W_e e (+ b) per edge, `[E, H, C]` or `[E, H]`, in float32."""
+    wide = accumulation_dtype(edges.dtype)
+    weight = jnp.asarray(weight).astype(edges.dtype)
+    out = jnp.tensordot(edges, weight, axes=1, preferred_element_type=wide)
+    return out if bias is None else out + jnp.asarray(bias).astype(wide)[None]
 
 
 def add_output_bias(out: Array, bias: ArrayLike | None) -> Array:
     """The layer's own bias on its combined heads."""
     if bias is None:
         return out
-    if bias.shape != out.shape[1:]:
-        raise ValueError(
-            f"params.bias must have one entry for each of {out.shape[1]} outputs, got shape "
-            f"{tuple(bias.shape)}. Fix: pass the same concat= to init and to the layer."
-        )
+    _checks.shape("params.bias", bias, out.shape[1:])
     return out + jnp.asarray(bias).astype(out.dtype)[None]
 
 
-def finish(graph: Any, out: Array, attention: ops.EdgeAttention, return_attention: bool):
-    """The graph with new node features, and how it attended if asked."""
-    graph = graph._replace(nodes=out)
-    if not return_attention:
-        return graph
-    return graph, Attention(attention.weights, attention.logits, attention.residual)
+def clamped(logits: Array, clamp: float | None) -> Array:
+    """Cut to [-clamp, clamp]."""
+    return logits if clamp is None else jnp.clip(logits, -clamp, clamp)
+
+
+def finish(graph: Any, out: Array, attention: ops.Attention) -> nn.LayerOutput:
+    """The graph with new node features, and how it attended."""
+    return nn.LayerOutput(with_nodes(graph, out), attention)

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
 import jax
 import jax.numpy as jnp
 
-from graphattn_jax import _checks
+from graphattn_jax import _checks, nn
+from graphattn_jax.attention._global_attention import GlobalAttention
+from graphattn_jax.attention._pipeline import AttentionLayer
+from graphattn_jax.attention._scores import add_bias
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
-__all__ = ["init_relative_bias", "relative_bias", "relative_buckets", "shaw_features"]
+__all__ = [
+    "RelativeBias",
+    "RelativeBiasParams",
+    "relative_bias",
+    "relative_buckets",
+    "shaw_features",
+]
 
 
 def relative_buckets(
@@ -61,32 +73,8 @@ def relative_buckets(
     return jnp.clip(difference, -max_distance, max_distance) + max_distance
 
 
-def init_relative_bias(key: PRNGKey, num_buckets: int, heads: int) -> Array:
-    """A table for `relative_bias`, normal with standard deviation 0.02.
-
-    Args:
-      key: typed PRNG key.
-      num_buckets: rows: K + 1 for symmetric buckets, 2K + 1 for directional ones.
-      heads: H.
-
-    Returns:
-      `[num_buckets, H]` float32.
-
-    Raises:
-      ValueError: sizes that are not positive integers.
-
-    Example:
-      >>> import jax, graphattn_jax as ga
-      >>> ga.attention.init_relative_bias(jax.random.key(0), 5, 4).shape
-      (5, 4)
-    """
-    _checks.positive("num_buckets", num_buckets)
-    _checks.positive("heads", heads)
-    return 0.02 * jax.random.normal(key, (num_buckets, heads), jnp.float32)
-
-
 def relative_bias(table: ArrayLike, buckets: ArrayLike) -> Array:
-    """A learned scalar per bucket and head, to pass as `bias=` to any layer.
+    """A learned scalar per bucket and head, to pass as `bias=` to any layer; `RelativeBias` is a layer that does so.
 
         b_ij = table[ bucket(i, j) ]
 
@@ -94,7 +82,7 @@ def relative_bias(table: ArrayLike, buckets: ArrayLike) -> Array:
     bias; it leaves a symmetric score symmetric, and does not make any other score so.
 
     Args:
-      table: `[num_buckets, H]`, from `init_relative_bias`.
+      table: `[num_buckets, H]`, floating point.
       buckets: `[E]` integers in `[0, num_buckets)`.
 
     Returns:
@@ -123,7 +111,7 @@ def shaw_features(
 ) -> Array:
     """Directional relative positions as one-hot edge features.
 
-    A `graph_transformer` with these as edge features is Shaw's attention,
+    A `GraphTransformer` with these as edge features is Shaw's attention,
 
         e_ij = x_i W_q (x_j W_k + a^K_{j−i})ᵀ / √C,    z_i = Σ_j α_ij (x_j W_v + a^V_{j−i})
 
@@ -156,3 +144,107 @@ def shaw_features(
         positions, senders, receivers, max_distance=max_distance, symmetric=False
     )
     return jax.nn.one_hot(buckets, 2 * max_distance + 1, dtype=jnp.float32)
+
+
+class RelativeBiasParams(NamedTuple):
+    """Arrays of a `RelativeBias`. layer: those of the layer inside. table `[num_buckets, H]`: a bias per bucket."""
+
+    layer: Any
+    table: Array
+
+
+@dataclass(frozen=True, repr=False)
+class RelativeBias(nn.Layer):
+    """A layer with a learned logit bias per bucket and head of its edges.
+
+        b_ij = table[ bucket(i, j) ]
+
+    The buckets come with the graph, `graph.edges = ga.nn.EdgeInputs(features, buckets=...)`: of `relative_buckets`, of
+    shortest paths, of common neighbours. The bias is added where the layer adds its `bias`.
+
+    Args:
+      layer: an attention layer on edges.
+      num_buckets: rows of the table: K + 1 for symmetric buckets, 2K + 1 for directional ones.
+
+    Raises:
+      ValueError: not such a layer, sizes that are not positive integers.
+
+    Cost: that of the layer, and O(E H).
+    Padding: that of the layer; the buckets of padding edges may be any.
+
+    Example:
+      >>> import jax, numpy as np, graphattn_jax as ga
+      >>> graph = ga.graphs.from_edge_list([0, 1, 2], [1, 2, 0], nodes=np.eye(3, 4, dtype=np.float32))
+      >>> buckets = ga.attention.relative_buckets(np.arange(3), graph.senders, graph.receivers, max_distance=2)
+      >>> graph = ga.graphs.prepare(graph._replace(edges=ga.nn.EdgeInputs(buckets=buckets)))
+      >>> layer = ga.attention.RelativeBias(ga.attention.GATv2(channels=8, heads=2), num_buckets=3)
+      >>> params = layer.init(jax.random.key(0), in_features=4)
+      >>> jax.jit(layer.apply)(params, graph).graph.nodes.shape
+      (3, 16)
+
+    Source: see `relative_bias`.
+    """
+
+    layer: AttentionLayer
+    num_buckets: int
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.layer, AttentionLayer) or isinstance(self.layer, GlobalAttention):
+            raise ValueError(
+                f"layer must be an attention layer on edges, such as ga.attention.GATv2(heads=4), got {self.layer!r}."
+            )
+        _checks.positive("num_buckets", self.num_buckets)
+
+    @property
+    def updates_edges(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """As the layer inside."""
+        return self.layer.updates_edges
+
+    def init(
+        self, key: PRNGKey, in_features: Any, edge_features: int | None = None
+    ) -> RelativeBiasParams:
+        """Parameters of the layer inside, and a table in float32, normal with standard deviation 0.02; see
+        `ga.nn.Layer.init`.
+        """
+        k_layer, k_table = jax.random.split(key)
+        shape = (self.num_buckets, self.layer.heads)
+        return RelativeBiasParams(
+            layer=self.layer.init(k_layer, in_features, edge_features),
+            table=0.02 * jax.random.normal(k_table, shape, jnp.float32),
+        )
+
+    def apply(
+        self,
+        params: RelativeBiasParams,
+        graph: Any,
+        *,
+        bias: ArrayLike | None = None,
+        training: bool = False,
+        key: Array | None = None,
+    ) -> nn.LayerOutput:
+        """The layer.
+
+        Args:
+          params: from `init`.
+          graph: as the layer inside takes it, with `graph.edges` a `ga.nn.EdgeInputs` with integer `buckets` `[E]`.
+          bias: `[E, H]` added to the logits too.
+          training: whether there is dropout.
+          key: typed key, required in training when the rate is positive.
+
+        Returns:
+          As the layer inside.
+
+        Raises:
+          ValueError: buckets missing, not integers, or (outside `jit`) out of range; as the layer inside.
+        """
+        _checks.params(params, RelativeBiasParams, self)
+        _checks.shape("params.table", params.table, (self.num_buckets, self.layer.heads))
+        if not isinstance(graph.edges, nn.EdgeInputs) or graph.edges.buckets is None:
+            raise ValueError(
+                f"graph.edges must hold the bucket of every edge for {self}. Fix: graph.edges = "
+                "ga.nn.EdgeInputs(features, buckets=ga.attention.relative_buckets(...))."
+            )
+        own = relative_bias(params.table, graph.edges.buckets)
+        return self.layer.apply(
+            params.layer, graph, bias=add_bias(bias, own), training=training, key=key
+        )

@@ -13,20 +13,18 @@ from graphattn_jax.chem._smiles import from_smiles_list
 from graphattn_jax.graphs import (
     Budget,
     GraphsTuple,
-    Layout,
-    PaddedGraphsTuple,
+    PreparedGraph,
     batches_to_budget,
     bucket,
     estimate_budget,
     graph_mask,
-    layout,
     pad,
     unbatch,
 )
 
 
 def predict(
-    fn: Callable[[Any, Any], Any],
+    fn: Callable[[Any], Any],
     smiles: str | Sequence[str],
     *,
     encode: Callable[[GraphsTuple], GraphsTuple] | None = None,
@@ -39,12 +37,12 @@ def predict(
 
     Reads the texts, pads batches to one size, and calls `fn` on each under `jax.jit`. Sizes are
     rounded up to powers of two, so that calls with similar molecules share a compilation too, as
-    long as `fn` is the same object: make it once, and call `predict` often. The layouts have blocks,
+    long as `fn` is the same object: make it once, and call `predict` often. The batches have blocks,
     so that global attention is computed molecule by molecule.
 
     Args:
-      fn: `(graph, layout) -> [G, T]`, a model with its parameters; `graph` is a
-        `PaddedGraphsTuple` with integer columns, or with what `encode` made of them.
+      fn: `graph -> [G, T]`, a model with its parameters; `graph` is a padded
+        `PreparedGraph` with integer columns, or with what `encode` made of them.
       smiles: M strings, or one.
       encode: what the model needs beside atoms and bonds, such as positional encodings: a function
         of the batch of all molecules on the host. None = nothing.
@@ -66,7 +64,7 @@ def predict(
 
     Example:
       >>> import graphattn_jax as ga
-      >>> def count_atoms(graph, layout):
+      >>> def count_atoms(graph):
       ...     return graph.n_node[:, None]
       >>> ga.chem.predict(count_atoms, ["CCO", "no molecule", "C"], on_error="skip").tolist()
       [[3.0], [nan], [1.0]]
@@ -79,33 +77,29 @@ def predict(
     if encode is not None:
         graphs = encode(graphs)
     run = jax.jit(fn)
-    outputs = np.concatenate([_outputs(run, *b) for b in _batches(graphs, batch_size)])
+    outputs = np.concatenate([_outputs(run, b) for b in _batches(graphs, batch_size)])
     predictions = np.full((len(smiles), outputs.shape[1]), np.nan, np.float32)
     predictions[rows] = outputs
     return predictions
 
 
-def _batches(graphs: GraphsTuple, batch_size: int) -> Iterator[tuple[PaddedGraphsTuple, Layout]]:
+def _batches(graphs: GraphsTuple, batch_size: int) -> Iterator[PreparedGraph]:
     """The graphs in order, in batches of one size; without graphs one batch of padding."""
     parts = unbatch(graphs)
     block_size = bucket(graphs.n_node.max(initial=1))
     if not parts:
-        batches = iter([pad(graphs, Budget(8, 8, 2))])
-    else:
-        budget = estimate_budget(parts, min(batch_size, len(parts)))
-        budget = Budget(
-            n_node=bucket(budget.n_node),
-            n_edge=bucket(budget.n_edge),
-            n_graph=bucket(budget.n_graph, multiple_of=1),
-        )
-        batches = batches_to_budget(parts, budget)
-    return ((batch, layout(batch, block_size=block_size)) for batch in batches)
+        return iter([pad(graphs, Budget(8, 8, 2), block_size=block_size)])
+    budget = estimate_budget(parts, min(batch_size, len(parts)))
+    budget = Budget(
+        n_node=bucket(budget.n_node),
+        n_edge=bucket(budget.n_edge),
+        n_graph=bucket(budget.n_graph, multiple_of=1),
+    )
+    return batches_to_budget(parts, budget, block_size=block_size)
 
 
-def _outputs(
-    run: Callable[[Any, Any], Any], batch: PaddedGraphsTuple, batch_layout: Layout
-) -> np.ndarray:
+def _outputs(run: Callable[[Any], Any], batch: PreparedGraph) -> np.ndarray:
     """The rows of `run` for the real graphs."""
-    out = run(batch, batch_layout)
+    out = run(batch)
     _checks.shape("the result of fn", out, (batch.n_node.shape[0], "T"))
     return np.asarray(out, np.float32)[np.asarray(graph_mask(batch))]

@@ -13,7 +13,7 @@ def import_chem(function: str) -> Any:
     except ImportError as error:
         raise ImportError(
             f"{function} needs RDKit, which is not installed. "
-            "Fix: pip install 'graphattn-jax[chem]'."
+            'Fix: pip install ".[chem]" in a clone of graphattn_jax, or pip install rdkit.'
         ) from error
     return Chem
 

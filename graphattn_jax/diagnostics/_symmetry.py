@@ -4,9 +4,8 @@ No publication defines the asymmetry of graph attention; the definitions are thi
 three numbers belong together: attention that has collapsed onto self-loops has a small `error`
 whatever the rest does, which `off_diagonal_error` and `diagonal_mass` show.
 
-Every function takes edge weights with `senders` and `receivers`, or a dense matrix without them.
-Edges are read as the matrix `A[receiver, sender]` in which parallel edges add up, so that both
-forms agree.
+Every function takes weights of edges with their pattern, or a dense matrix without. Edges are read as
+the matrix `A[receiver, sender]` in which parallel edges add up, so that both forms agree.
 """
 
 from __future__ import annotations
@@ -17,14 +16,8 @@ import jax.numpy as jnp
 
 from graphattn_jax import _checks
 from graphattn_jax.diagnostics._sums import diagonal_mass, sums_of_existing
-from graphattn_jax.diagnostics._weights import (
-    checked_endpoints,
-    dense_weights,
-    edge_weights,
-    endpoints,
-    like,
-)
-from graphattn_jax.ops import segment_sum
+from graphattn_jax.diagnostics._weights import check_edges, dense_weights, edge_weights, like
+from graphattn_jax.ops import Attention, Edges, segment_sum
 from graphattn_jax.typing import Array, ArrayLike
 
 
@@ -47,12 +40,9 @@ class Symmetry(NamedTuple):
 
 
 def symmetry(
-    weights: ArrayLike,
-    senders: ArrayLike | None = None,
-    receivers: ArrayLike | None = None,
+    weights: ArrayLike | Attention,
+    edges: Edges | None = None,
     *,
-    num_nodes: int | None = None,
-    where: ArrayLike | None = None,
     node_mask: ArrayLike | None = None,
     pairs: ArrayLike | None = None,
 ) -> Symmetry:
@@ -63,11 +53,9 @@ def symmetry(
     dense matrix such a node shows as a row or column of zeros.
 
     Args:
-      weights: edge weights `[E]` or `[E, H]` with the ids below, or `[..., N, N]` alone, indexed
-        `[receiver, sender]`.
-      senders, receivers: `[E]` integer, any order; parallel edges add up. None for dense weights.
-      num_nodes: static number of nodes; needed for edge weights without `node_mask`.
-      where: `[E]` bool, True = real edge. For edge weights only.
+      weights: `[E]` or `[E, H]` with `edges`, or `[..., N, N]` indexed `[receiver, sender]`; an array or a
+        `ga.ops.Attention`.
+      edges: the pattern, `ga.graphs.pattern(graph)`; parallel edges add up. None for dense weights.
       node_mask: `[N]` bool (dense: `[..., N]`), True = real; pairs with another node count as 0.
       pairs: `[E]` from `unordered_pairs`, to save its sort. For edge weights only.
 
@@ -75,11 +63,10 @@ def symmetry(
       A `Symmetry` of float32 arrays: scalars for `[E]`, `[H]` for `[E, H]`, `[...]` for dense.
 
     Raises:
-      ValueError: shapes disagree, the number of nodes is unknown, or arguments for edge weights
-        are given with dense ones.
+      ValueError: shapes disagree, the pattern is bipartite, or `pairs` are given with dense weights.
 
     Cost: O(E log E), O(E) with `pairs`; dense O(N^2).
-    Padding: exact under `node_mask`; with `where` alone, padding nodes enter the diagonal's mean.
+    Padding: exact under `node_mask`; without, padding nodes enter the diagonal's mean.
 
     Example:
       >>> import jax.numpy as jnp
@@ -88,27 +75,22 @@ def symmetry(
       >>> [round(float(x), 3) for x in report]
       [0.577, 1.414, 0.75, 0.0, 0.5]
     """
-    mask = {"where": where, "node_mask": node_mask}
-    rows, columns, has_row, has_column = sums_of_existing(
-        weights, senders, receivers, num_nodes, **mask
-    )
-    node_axis = -1 if senders is None else 0
-    norms = _norms(weights, senders, receivers, pairs=pairs, **mask)
+    rows, columns, has_row, has_column = sums_of_existing(weights, edges, node_mask)
+    norms = _norms(weights, edges, node_mask, pairs)
+    node_axis = -1 if edges is None else 0
     return Symmetry(
         error=root_ratio(norms.antisymmetric, norms.off_diagonal + norms.diagonal),
         off_diagonal_error=root_ratio(norms.antisymmetric, norms.off_diagonal),
-        diagonal_mass=diagonal_mass(weights, senders, receivers, num_nodes=num_nodes, **mask),
+        diagonal_mass=diagonal_mass(weights, edges, node_mask=node_mask),
         row_sum_error=_largest_deviation(rows, has_row, node_axis),
         column_sum_error=_largest_deviation(columns, has_column, node_axis),
     )
 
 
 def symmetry_error(
-    weights: ArrayLike,
-    senders: ArrayLike | None = None,
-    receivers: ArrayLike | None = None,
+    weights: ArrayLike | Attention,
+    edges: Edges | None = None,
     *,
-    where: ArrayLike | None = None,
     node_mask: ArrayLike | None = None,
     pairs: ArrayLike | None = None,
 ) -> Array:
@@ -121,9 +103,9 @@ def symmetry_error(
     that it can serve as a penalty. Report it together with the other entries of `symmetry`.
 
     Args:
-      weights: edge weights `[E]` or `[E, H]`, or `[..., N, N]` indexed `[receiver, sender]`.
-      senders, receivers: `[E]` integer, any order; parallel edges add up. None for dense weights.
-      where: `[E]` bool, True = real edge. For edge weights only.
+      weights: `[E]` or `[E, H]` with `edges`, or `[..., N, N]` indexed `[receiver, sender]`; an array or a
+        `ga.ops.Attention`.
+      edges: the pattern, `ga.graphs.pattern(graph)`; parallel edges add up. None for dense weights.
       node_mask: `[N]` bool (dense: `[..., N]`), True = real; pairs with another node count as 0.
       pairs: `[E]` from `unordered_pairs`, to save its sort. For edge weights only.
 
@@ -132,28 +114,26 @@ def symmetry_error(
       zero, or without edges.
 
     Raises:
-      ValueError: shapes disagree, or arguments for edge weights are given with dense ones.
+      ValueError: shapes disagree, the pattern is bipartite, or `pairs` are given with dense weights.
 
     Cost: O(E log E), O(E) with `pairs`; dense O(N^2).
-    Padding: exact under `where` or `node_mask`. Gradient: finite, zero where `A` is symmetric.
+    Padding: exact with the mask of the pattern, or under `node_mask`. Gradient: finite, zero where `A` is symmetric.
 
     Example:
       >>> import jax.numpy as jnp
       >>> import graphattn_jax as ga
-      >>> star = jnp.array([0.25, 0.75]), jnp.array([1, 2]), jnp.array([0, 0])
-      >>> round(float(ga.diagnostics.symmetry_error(*star)), 3)
+      >>> star = ga.ops.Edges(jnp.array([1, 2]), jnp.array([0, 0]), num_senders=3)
+      >>> round(float(ga.diagnostics.symmetry_error(jnp.array([0.25, 0.75]), star)), 3)
       1.414
     """
-    norms = _norms(weights, senders, receivers, where, node_mask, pairs)
+    norms = _norms(weights, edges, node_mask, pairs)
     return root_ratio(norms.antisymmetric, norms.off_diagonal + norms.diagonal)
 
 
 def off_diagonal_symmetry_error(
-    weights: ArrayLike,
-    senders: ArrayLike | None = None,
-    receivers: ArrayLike | None = None,
+    weights: ArrayLike | Attention,
+    edges: Edges | None = None,
     *,
-    where: ArrayLike | None = None,
     node_mask: ArrayLike | None = None,
     pairs: ArrayLike | None = None,
 ) -> Array:
@@ -163,9 +143,9 @@ def off_diagonal_symmetry_error(
     is small; this one is not.
 
     Args:
-      weights: edge weights `[E]` or `[E, H]`, or `[..., N, N]` indexed `[receiver, sender]`.
-      senders, receivers: `[E]` integer, any order; parallel edges add up. None for dense weights.
-      where: `[E]` bool, True = real edge. For edge weights only.
+      weights: `[E]` or `[E, H]` with `edges`, or `[..., N, N]` indexed `[receiver, sender]`; an array or a
+        `ga.ops.Attention`.
+      edges: the pattern, `ga.graphs.pattern(graph)`; parallel edges add up. None for dense weights.
       node_mask: `[N]` bool (dense: `[..., N]`), True = real; pairs with another node count as 0.
       pairs: `[E]` from `unordered_pairs`, to save its sort. For edge weights only.
 
@@ -173,10 +153,10 @@ def off_diagonal_symmetry_error(
       float32, shaped as from `symmetry_error`. 0 where all weights off the diagonal are zero.
 
     Raises:
-      ValueError: shapes disagree, or arguments for edge weights are given with dense ones.
+      ValueError: shapes disagree, the pattern is bipartite, or `pairs` are given with dense weights.
 
     Cost: O(E log E), O(E) with `pairs`; dense O(N^2).
-    Padding: exact under `where` or `node_mask`. Gradient: finite, zero where `A` is symmetric.
+    Padding: exact with the mask of the pattern, or under `node_mask`. Gradient: finite, zero where `A` is symmetric.
 
     Example:
       >>> import jax.numpy as jnp
@@ -187,35 +167,36 @@ def off_diagonal_symmetry_error(
       >>> round(float(ga.diagnostics.off_diagonal_symmetry_error(collapsed)), 3)
       1.414
     """
-    norms = _norms(weights, senders, receivers, where, node_mask, pairs)
+    norms = _norms(weights, edges, node_mask, pairs)
     return root_ratio(norms.antisymmetric, norms.off_diagonal)
 
 
-def unordered_pairs(senders: ArrayLike, receivers: ArrayLike) -> Array:
+def unordered_pairs(edges: Edges) -> Array:
     """An id for each edge that it shares with its reverse and its parallel edges, and no others.
 
     The costly part of `symmetry_error` on edges: compute it once for a graph that is measured in
     every step.
 
     Args:
-      senders, receivers: `[E]` integer, any order.
+      edges: the pattern, `ga.graphs.pattern(graph)`; its mask does not matter.
 
     Returns:
       `[E]` int32 in `[0, E)`.
 
     Raises:
-      ValueError: ids are not integers or differ in number.
+      ValueError: the pattern is bipartite.
 
     Cost: O(E log E), one sort of the edges.
 
     Example:
       >>> import jax.numpy as jnp
       >>> import graphattn_jax as ga
-      >>> senders, receivers = jnp.array([0, 1, 2, 1]), jnp.array([1, 0, 2, 2])
-      >>> ga.diagnostics.unordered_pairs(senders, receivers).tolist()
+      >>> edges = ga.ops.Edges(jnp.array([0, 1, 2, 1]), jnp.array([1, 0, 2, 2]), num_senders=3)
+      >>> ga.diagnostics.unordered_pairs(edges).tolist()
       [0, 0, 2, 1]
     """
-    senders, receivers = checked_endpoints(senders, receivers)
+    check_edges(edges)
+    senders, receivers = jnp.asarray(edges.senders), jnp.asarray(edges.receivers)
     low, high = jnp.minimum(senders, receivers), jnp.maximum(senders, receivers)
     order = jnp.lexsort((high, low))
     starts = (jnp.diff(low[order]) != 0) | (jnp.diff(high[order]) != 0)
@@ -231,10 +212,14 @@ class _Norms(NamedTuple):
     diagonal: Array
 
 
-def _norms(weights, senders, receivers, where, node_mask, pairs) -> _Norms:
-    ends = endpoints(senders, receivers)
-    if ends is None:
-        matrix = dense_weights(weights, node_mask, where=where, pairs=pairs)
+def _norms(
+    weights: ArrayLike | Attention,
+    edges: Edges | None,
+    node_mask: ArrayLike | None,
+    pairs: ArrayLike | None,
+) -> _Norms:
+    if edges is None:
+        matrix = dense_weights(weights, node_mask, pairs=pairs)
         eye = jnp.broadcast_to(jnp.eye(matrix.shape[-1], dtype=bool), matrix.shape)
         square = jnp.square(matrix)
         return _Norms(
@@ -242,15 +227,14 @@ def _norms(weights, senders, receivers, where, node_mask, pairs) -> _Norms:
             off_diagonal=jnp.where(eye, 0, square).sum(axis=(-2, -1)),
             diagonal=jnp.where(eye, square, 0).sum(axis=(-2, -1)),
         )
-    senders, receivers = ends
-    edges, _ = edge_weights(weights, ends, where, node_mask)
+    values, senders, receivers, _ = edge_weights(weights, edges, node_mask)
     if pairs is None:
-        pairs = unordered_pairs(senders, receivers)
-    _checks.ids("pairs", pairs, senders.shape[0])
+        pairs = unordered_pairs(edges)
+    _checks.ids("pairs", pairs, edges.num_edges)
     # Each pair {i, j} as the entries A_ij, A_ji and, for i = j, A_ii: parallel edges add up here,
     # and a missing reverse is the 0 that no edge adds to.
     kinds = (senders < receivers, senders > receivers, senders == receivers)
-    entries = jnp.stack([jnp.where(like(kind, edges), edges, 0) for kind in kinds], axis=1)
+    entries = jnp.stack([jnp.where(like(kind, values), values, 0) for kind in kinds], axis=1)
     forward, backward, diagonal = jnp.unstack(segment_sum(entries, pairs, len(pairs)), axis=1)
     return _Norms(
         antisymmetric=2 * jnp.square(forward - backward).sum(axis=0),

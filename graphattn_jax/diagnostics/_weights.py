@@ -2,75 +2,88 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import jax.numpy as jnp
 
 from graphattn_jax import _checks
 from graphattn_jax._dtypes import accumulation_dtype
+from graphattn_jax.ops import Attention, Edges
 from graphattn_jax.typing import Array, ArrayLike
 
 
-def endpoints(senders: ArrayLike | None, receivers: ArrayLike | None) -> tuple[Array, Array] | None:
-    """Both ends of the edges, checked; None for dense weights, which come without."""
-    if senders is None and receivers is None:
-        return None
-    if senders is None or receivers is None:
-        raise ValueError(
-            "senders and receivers go together, got only one of them. "
-            "Fix: pass both for edge weights, neither for dense ones."
-        )
-    return checked_endpoints(senders, receivers)
+class EdgeWeights(NamedTuple):
+    """weights `[E]` or `[E, H]`, the ends of each edge, and which edges are real."""
 
-
-def checked_endpoints(senders: ArrayLike, receivers: ArrayLike) -> tuple[Array, Array]:
-    """Both ends of the edges as JAX arrays."""
-    _checks.ids("senders", senders)
-    _checks.ids("receivers", receivers, senders.shape[0])
-    return jnp.asarray(senders), jnp.asarray(receivers)
+    weights: Array
+    senders: Array
+    receivers: Array
+    real: Array
 
 
 def edge_weights(
-    weights: ArrayLike,
-    ends: tuple[Array, Array],
-    where: ArrayLike | None,
+    weights: ArrayLike | Attention,
+    edges: Edges,
     node_mask: ArrayLike | None,
-) -> tuple[Array, Array]:
-    """Weights `[E]` or `[E, H]`, and which edges are real as bool `[E]`."""
-    senders, receivers = ends
-    weights = jnp.asarray(weights)
-    num_edges = senders.shape[0]
-    _checks.floating("weights", weights)
-    if weights.ndim not in (1, 2) or weights.shape[0] != num_edges:
+    *,
+    allow_bipartite: bool = False,
+) -> EdgeWeights:
+    """Weights of a pattern, 0 where it or the node mask leaves an edge out."""
+    check_edges(edges, allow_bipartite=allow_bipartite)
+    weights = as_floats(weights)
+    if weights.ndim not in (1, 2) or weights.shape[0] != edges.num_edges:
         raise ValueError(
-            f"weights must have shape [{num_edges}] or [{num_edges}, H] for {num_edges} edges, "
+            f"weights must have shape [{edges.num_edges}] or [{edges.num_edges}, H] for {edges.num_edges} edges, "
             f"got {tuple(weights.shape)}."
         )
-    real = jnp.ones(num_edges, bool)
-    if where is not None:
-        _checks.mask("where", where, num_edges)
-        real = real & where
+    senders, receivers = jnp.asarray(edges.senders), jnp.asarray(edges.receivers)
+    real = jnp.ones(edges.num_edges, bool) if edges.mask is None else jnp.asarray(edges.mask)
     if node_mask is not None:
-        node_mask = jnp.asarray(node_mask)
-        _checks.mask("node_mask", node_mask, node_mask.size)
-        real = real & node_mask[senders] & node_mask[receivers]
-    return jnp.where(like(real, weights), weights, 0).astype(
-        accumulation_dtype(weights.dtype)
-    ), real
-
-
-def dense_weights(weights: ArrayLike, node_mask: ArrayLike | None, **edge_only) -> Array:
-    """Weights `[..., N, N]`; `edge_only` are arguments without a meaning for them."""
-    for name, value in edge_only.items():
-        if value is not None:
+        if edges.is_bipartite:
             raise ValueError(
-                f"{name} belongs to edge weights, got it for dense ones. "
-                f"Fix: pass senders and receivers as well, or drop {name}."
+                "node_mask is for patterns of one set of nodes, got a bipartite one. Fix: edges.where(mask)."
             )
-    weights = jnp.asarray(weights)
+        nodes = edge_nodes(node_mask, edges)
+        real = real & nodes[senders] & nodes[receivers]
+    weights = jnp.where(like(real, weights), weights, 0)
+    return EdgeWeights(weights.astype(accumulation_dtype(weights.dtype)), senders, receivers, real)
+
+
+def check_edges(edges: Edges, *, allow_bipartite: bool = False) -> None:
+    """A pattern, of one set of nodes unless two are allowed."""
+    if not isinstance(edges, Edges):
+        raise ValueError(
+            f"edges must be a pattern, ga.ops.Edges, got {type(edges).__name__}. "
+            "Fix: ga.graphs.pattern(graph), or None for weights [..., N, N]."
+        )
+    edges.check()
+    if edges.is_bipartite and not allow_bipartite:
+        raise ValueError(
+            f"attention from {edges.num_senders} senders to {edges.num_rows} other nodes has no transposed entries. "
+            "Fix: only row_column_sums takes bipartite patterns."
+        )
+
+
+def as_floats(weights: ArrayLike | Attention) -> Array:
+    """The weights as a floating-point JAX array."""
+    weights = jnp.asarray(weights.weights if isinstance(weights, Attention) else weights)
     _checks.floating("weights", weights)
+    return weights
+
+
+def dense_weights(
+    weights: ArrayLike | Attention, node_mask: ArrayLike | None, *, pairs: ArrayLike | None = None
+) -> Array:
+    """Weights `[..., N, N]`."""
+    if pairs is not None:
+        raise ValueError(
+            "pairs belongs to edge weights, got it for dense ones. Fix: pass edges as well, or drop pairs."
+        )
+    weights = as_floats(weights)
     if weights.ndim < 2 or weights.shape[-1] != weights.shape[-2]:
         raise ValueError(
             f"weights must have shape [..., N, N], got {tuple(weights.shape)}. "
-            "Fix: pass senders and receivers with edge weights."
+            "Fix: pass edges with edge weights, ga.graphs.pattern(graph)."
         )
     if node_mask is not None:
         real = dense_nodes(node_mask, weights.shape)
@@ -91,16 +104,12 @@ def dense_nodes(node_mask: ArrayLike | None, shape: tuple[int, ...]) -> Array:
     return jnp.broadcast_to(node_mask, shape[:-1])
 
 
-def edge_nodes(node_mask: ArrayLike | None, num_nodes: int | None) -> Array:
-    """Which nodes are real, as bool `[N]`, where only edges are known."""
-    if node_mask is not None:
-        return jnp.asarray(node_mask)
-    if num_nodes is None:
-        raise ValueError(
-            "edge weights do not tell the number of nodes: isolated nodes have none. "
-            "Fix: pass num_nodes, or node_mask for a padded graph."
-        )
-    return jnp.ones(num_nodes, bool)
+def edge_nodes(node_mask: ArrayLike | None, edges: Edges) -> Array:
+    """Which nodes of a pattern are real, bool `[N]`."""
+    if node_mask is None:
+        return jnp.ones(edges.num_rows, bool)
+    _checks.mask("node_mask", node_mask, edges.num_rows)
+    return jnp.asarray(node_mask)
 
 
 def like(edges: Array, weights: Array) -> Array:

@@ -1,70 +1,81 @@
 """Positional and structural encodings: where a node is in its graph, as arrays.
 
-Exact encodings run on the host in numpy and SciPy, once per graph, and belong into the data pipeline; estimates and
-learned encoders are jitted functions. Node encodings are `[N, K]`, pair encodings have one row per edge of the
-`pattern` that attends. Always encode the original graph: every function takes it first, and the pattern beside it.
+Exact encodings run on the host in numpy and SciPy, once per graph, and belong into the data pipeline (`host`);
+estimates run under `jax.jit` (`device`), and so do encoders with parameters (`learned`). Node encodings are `[N, K]`,
+pair encodings have one row per edge of the `pattern` that attends. Always encode the original graph: every function
+takes it first, and the pattern beside it.
 """
 
-from graphattn_jax.encodings._centrality import CentralityParams, centrality, init_centrality
-from graphattn_jax.encodings._chebyshev import chebyshev_coefficients, chebyshev_filter
-from graphattn_jax.encodings._common_neighbours import common_neighbours
-from graphattn_jax.encodings._deepset import init_laplace_deepset, laplace_deepset
-from graphattn_jax.encodings._degree_encoding import degree_encoding
-from graphattn_jax.encodings._edge_paths import edge_features_on_paths
-from graphattn_jax.encodings._effective_resistance import effective_resistance
-from graphattn_jax.encodings._eigenvectors import LaplacianEigenvectors, laplacian_eigenvectors
-from graphattn_jax.encodings._electrostatic import electrostatic
-from graphattn_jax.encodings._gaussian_bias import (
+from graphattn_jax.encodings._vocabulary import (
+    DistanceBuckets,
+    LaplacianEigenvectors,
+    distance_buckets,
+)
+from graphattn_jax.encodings.device._chebyshev import chebyshev_coefficients, chebyshev_filter
+from graphattn_jax.encodings.device._degree_encoding import degree_encoding
+from graphattn_jax.encodings.device._heat_kernel_estimate import heat_kernel_diagonal_estimate
+from graphattn_jax.encodings.device._random_feature_propagation import random_feature_propagation
+from graphattn_jax.encodings.device._rwse_estimate import RWSEEstimate, rwse_estimate
+from graphattn_jax.encodings.device._signs import flip_signs
+from graphattn_jax.encodings.device._subspace import (
+    SubspaceEigenvectors,
+    SubspaceIteration,
+    subspace_eigenvectors,
+)
+from graphattn_jax.encodings.host._common_neighbours import common_neighbours
+from graphattn_jax.encodings.host._edge_paths import edge_features_on_paths
+from graphattn_jax.encodings.host._effective_resistance import effective_resistance
+from graphattn_jax.encodings.host._eigenvectors import laplacian_eigenvectors
+from graphattn_jax.encodings.host._electrostatic import electrostatic
+from graphattn_jax.encodings.host._heat_kernel import heat_kernel_diagonal
+from graphattn_jax.encodings.host._hitting_times import hitting_times
+from graphattn_jax.encodings.host._laplacian import laplacian
+from graphattn_jax.encodings.host._per_type_degree import per_type_degree
+from graphattn_jax.encodings.host._precompute import precompute
+from graphattn_jax.encodings.host._rrwp import rrwp
+from graphattn_jax.encodings.host._rwse import rwse
+from graphattn_jax.encodings.host._shortest_path import shortest_path_distances
+from graphattn_jax.encodings.host._triangle_counts import triangle_counts
+from graphattn_jax.encodings.host._virtual_pairs import extend_to_virtual_nodes
+from graphattn_jax.encodings.learned._centrality import (
+    CentralityParams,
+    centrality,
+    init_centrality,
+)
+from graphattn_jax.encodings.learned._deepset import init_laplace_deepset, laplace_deepset
+from graphattn_jax.encodings.learned._gaussian_bias import (
     GaussianBiasParams,
     gaussian_bias,
     init_gaussian_bias,
 )
-from graphattn_jax.encodings._graphormer_bias import (
+from graphattn_jax.encodings.learned._graphormer_bias import (
     GraphormerBiasParams,
     graphormer_bias,
     init_graphormer_bias,
 )
-from graphattn_jax.encodings._heat_kernel import heat_kernel_diagonal, heat_kernel_diagonal_estimate
-from graphattn_jax.encodings._hitting_times import hitting_times
-from graphattn_jax.encodings._laplacian import laplacian
-from graphattn_jax.encodings._laplacian_loss import laplacian_loss
-from graphattn_jax.encodings._lspe import LSPEParams, init_lspe, lspe
-from graphattn_jax.encodings._path_bias import PathBiasParams, init_path_bias, path_bias
-from graphattn_jax.encodings._pearl import PEARLParams, init_pearl, pearl
-from graphattn_jax.encodings._per_type_degree import per_type_degree
-from graphattn_jax.encodings._precompute import precompute
-from graphattn_jax.encodings._random_feature_propagation import random_feature_propagation
-from graphattn_jax.encodings._rrwp import rrwp
-from graphattn_jax.encodings._rwse import rwse
-from graphattn_jax.encodings._rwse_estimate import RWSEEstimate, rwse_estimate
-from graphattn_jax.encodings._san import (
+from graphattn_jax.encodings.learned._laplacian_loss import laplacian_loss
+from graphattn_jax.encodings.learned._lspe import LSPEParams, init_lspe, lspe
+from graphattn_jax.encodings.learned._path_bias import PathBiasParams, init_path_bias, path_bias
+from graphattn_jax.encodings.learned._pearl import PEARLParams, init_pearl, pearl
+from graphattn_jax.encodings.learned._san import (
     SANEncoderLayerParams,
     SANEncoderParams,
     init_san_encoder,
     san_encoder,
 )
-from graphattn_jax.encodings._shortest_path import (
-    DistanceBuckets,
-    distance_buckets,
-    shortest_path_distances,
-)
-from graphattn_jax.encodings._signnet import SignNetParams, init_signnet, signnet
-from graphattn_jax.encodings._signs import flip_signs
-from graphattn_jax.encodings._spe import SPEParams, init_spe, spe
-from graphattn_jax.encodings._subspace import SubspaceEigenvectors, subspace_eigenvectors
-from graphattn_jax.encodings._triangle_counts import triangle_counts
-from graphattn_jax.encodings._type_bias import (
+from graphattn_jax.encodings.learned._signnet import SignNetParams, init_signnet, signnet
+from graphattn_jax.encodings.learned._spe import SPEParams, init_spe, spe
+from graphattn_jax.encodings.learned._type_bias import (
     TypeBiasParams,
     TypeFactors,
     init_type_bias,
     type_bias,
 )
-from graphattn_jax.encodings._type_distance_bias import (
+from graphattn_jax.encodings.learned._type_distance_bias import (
     TypeDistanceBiasParams,
     init_type_distance_bias,
     type_distance_bias,
 )
-from graphattn_jax.encodings._virtual_pairs import extend_to_virtual_nodes
 
 __all__ = [
     "CentralityParams",
@@ -81,6 +92,7 @@ __all__ = [
     "SPEParams",
     "SignNetParams",
     "SubspaceEigenvectors",
+    "SubspaceIteration",
     "TypeBiasParams",
     "TypeDistanceBiasParams",
     "TypeFactors",

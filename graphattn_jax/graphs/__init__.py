@@ -4,8 +4,9 @@
 
 A graph is a `GraphsTuple` (jraph's): features `nodes`, `edges`, `globals` as pytrees of arrays or
 None, `senders` and `receivers` as node ids over the whole batch, and the sizes `n_node`, `n_edge`
-of each graph. Everything here runs on the host in numpy, except the masks, ids, sizes and degrees,
-which also run under `jax.jit`.
+of each graph. `prepare` and `pad` give a `PreparedGraph`, which carries its layout to whatever takes
+graphs. Everything here runs on the host in numpy, except the masks, ids, sizes, degrees and the
+pattern, which also run under `jax.jit`.
 """
 
 from graphattn_jax.graphs._all_pairs import all_pairs
@@ -23,7 +24,6 @@ from graphattn_jax.graphs._degree import in_degree, out_degree
 from graphattn_jax.graphs._direction import add_reverse_edges, is_undirected
 from graphattn_jax.graphs._expander import add_expander
 from graphattn_jax.graphs._exphormer_pattern import ExphormerPattern, exphormer_pattern
-from graphattn_jax.graphs._layout import Layout, layout
 from graphattn_jax.graphs._masks import (
     edge_graph_ids,
     edge_mask,
@@ -34,13 +34,17 @@ from graphattn_jax.graphs._masks import (
 from graphattn_jax.graphs._networkx import from_networkx, to_networkx
 from graphattn_jax.graphs._packing import batches_to_budget
 from graphattn_jax.graphs._pad import FillRatio, fill_ratio, pad, unpad
+from graphattn_jax.graphs._prepare import Layout, bipartite, pattern, prepare
 from graphattn_jax.graphs._pyg import from_pyg_data, to_pyg_data
 from graphattn_jax.graphs._self_loops import add_self_loops, has_self_loops, remove_self_loops
 from graphattn_jax.graphs._subgraph import subgraph
 from graphattn_jax.graphs._take import take
 from graphattn_jax.graphs._types import (
     GraphsTuple,
+    NodePair,
     PaddedGraphsTuple,
+    PreparedGraph,
+    is_padded,
     num_edges,
     num_graphs,
     num_nodes,
@@ -54,7 +58,9 @@ __all__ = [
     "FillRatio",
     "GraphsTuple",
     "Layout",
+    "NodePair",
     "PaddedGraphsTuple",
+    "PreparedGraph",
     "add_expander",
     "add_reverse_edges",
     "add_self_loops",
@@ -62,6 +68,7 @@ __all__ = [
     "all_pairs",
     "batch",
     "batches_to_budget",
+    "bipartite",
     "bucket",
     "coalesce",
     "edge_graph_ids",
@@ -77,8 +84,8 @@ __all__ = [
     "graph_mask",
     "has_self_loops",
     "in_degree",
+    "is_padded",
     "is_undirected",
-    "layout",
     "node_graph_ids",
     "node_mask",
     "num_edges",
@@ -86,6 +93,8 @@ __all__ = [
     "num_nodes",
     "out_degree",
     "pad",
+    "pattern",
+    "prepare",
     "remove_self_loops",
     "subgraph",
     "take",

@@ -39,7 +39,7 @@ def all_pairs(
       new edge: the first old edge of that sender and receiver, or -1.
 
     Raises:
-      ValueError: the graph is padded or traced.
+      ValueError: the graph is padded, bipartite or traced.
 
     Cost: O(sum(n^2)) memory.
 

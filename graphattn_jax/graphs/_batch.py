@@ -9,9 +9,15 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-from graphattn_jax import _checks
 from graphattn_jax.graphs._pad import unpad
-from graphattn_jax.graphs._types import GraphsTuple, PaddedGraphsTuple, to_host
+from graphattn_jax.graphs._types import (
+    GraphsTuple,
+    PreparedGraph,
+    as_int32,
+    is_padded,
+    refuse_bipartite,
+    to_host,
+)
 
 
 def batch(graphs: Iterable[GraphsTuple]) -> GraphsTuple:
@@ -21,14 +27,16 @@ def batch(graphs: Iterable[GraphsTuple]) -> GraphsTuple:
 
     Args:
       graphs: at least one graph without padding; all with features of one structure, dtype and
-        shape (apart from the number of rows).
+        shape (apart from the number of rows). A graph without edges may have any edge features, or
+        None, and one without nodes any node features. A layout that a graph carries is left out:
+        prepare the batch.
 
     Returns:
       A `GraphsTuple` with numpy leaves and int32 ids.
 
     Raises:
-      ValueError: no graphs, a padded graph, or a graph whose features differ from the first
-        graph's or from its own sizes; the message has its index.
+      ValueError: no graphs, a padded or bipartite graph, or a graph whose features differ from the
+        others' or from its own sizes; the message has its index.
 
     Cost: one concatenation per feature; a thousand molecules take milliseconds.
 
@@ -43,14 +51,10 @@ def batch(graphs: Iterable[GraphsTuple]) -> GraphsTuple:
     if not graphs:
         raise ValueError("graphs must hold at least one graph, got none: features are unknown.")
     to_host(graphs[0], "batch", allow_sparse=False)
-    paths = jax.tree_util.tree_leaves_with_path(graphs[0])
+    graphs = _of_one_structure([_plain(i, graph) for i, graph in enumerate(graphs)])
     structure = jax.tree.structure(graphs[0])
-    rows = []
-    for i, graph in enumerate(graphs):
-        leaves, own = jax.tree.flatten(graph)
-        if own != structure:
-            raise ValueError(_structure_message(i, graph, own, structure))
-        rows.append(leaves)
+    paths = jax.tree_util.tree_leaves_with_path(graphs[0])
+    rows = [jax.tree.leaves(graph) for graph in graphs]
     columns = [
         _column(jax.tree_util.keystr(path).lstrip("."), column)
         for (path, _), column in zip(paths, zip(*rows, strict=True), strict=True)
@@ -68,37 +72,62 @@ def batch(graphs: Iterable[GraphsTuple]) -> GraphsTuple:
     return joined._replace(senders=joined.senders + offsets, receivers=joined.receivers + offsets)
 
 
+def _plain(i: int, graph: GraphsTuple) -> GraphsTuple:
+    """Graph i without its layout."""
+    if getattr(graph, "_fields", None) != GraphsTuple._fields:
+        raise ValueError(f"graph {i} must be a GraphsTuple, got {type(graph).__name__}.")
+    refuse_bipartite(graph, "batch")
+    if is_padded(graph):
+        raise ValueError(f"graph {i} is padded. Fix: batch first and pad the batch, or unpad it.")
+    return GraphsTuple(*graph) if isinstance(graph, PreparedGraph) else graph
+
+
+def _of_one_structure(graphs: list[GraphsTuple]) -> list[GraphsTuple]:
+    """Graphs without edges (without nodes) with empty features like those of the others."""
+    structure = jax.tree.structure(graphs[0])
+    if all(jax.tree.structure(graph) == structure for graph in graphs):
+        return graphs
+    for field, sizes in (("nodes", "n_node"), ("edges", "n_edge")):
+        counts = [int(np.sum(getattr(graph, sizes))) for graph in graphs]
+        like = getattr(graphs[int(np.argmax(np.array(counts) > 0))], field)
+        none = jax.tree.map(lambda x: np.asarray(x)[:0], like)
+        graphs = [
+            graph if count else graph._replace(**{field: none})
+            for graph, count in zip(graphs, counts, strict=True)
+        ]
+    structure = jax.tree.structure(graphs[0])
+    for i, graph in enumerate(graphs):
+        if (own := jax.tree.structure(graph)) != structure:
+            raise ValueError(
+                f"graph {i} has features of another structure than graph 0: {own}, wanted {structure}. "
+                "Fix: give all graphs the same features, or None in all."
+            )
+    return graphs
+
+
 def _column(name: str, leaves: tuple[Any, ...]) -> list[np.ndarray]:
     """One leaf of every graph as numpy: ids as int32 vectors, features of one dtype and shape."""
     for i, x in enumerate(leaves):
         if isinstance(x, Tracer):
             raise ValueError(f"batch runs on the host, and {name} of graph {i} is traced.")
     column = [np.asarray(x) for x in leaves]
-    is_ids = name in ("senders", "receivers", "n_node", "n_edge")
-    dtype, row = (np.dtype(np.int32), ()) if is_ids else (column[0].dtype, column[0].shape[1:])
+    if name in ("senders", "receivers", "n_node", "n_edge"):
+        return [as_int32(f"{name} of graph {i}", x) for i, x in enumerate(column)]
     for i, x in enumerate(column):
-        if x.ndim and x.dtype == dtype and x.shape[1:] == row:
-            continue
-        if is_ids:
-            _checks.ids(f"{name} of graph {i}", x)  # other integers pass, and are cast
-            column[i] = x.astype(np.int32)
-        elif x.ndim == 0:
+        if x.ndim == 0:
             raise ValueError(f"{name} of graph {i} must have rows, got a scalar.")
-        else:
+    first = next((i for i, x in enumerate(column) if len(x)), 0)
+    dtype, row = column[first].dtype, column[first].shape[1:]
+    for i, x in enumerate(column):
+        if x.dtype == dtype and x.shape[1:] == row:
+            continue
+        if len(x):
             raise ValueError(
-                f"{name} of graph {i} is {x.dtype} with rows of shape {x.shape[1:]}, but graph 0 "
+                f"{name} of graph {i} is {x.dtype} with rows of shape {x.shape[1:]}, but graph {first} "
                 f"has {dtype} with {row}. Fix: give all graphs the same kind of features."
             )
+        column[i] = np.zeros((0, *row), dtype)
     return column
-
-
-def _structure_message(i: int, graph: Any, own: Any, structure: Any) -> str:
-    if isinstance(graph, PaddedGraphsTuple):
-        return f"graph {i} is padded. Fix: batch first and pad the batch, or unpad it."
-    return (
-        f"graph {i} has features of another structure than graph 0: {own}, wanted {structure}. "
-        "Fix: give all graphs the same features, or None in all."
-    )
 
 
 def _sums(sizes: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -128,10 +157,9 @@ def unbatch(graph: GraphsTuple) -> list[GraphsTuple]:
       A list of graphs of one each, with numpy leaves: features are views of the batch's arrays.
 
     Raises:
-      ValueError: traced.
+      ValueError: bipartite or traced.
 
-    Padding: dropped for a `PaddedGraphsTuple`; call `unpad(graph, padded=True)` first for a batch
-    that jraph padded.
+    Padding: dropped; a batch that jraph padded comes as `PaddedGraphsTuple(*graph)`.
 
     Example:
       >>> import graphattn_jax as ga

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from graphattn_jax import _checks
-from graphattn_jax.graphs._types import GraphsTuple
+from graphattn_jax.graphs._types import GraphsTuple, refuse_bipartite
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +66,7 @@ class Budget:
 
 def size(graph: GraphsTuple) -> tuple[int, int, int]:
     """Nodes, edges and graphs of a concrete graph."""
+    refuse_bipartite(graph, "a budget")
     n_node = np.asarray(graph.n_node)
     return int(n_node.sum()), int(np.asarray(graph.n_edge).sum()), n_node.shape[0]
 

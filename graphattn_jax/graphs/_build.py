@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
 import numpy as np
 import scipy.sparse
 
 from graphattn_jax import _checks
-from graphattn_jax.graphs._features import as_array, as_arrays, as_ids
-from graphattn_jax.graphs._types import GraphsTuple, num_nodes, to_host
+from graphattn_jax.graphs._features import as_array, as_arrays, as_count, as_ids, largest
+from graphattn_jax.graphs._prepare import pattern
+from graphattn_jax.graphs._types import GraphsTuple, node_leaves, to_host
 from graphattn_jax.graphs._validate import validate
-from graphattn_jax.ops._sparse_features import is_sparse
 
 
 def from_edge_list(
@@ -41,7 +40,8 @@ def from_edge_list(
       A `GraphsTuple` of one graph with numpy leaves; ids and sizes are int32.
 
     Raises:
-      ValueError: ids out of range or not integers; features with a wrong number of rows.
+      ValueError: ids out of range or not integers, `num_nodes` that is no integer, features with a wrong number of
+        rows, numbers in a list that float32 or int32 do not hold.
 
     Example:
       >>> import graphattn_jax as ga
@@ -59,9 +59,9 @@ def from_edge_list(
         )
     nodes = as_arrays("nodes", nodes)
     if num_nodes is None:
-        leaves = [x for x in jax.tree.leaves(nodes, is_leaf=is_sparse) if x.ndim]
-        largest_id = max(_largest(senders), _largest(receivers))
-        num_nodes = int(leaves[0].shape[0]) if leaves else 1 + largest_id
+        leaves = [x for x in node_leaves(nodes) if x.ndim]
+        num_nodes = leaves[0].shape[0] if leaves else 1 + max(largest(senders), largest(receivers))
+    num_nodes = as_count("num_nodes", num_nodes)
     for name, ids in (("senders", senders), ("receivers", receivers)):
         _checks.ids_in_range(name, ids, num_nodes)  # before the cast: int64 ids may not fit
     return validate(
@@ -75,10 +75,6 @@ def from_edge_list(
             n_edge=np.array([senders.shape[0]], np.int32),
         )
     )
-
-
-def _largest(ids: np.ndarray) -> int:
-    return int(ids.max(initial=-1))
 
 
 def from_dense(
@@ -131,7 +127,8 @@ def to_dense(graph: GraphsTuple, values: Any = None) -> np.ndarray:
     """The matrix `A[receiver, sender]` of a graph, or of any number per edge.
 
     Values of duplicate edges add up, so `to_dense(graph, weights)` of attention weights sums over
-    each row to what each receiver got. A batch gives a block-diagonal matrix.
+    each row to what each receiver got. A batch gives a block-diagonal matrix, a bipartite graph one of N_r rows and
+    N_s columns.
 
     Args:
       graph: a graph or batch without padding.
@@ -141,7 +138,7 @@ def to_dense(graph: GraphsTuple, values: Any = None) -> np.ndarray:
       `[N, N]` or `[N, N, ...]` in the dtype of `values`.
 
     Raises:
-      ValueError: `values` does not have E rows, or the graph is padded.
+      ValueError: `values` does not have E rows, or the graph is padded or traced.
 
     Cost: O(N^2) memory.
 
@@ -151,10 +148,9 @@ def to_dense(graph: GraphsTuple, values: Any = None) -> np.ndarray:
       array([[0., 2.],
              [0., 0.]], dtype=float32)
     """
-    graph = to_host(graph, "to_dense")
+    graph = to_host(graph, "to_dense", allow_bipartite=True)
     values = _edge_values(graph, values)
-    size = num_nodes(graph)
-    adjacency = np.zeros((size, size, *values.shape[1:]), values.dtype)
+    adjacency = np.zeros((*_matrix_shape(graph), *values.shape[1:]), values.dtype)
     np.add.at(adjacency, (graph.receivers, graph.senders), values)
     return adjacency
 
@@ -213,7 +209,8 @@ def from_scipy_sparse(
 def to_scipy_sparse(graph: GraphsTuple, values: Any = None) -> scipy.sparse.csr_array:
     """The sparse matrix `A[receiver, sender]` of a graph, or of one number per edge.
 
-    Values of duplicate edges add up. A batch gives a block-diagonal matrix.
+    Values of duplicate edges add up. A batch gives a block-diagonal matrix, a bipartite graph one of N_r rows and N_s
+    columns.
 
     Args:
       graph: a graph or batch without padding.
@@ -223,7 +220,7 @@ def to_scipy_sparse(graph: GraphsTuple, values: Any = None) -> scipy.sparse.csr_
       `[N, N]` `scipy.sparse.csr_array` in the dtype of `values`, with sorted indices.
 
     Raises:
-      ValueError: `values` is not `[E]`, or the graph is padded.
+      ValueError: `values` is not `[E]`, or the graph is padded or traced.
 
     Example:
       >>> import graphattn_jax as ga
@@ -231,12 +228,16 @@ def to_scipy_sparse(graph: GraphsTuple, values: Any = None) -> scipy.sparse.csr_
       >>> matrix.shape, matrix.nnz, float(matrix[0, 1])
       ((2, 2), 1, 2.0)
     """
-    graph = to_host(graph, "to_scipy_sparse")
+    graph = to_host(graph, "to_scipy_sparse", allow_bipartite=True)
     values = _edge_values(graph, values)
     _checks.shape("values", values, (graph.senders.shape[0],))
-    size = num_nodes(graph)
-    matrix = scipy.sparse.coo_array((values, (graph.receivers, graph.senders)), (size, size))
-    return matrix.tocsr()
+    ends = graph.receivers, graph.senders
+    return scipy.sparse.coo_array((values, ends), _matrix_shape(graph)).tocsr()
+
+
+def _matrix_shape(graph: GraphsTuple) -> tuple[int, int]:
+    edges = pattern(graph)
+    return edges.num_rows, edges.num_senders
 
 
 def _check_square(matrix: Any) -> None:

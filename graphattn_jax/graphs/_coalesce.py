@@ -8,6 +8,7 @@ import numpy as np
 
 from graphattn_jax import _checks
 from graphattn_jax.graphs._edges import edge_keys, select_edges
+from graphattn_jax.graphs._features import exact_cast
 from graphattn_jax.graphs._types import GraphsTuple, to_host
 
 
@@ -17,16 +18,16 @@ def coalesce(graph: GraphsTuple, reduce: str = "sum") -> GraphsTuple:
     The merged edge stands where the first of them stood; edges keep their order otherwise.
 
     Args:
-      graph: a graph or batch without padding.
-      reduce: how features merge: "sum", "mean", "max" or "first". Floats are summed in float64 and
-        stored in their own dtype; the sum of booleans is "any".
+      graph: a graph or batch without padding, also a bipartite one.
+      reduce: how features merge: "sum", "mean", "max" or "first". Floats are summed in float64, integers in int64 or
+        uint64, and stored in their own dtype; the sum of booleans is "any".
 
     Returns:
       The graph without duplicate edges; numpy leaves.
 
     Raises:
-      ValueError: unknown `reduce`, "mean" of features that are not floats, or the graph is padded
-        or traced.
+      ValueError: unknown `reduce`, "mean" of features that are not floats, a sum that its dtype does not hold, or the
+        graph is padded or traced.
 
     Cost: O(E log E).
 
@@ -40,7 +41,7 @@ def coalesce(graph: GraphsTuple, reduce: str = "sum") -> GraphsTuple:
       (array([0, 1], dtype=int32), [[2.0], [2.0]])
     """
     _checks.choice("reduce", reduce, ("sum", "mean", "max", "first"))
-    graph = to_host(graph, "coalesce")
+    graph = to_host(graph, "coalesce", allow_bipartite=True)
     if reduce == "mean":
         for x in jax.tree.leaves(graph.edges):
             _checks.floating("edges", x)
@@ -53,14 +54,26 @@ def coalesce(graph: GraphsTuple, reduce: str = "sum") -> GraphsTuple:
     def merge(x: np.ndarray) -> np.ndarray:
         if reduce == "first":
             return x
-        wide = x.astype(np.float64) if jnp.issubdtype(x.dtype, jnp.floating) else x
+        wide = x.astype(_wide(x.dtype))
         ufunc = np.maximum if reduce == "max" else np.logical_or if x.dtype == bool else np.add
         merged = ufunc.reduceat(wide[order], starts, axis=0)
         if reduce == "mean":
             merged = merged / counts.reshape(-1, *[1] * (x.ndim - 1))
         result = x.copy()
-        result[first] = merged.astype(x.dtype)
+        result[first] = exact_cast("the merged edges", merged, x.dtype)
         return result
 
     graph = graph._replace(edges=jax.tree.map(merge, graph.edges))
     return select_edges(graph, np.sort(first))
+
+
+def _wide(dtype: np.dtype) -> np.dtype:
+    """What features are summed in."""
+    for kind, wide in (
+        (jnp.floating, np.float64),
+        (jnp.signedinteger, np.int64),
+        (jnp.unsignedinteger, np.uint64),
+    ):
+        if jnp.issubdtype(dtype, kind):
+            return np.dtype(wide)
+    return dtype

@@ -24,7 +24,7 @@ def add_reverse_edges(graph: GraphsTuple) -> GraphsTuple:
       An undirected graph in the sense of `is_undirected`; numpy leaves.
 
     Raises:
-      ValueError: the graph is padded or traced.
+      ValueError: the graph is padded, bipartite or traced.
 
     Cost: O(E log E).
 
@@ -56,7 +56,7 @@ def is_undirected(graph: GraphsTuple) -> bool:
       A Python bool; True without edges.
 
     Raises:
-      ValueError: traced.
+      ValueError: bipartite or traced.
 
     Cost: O(E log E).
 

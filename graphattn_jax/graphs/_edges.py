@@ -7,14 +7,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from graphattn_jax.graphs._features import as_arrays
+from graphattn_jax.graphs._features import as_rows, exact_cast
 from graphattn_jax.graphs._masks import edge_graph_ids, node_graph_ids
+from graphattn_jax.graphs._prepare import pattern
 from graphattn_jax.graphs._types import GraphsTuple, num_nodes
 
 
 def edge_keys(graph: GraphsTuple) -> np.ndarray:
     """`[E]` int64: one number per (receiver, sender) pair, ascending in this order."""
-    return graph.receivers.astype(np.int64) * num_nodes(graph) + graph.senders
+    return graph.receivers.astype(np.int64) * pattern(graph).num_senders + graph.senders
 
 
 def reverse_keys(graph: GraphsTuple) -> np.ndarray:
@@ -69,12 +70,12 @@ def _count(owner: np.ndarray, graph: GraphsTuple) -> np.ndarray:
 
 
 def filled_rows(name: str, features: Any, fill: Any, count: int) -> Any:
-    """`count` new rows like `features`: zeros for None, a number, or a pytree of one row."""
+    """`count` new rows like `features`, in their dtype: zeros for None, a number, or a pytree of one row."""
     if fill is None:
         fill = 0
     elif features is None:
         raise ValueError(f"{name} was given, but the graph has no such features to fill.")
-    fill = as_arrays(name, fill)
+    fill = as_rows(name, fill)
     if isinstance(fill, np.ndarray) and fill.ndim == 0:
         fill = jax.tree.map(lambda _: fill, features)
     if jax.tree.structure(fill) != jax.tree.structure(features):
@@ -86,6 +87,6 @@ def filled_rows(name: str, features: Any, fill: Any, count: int) -> Any:
     def rows(x: np.ndarray, row: np.ndarray) -> np.ndarray:
         if row.shape not in ((), x.shape[1:]):
             raise ValueError(f"{name} must have one row's shape {x.shape[1:]}, got {row.shape}.")
-        return np.broadcast_to(row.astype(x.dtype), (count, *x.shape[1:]))
+        return np.broadcast_to(exact_cast(name, row, x.dtype), (count, *x.shape[1:]))
 
     return jax.tree.map(rows, features, fill)

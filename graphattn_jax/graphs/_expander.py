@@ -46,8 +46,8 @@ def add_expander(
       then sender. Each has a reverse, unless the graph has one way of the pair already and the other not.
 
     Raises:
-      ValueError: the graph is padded or traced, degree below 2, a negative seed, a fill that does not fit, or 100
-        draws without an expander (more than three in four draws are one).
+      ValueError: the graph is padded, bipartite or traced, degree below 2, a negative seed, a fill that does not fit,
+        or 100 draws without an expander (more than three in four draws are one).
 
     Cost: for each distinct number of nodes an eigenvalue, O(n³) up to 512 nodes, else O(d n) per Lanczos step; O(E +
       d N) for the edges.

@@ -52,7 +52,8 @@ def exphormer_pattern(
       `ExphormerPattern(graph, kinds, edge_ids, virtual)`, numpy.
 
     Raises:
-      ValueError: the graph is padded or traced, a degree below 2, a negative number of virtual nodes or seed.
+      ValueError: the graph is padded, bipartite or traced, a degree below 2, a negative number of virtual nodes or a
+        negative seed.
 
     Cost: that of `add_expander`.
 

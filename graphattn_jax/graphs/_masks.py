@@ -7,6 +7,8 @@ import numpy as np
 
 from graphattn_jax.graphs._types import (
     GraphsTuple,
+    PreparedGraph,
+    checked_layout,
     is_padded,
     num_edges,
     num_graphs,
@@ -15,15 +17,15 @@ from graphattn_jax.graphs._types import (
 from graphattn_jax.typing import ArrayLike
 
 
-def graph_mask(graph: GraphsTuple, *, padded: bool | None = None) -> ArrayLike:
+def graph_mask(graph: GraphsTuple) -> ArrayLike:
     """Which graphs of the batch are real.
 
     Real graphs come first; the last graph with a node owns the padding. Unlike jraph's mask it
-    never takes the last graph of an unpadded batch for padding.
+    never takes the last graph of an unpadded batch for padding. A graph that jraph padded becomes one that says so with
+    `PaddedGraphsTuple(*graph)`.
 
     Args:
       graph: any `GraphsTuple`; also inside `jax.jit`.
-      padded: None = padded if it is a `PaddedGraphsTuple`; True for a graph that jraph padded.
 
     Returns:
       `[G]` bool, True = real; numpy for a graph held in numpy, a JAX array otherwise.
@@ -37,21 +39,22 @@ def graph_mask(graph: GraphsTuple, *, padded: bool | None = None) -> ArrayLike:
       >>> ga.graphs.graph_mask(padded)
       array([ True, False, False])
     """
-    return _leading(graph, num_graphs(graph), None, padded)
+    if isinstance(graph, PreparedGraph):
+        return checked_layout(graph).graph_mask
+    return _leading(graph, num_graphs(graph), None)
 
 
-def node_mask(graph: GraphsTuple, *, padded: bool | None = None) -> ArrayLike:
+def node_mask(graph: GraphsTuple) -> ArrayLike:
     """Which nodes are real.
 
     Args:
-      graph: any `GraphsTuple`. Inside `jax.jit` it needs node features (see `num_nodes`).
-      padded: None = padded if it is a `PaddedGraphsTuple`; True for a graph that jraph padded.
+      graph: any `GraphsTuple`. Inside `jax.jit` it needs a layout or node features (see `num_nodes`).
 
     Returns:
       `[N]` bool, True = real; numpy for a graph held in numpy, a JAX array otherwise.
 
     Raises:
-      ValueError: traced, and without node features.
+      ValueError: traced, and with neither.
 
     Example:
       >>> import graphattn_jax as ga
@@ -60,15 +63,16 @@ def node_mask(graph: GraphsTuple, *, padded: bool | None = None) -> ArrayLike:
       >>> ga.graphs.node_mask(padded)
       array([ True,  True, False, False])
     """
-    return _leading(graph, num_nodes(graph), graph.n_node, padded)
+    if isinstance(graph, PreparedGraph):
+        return checked_layout(graph).node_mask
+    return _leading(graph, num_nodes(graph), graph.n_node)
 
 
-def edge_mask(graph: GraphsTuple, *, padded: bool | None = None) -> ArrayLike:
+def edge_mask(graph: GraphsTuple) -> ArrayLike:
     """Which edges are real.
 
     Args:
       graph: any `GraphsTuple`; also inside `jax.jit`.
-      padded: None = padded if it is a `PaddedGraphsTuple`; True for a graph that jraph padded.
 
     Returns:
       `[E]` bool, True = real; numpy for a graph held in numpy, a JAX array otherwise.
@@ -80,13 +84,15 @@ def edge_mask(graph: GraphsTuple, *, padded: bool | None = None) -> ArrayLike:
       >>> ga.graphs.edge_mask(padded)
       array([ True,  True, False])
     """
-    return _leading(graph, num_edges(graph), graph.n_edge, padded)
+    if isinstance(graph, PreparedGraph):
+        return checked_layout(graph).edge_mask
+    return _leading(graph, num_edges(graph), graph.n_edge)
 
 
-def _leading(graph: GraphsTuple, rows: int, sizes: ArrayLike | None, padded: bool | None):
+def _leading(graph: GraphsTuple, rows: int, sizes: ArrayLike | None):
     """True for the rows before the padding graph; `sizes` has each graph's rows, None = one."""
     xp = _namespace(graph.n_node)
-    if not is_padded(graph, padded):
+    if not is_padded(graph):
         return xp.ones(rows, bool)
     padding_graph = rows_before = num_graphs(graph) - 1 - xp.argmax(graph.n_node[::-1] > 0)
     if sizes is not None:
@@ -98,13 +104,13 @@ def node_graph_ids(graph: GraphsTuple) -> ArrayLike:
     """The graph that each node belongs to.
 
     Args:
-      graph: any `GraphsTuple`. Inside `jax.jit` it needs node features (see `num_nodes`).
+      graph: any `GraphsTuple`. Inside `jax.jit` it needs a layout or node features (see `num_nodes`).
 
     Returns:
       `[N]` int32 in `[0, G)`, ascending; numpy for a graph held in numpy, a JAX array otherwise.
 
     Raises:
-      ValueError: traced, and without node features.
+      ValueError: traced, and with neither.
 
     Padding: padding nodes get the id of the padding graph.
 
@@ -114,6 +120,8 @@ def node_graph_ids(graph: GraphsTuple) -> ArrayLike:
       >>> ga.graphs.node_graph_ids(ga.graphs.batch([graph, graph]))
       array([0, 0, 1, 1], dtype=int32)
     """
+    if isinstance(graph, PreparedGraph):
+        return checked_layout(graph).node_graph_ids
     return _graph_ids(graph.n_node, num_nodes(graph))
 
 

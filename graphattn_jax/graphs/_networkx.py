@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from graphattn_jax.graphs._edges import edge_keys
-from graphattn_jax.graphs._features import as_array, by_names, named
+from graphattn_jax.graphs._features import as_array, as_numbers, by_names, named
 from graphattn_jax.graphs._types import GraphsTuple, num_nodes, to_host
 from graphattn_jax.graphs._validate import validate
 
@@ -38,13 +38,15 @@ def from_networkx(
       node_attrs, edge_attrs, graph_attrs: attributes that become `nodes`, `edges` and `globals`.
         One name gives its array, several a dict by name, `()` none. None = a dict of every
         attribute that all nodes (edges) have with numbers of one shape; others, such as
-        strings, are left out.
+        strings, are left out. Names that are no strings become strings. Without edges there are no edge attributes to
+        see: `edges` is None, which `batch` takes beside any other.
 
     Returns:
       A `GraphsTuple` of one graph with numpy leaves. Python numbers become float32 or int32.
 
     Raises:
-      ValueError: a named attribute is missing somewhere, is not numeric, or is ragged.
+      ValueError: a named attribute is missing somewhere, is not numeric, is ragged, or holds numbers beyond float32 or
+        int32; two attributes whose names are the same string.
 
     Cost: O(N + E), with Python loops in networkx itself.
 
@@ -100,7 +102,7 @@ def _collect(kind: str, rows: list[dict], names: str | Sequence[str] | None) -> 
 
 def _is_numeric(rows: list[dict], name: str) -> bool:
     try:
-        as_array(name, [row[name] for row in rows])
+        as_numbers(name, [row[name] for row in rows])
     except (KeyError, ValueError):
         return False
     return True
@@ -128,7 +130,7 @@ def to_networkx(
       A networkx graph; attribute values are numpy scalars or rows.
 
     Raises:
-      ValueError: several graphs, padding, labels that do not fit, nested features, or
+      ValueError: several graphs, a padded or bipartite one, labels that do not fit, nested features, or
         `directed=False` for a graph that is not symmetric.
 
     Example:

@@ -9,10 +9,12 @@ import numpy as np
 from graphattn_jax.graphs._batch import batch
 from graphattn_jax.graphs._budget import Budget, size
 from graphattn_jax.graphs._pad import does_not_fit, pad
-from graphattn_jax.graphs._types import GraphsTuple, PaddedGraphsTuple
+from graphattn_jax.graphs._types import GraphsTuple, PreparedGraph
 
 
-def batches_to_budget(graphs: Iterable[GraphsTuple], budget: Budget) -> Iterator[PaddedGraphsTuple]:
+def batches_to_budget(
+    graphs: Iterable[GraphsTuple], budget: Budget, *, block_size: int | None = None
+) -> Iterator[PreparedGraph]:
     """Pack a stream of graphs, in order, into padded batches of one static size.
 
     A batch is closed when the next graph does not fit. No graph is dropped, so the last batch may
@@ -21,12 +23,13 @@ def batches_to_budget(graphs: Iterable[GraphsTuple], budget: Budget) -> Iterator
     Args:
       graphs: graphs without padding; read lazily. A graph that is itself a batch stays whole.
       budget: the size of every batch, such as from `estimate_budget`.
+      block_size: as `prepare`.
 
     Returns:
-      An iterator of `PaddedGraphsTuple`s, all of the budget's sizes.
+      An iterator of `PreparedGraph`s, all of the budget's sizes, so that they share a compilation.
 
     Raises:
-      ValueError: a graph that alone exceeds the budget; the message has its index.
+      ValueError: a graph that alone exceeds the budget; the message has its index. What `batch` and `pad` refuse.
 
     Example:
       >>> import graphattn_jax as ga
@@ -43,9 +46,9 @@ def batches_to_budget(graphs: Iterable[GraphsTuple], budget: Budget) -> Iterator
         if not budget.fits(*own):
             raise ValueError(does_not_fit(f"graph {i}", own, budget))
         if waiting and not budget.fits(*(filled + own)):
-            yield pad(batch(waiting), budget)
+            yield pad(batch(waiting), budget, block_size=block_size)
             waiting, filled = [], np.zeros(3, int)
         waiting.append(graph)
         filled = filled + own
     if waiting:
-        yield pad(batch(waiting), budget)
+        yield pad(batch(waiting), budget, block_size=block_size)

@@ -8,17 +8,21 @@ import jax
 import numpy as np
 
 from graphattn_jax.graphs._budget import Budget, size
-from graphattn_jax.graphs._masks import graph_mask
+from graphattn_jax.graphs._masks import edge_mask, graph_mask, node_mask
+from graphattn_jax.graphs._prepare import with_layout
 from graphattn_jax.graphs._types import (
     GraphsTuple,
     PaddedGraphsTuple,
+    PreparedGraph,
     is_padded,
+    prepared,
     to_host,
 )
+from graphattn_jax.graphs._validate import check_graph
 from graphattn_jax.ops._sparse_features import SparseFeatures, is_sparse
 
 
-def pad(graph: GraphsTuple, budget: Budget) -> PaddedGraphsTuple:
+def pad(graph: GraphsTuple, budget: Budget, *, block_size: int | None = None) -> PreparedGraph:
     """Fill a graph or batch up to static sizes, so that batches of one budget share a compilation.
 
     Real rows stay as they are, in their order. Behind them stands one graph that owns all padding
@@ -30,13 +34,14 @@ def pad(graph: GraphsTuple, budget: Budget) -> PaddedGraphsTuple:
       graph: a graph or batch without padding; it may have no graphs at all, for an empty batch.
       budget: the sizes to reach, from `estimate_budget` or `Budget.for_graph`. At least one node
         and one graph of it are padding.
+      block_size: as `prepare`.
 
     Returns:
-      A `PaddedGraphsTuple` with numpy leaves, whose masks jraph reads too.
+      A `PreparedGraph` with numpy leaves, whose masks jraph reads too.
 
     Raises:
       ValueError: the graph exceeds the budget (the message says by how much, and which budget
-        fits), is padded already, or is traced.
+        fits) or `block_size`, is padded already, bipartite or traced, or what `validate` refuses.
 
     Padding: `unpad(pad(graph, budget))` is `graph`.
 
@@ -48,13 +53,14 @@ def pad(graph: GraphsTuple, budget: Budget) -> PaddedGraphsTuple:
       (array([1, 0, 2, 2, 3], dtype=int32), array([2, 2], dtype=int32))
     """
     graph = to_host(graph, "pad")
+    check_graph(graph, padded=False)
     n_node, n_edge, n_graph = size(graph)
     if not budget.fits(n_node, n_edge, n_graph):
         raise ValueError(does_not_fit("graph", (n_node, n_edge, n_graph), budget))
     new_nodes, new_edges = budget.n_node - n_node, budget.n_edge - n_edge
     new_graphs = budget.n_graph - n_graph
     spread = n_node + np.arange(new_edges) * new_nodes // max(new_edges, 1)
-    return PaddedGraphsTuple(
+    padded = PaddedGraphsTuple(
         nodes=_append_zeros(graph.nodes, new_nodes),
         edges=_append_zeros(graph.edges, new_edges),
         senders=np.concatenate([graph.senders, spread.astype(np.int32)]),
@@ -63,6 +69,8 @@ def pad(graph: GraphsTuple, budget: Budget) -> PaddedGraphsTuple:
         n_node=_append_graphs(graph.n_node, new_nodes, new_graphs),
         n_edge=_append_graphs(graph.n_edge, new_edges, new_graphs),
     )
+    masks = (np.asarray(mask(padded)) for mask in (node_mask, edge_mask, graph_mask))
+    return with_layout(padded, *masks, padded=True, block_size=block_size)
 
 
 def _append_zeros(features, rows: int):
@@ -108,19 +116,18 @@ def does_not_fit(what: str, sizes: tuple[int, int, int], budget: Budget) -> str:
     )
 
 
-def unpad(graph: GraphsTuple, *, padded: bool | None = None) -> GraphsTuple:
+def unpad(graph: GraphsTuple) -> GraphsTuple:
     """Drop the padding nodes, edges and graphs; the inverse of `pad`.
 
     Args:
       graph: a graph or batch on the host; its features may be results of a model.
-      padded: None = padded if it is a `PaddedGraphsTuple`; True for a graph that jraph padded.
 
     Returns:
       A `GraphsTuple` with numpy leaves (views of the padded ones). An unpadded graph comes back
-      with its own type and values.
+      with its own type and values, and with its layout where it has one.
 
     Raises:
-      ValueError: traced.
+      ValueError: bipartite or traced.
 
     Example:
       >>> import graphattn_jax as ga
@@ -129,10 +136,13 @@ def unpad(graph: GraphsTuple, *, padded: bool | None = None) -> GraphsTuple:
       >>> ga.graphs.unpad(padded).n_node
       array([2], dtype=int32)
     """
-    graph = to_host(graph, "unpad", allow_padded=True)
-    if not is_padded(graph, padded):
-        return graph
-    n_graph = int(graph_mask(graph, padded=True).sum())
+    host = to_host(graph, "unpad", allow_padded=True)
+    if not is_padded(graph):
+        if isinstance(graph, PreparedGraph):
+            return prepared(host, jax.tree.map(np.asarray, graph.layout))
+        return host
+    graph = host
+    n_graph = int(graph_mask(graph).sum())
     n_node, n_edge = int(graph.n_node[:n_graph].sum()), int(graph.n_edge[:n_graph].sum())
     return GraphsTuple(
         nodes=_first_rows(graph.nodes, n_node),
@@ -153,12 +163,11 @@ class FillRatio(NamedTuple):
     graphs: float
 
 
-def fill_ratio(graph: GraphsTuple, *, padded: bool | None = None) -> FillRatio:
+def fill_ratio(graph: GraphsTuple) -> FillRatio:
     """How much of a padded batch is real: what the budget costs.
 
     Args:
       graph: a batch on the host.
-      padded: None = padded if it is a `PaddedGraphsTuple`; True for a graph that jraph padded.
 
     Returns:
       A `FillRatio` of floats; all 1.0 for a batch without padding.
@@ -169,5 +178,5 @@ def fill_ratio(graph: GraphsTuple, *, padded: bool | None = None) -> FillRatio:
       >>> ga.graphs.fill_ratio(ga.graphs.pad(graph, ga.graphs.Budget(4, 8, 2)))
       FillRatio(nodes=0.5, edges=0.25, graphs=0.5)
     """
-    real, total = size(unpad(graph, padded=padded)), size(graph)
+    real, total = size(unpad(graph)), size(graph)
     return FillRatio(*(r / t if t else 1.0 for r, t in zip(real, total, strict=True)))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from graphattn_jax import _checks
-from graphattn_jax.graphs._features import as_array, as_ids, by_names, named
+from graphattn_jax.graphs._features import as_array, as_count, as_ids, by_names, largest, named
 from graphattn_jax.graphs._masks import node_graph_ids
 from graphattn_jax.graphs._types import GraphsTuple, num_nodes, to_host
 from graphattn_jax.graphs._validate import validate
@@ -20,28 +20,30 @@ def from_pyg_data(
     data: Any,
     *,
     node_attrs: str | Sequence[str] = "x",
-    edge_attrs: str | Sequence[str] = "edge_attr",
+    edge_attrs: str | Sequence[str] | None = None,
     graph_attrs: str | Sequence[str] = "y",
 ) -> GraphsTuple:
     """A graph or batch from a PyTorch Geometric `Data` or `Batch`, or a dict with its names.
 
     `edge_index[0]` are the senders and `edge_index[1]` the receivers (PyG's default flow). Edges
     are kept exactly as given: order, duplicates, self-loops and direction; PyG stores undirected
-    graphs with both directions already. A `Batch` is recognised by its `ptr`.
+    graphs with both directions already. A batch is recognised by its `ptr`, or by its `batch`.
 
     Args:
       data: an object or dict with `edge_index` `[2, E]` and, as wanted, `x`, `edge_attr`, `y`,
-        `num_nodes`, `ptr`; arrays or torch tensors.
+        `num_nodes`, `ptr` or `batch`; arrays or torch tensors.
       node_attrs, edge_attrs, graph_attrs: attributes that become `nodes`, `edges` and `globals`:
         one name gives its array, several a dict by name, `()` none. An absent `x`, `edge_attr` or
         `y` is None. Targets of nodes go with the nodes: `node_attrs=("x", "y"), graph_attrs=()`.
+        `edge_attrs=None` is `"edge_attr"`, or `"edge_weight"` where only this one is there.
 
     Returns:
-      A `GraphsTuple` with numpy leaves: features in their dtype, ids int32.
+      A `GraphsTuple` with numpy leaves: features in their dtype, ids int32. It shares no memory with `data`.
 
     Raises:
-      ValueError: no `edge_index` (as in heterogeneous data), an attribute that does not exist,
-        ids out of range, or features with a wrong number of rows.
+      ValueError: no `edge_index` (as in heterogeneous data), a relation between two kinds of nodes, an attribute that
+        does not exist, both `edge_attr` and `edge_weight` without a choice, ids out of range, `ptr` or `batch` that do
+        not ascend, or features with a wrong number of rows.
 
     Example:
       >>> import graphattn_jax as ga
@@ -60,14 +62,16 @@ def from_pyg_data(
             if name in _OPTIONAL:
                 return None
             raise ValueError(f"data has no attribute {name!r}.")
-        return as_array(name, value)
+        return np.array(as_array(name, value))
 
     if get("edge_index") is None:
         raise ValueError("data has no edge_index. Fix: convert each relation of typed data alone.")
     edge_index = as_ids("edge_index", get("edge_index"))
     _checks.shape("edge_index", edge_index, (2, "E"))
-    ptr = get("ptr")
-    ptr = np.array([0, _count_nodes(get, edge_index)]) if ptr is None else as_ids("ptr", ptr)
+    _refuse_relations(get)
+    if edge_attrs is None:
+        edge_attrs = _edge_attribute(get)
+    ptr = _starts(get, edge_index)
     for row, name in enumerate(("senders", "receivers")):
         _checks.ids_in_range(f"{name}, edge_index[{row}],", edge_index[row], int(ptr[-1]))
     senders, receivers = edge_index.astype(np.int32)
@@ -86,12 +90,57 @@ def from_pyg_data(
     )
 
 
+def _refuse_relations(get: Any) -> None:
+    """Ids of a relation count two sets of nodes, which one graph does not have."""
+    x, is_bipartite = get("x"), get("is_bipartite")
+    is_pair = isinstance(x, tuple) and any(part is None or hasattr(part, "__array__") for part in x)
+    if is_pair or (callable(is_bipartite) and is_bipartite()):
+        raise ValueError(
+            "data is a relation between two sets of nodes. Fix: "
+            "ga.graphs.bipartite(*edge_index, sender_nodes=..., receiver_nodes=...)."
+        )
+
+
+def _edge_attribute(get: Any) -> str:
+    """The one that becomes `edges`."""
+    there = [name for name in ("edge_attr", "edge_weight") if get(name) is not None]
+    if len(there) > 1:
+        raise ValueError(
+            'data has edge_attr and edge_weight. Fix: say which: edge_attrs="edge_attr", or '
+            'edge_attrs=("edge_attr", "edge_weight") for a dict of both.'
+        )
+    return there[0] if there else "edge_attr"
+
+
+def _starts(get: Any, edge_index: np.ndarray) -> np.ndarray:
+    """`[G + 1]`: the first node of each graph, and the number of nodes."""
+    if get("ptr") is not None:
+        ptr = as_ids("ptr", get("ptr"))
+        _checks.shape("ptr", ptr, ("G + 1",))
+        if len(ptr) == 0 or ptr[0] != 0 or (ptr[1:] < ptr[:-1]).any():
+            raise ValueError(f"ptr must ascend from 0 to the number of nodes, got {ptr}.")
+        as_count("ptr", ptr[-1])
+        return ptr.astype(np.int64)
+    if get("batch") is None:
+        return np.array([0, _count_nodes(get, edge_index)])
+    graph_ids = as_ids("batch", get("batch"))
+    _checks.shape("batch", graph_ids, ("N",))
+    if (graph_ids < 0).any() or (graph_ids[1:] < graph_ids[:-1]).any():
+        raise ValueError(
+            "batch must ascend from 0: the nodes of a graph stand together. Fix: sort the nodes by it."
+        )
+    known = get("num_graphs")
+    num_graphs = 1 + largest(graph_ids) if known is None else as_count("num_graphs", known)
+    _checks.ids_in_range("batch", graph_ids, num_graphs, "graphs")
+    return np.append(0, np.cumsum(np.bincount(graph_ids, minlength=num_graphs)))
+
+
 def _count_nodes(get: Any, edge_index: np.ndarray) -> int:
     if get("num_nodes") is not None:
-        return int(get("num_nodes"))
+        return as_count("num_nodes", get("num_nodes"))
     if get("x") is not None:
         return len(get("x"))
-    return int(edge_index.max(initial=-1)) + 1
+    return 1 + largest(edge_index)
 
 
 def to_pyg_data(graph: GraphsTuple) -> dict[str, Any]:
@@ -106,10 +155,10 @@ def to_pyg_data(graph: GraphsTuple) -> dict[str, Any]:
 
     Returns:
       A dict with `edge_index` `[2, E]` int64, `num_nodes`, the features, and for a batch of
-      several graphs `batch` `[N]` and `ptr` `[G + 1]`, both int64.
+      several graphs `batch` `[N]` and `ptr` `[G + 1]`, both int64. The features are copies.
 
     Raises:
-      ValueError: nested features, a name that occurs twice, or a padded graph.
+      ValueError: nested features, a name that occurs twice, or a padded or bipartite graph.
 
     Example:
       >>> import graphattn_jax as ga
@@ -128,5 +177,5 @@ def to_pyg_data(graph: GraphsTuple) -> dict[str, Any]:
         for name, x in named(field, getattr(graph, field), default).items():
             if name in data:
                 raise ValueError(f"{field}[{name!r}] clashes with another {name!r}: rename it.")
-            data[name] = x
+            data[name] = np.array(x)
     return data

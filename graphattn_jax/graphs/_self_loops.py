@@ -29,7 +29,7 @@ def add_self_loops(
       The graph with more edges; numpy leaves.
 
     Raises:
-      ValueError: the graph is padded or traced, or `fill` does not fit the edge features.
+      ValueError: the graph is padded, bipartite or traced, or `fill` does not fit the edge features.
 
     Padding: apply before `pad`.
 
@@ -57,7 +57,7 @@ def remove_self_loops(graph: GraphsTuple) -> GraphsTuple:
       The graph with fewer edges; numpy leaves.
 
     Raises:
-      ValueError: the graph is padded or traced.
+      ValueError: the graph is padded, bipartite or traced.
 
     Padding: apply before `pad`.
 
@@ -80,7 +80,7 @@ def has_self_loops(graph: GraphsTuple) -> bool:
       A Python bool.
 
     Raises:
-      ValueError: traced.
+      ValueError: bipartite or traced.
 
     Padding: padding edges do not count.
 

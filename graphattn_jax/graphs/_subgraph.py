@@ -26,7 +26,7 @@ def subgraph(graph: GraphsTuple, node_mask: ArrayLike) -> GraphsTuple:
       The smaller graph; numpy leaves.
 
     Raises:
-      ValueError: `node_mask` is not `[N]` bool, or the graph is padded or traced.
+      ValueError: `node_mask` is not `[N]` bool, or the graph is padded, bipartite or traced.
 
     Padding: apply before `pad`.
 

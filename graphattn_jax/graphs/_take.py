@@ -26,7 +26,7 @@ def take(graph: GraphsTuple, graph_ids: Any) -> GraphsTuple:
       A `GraphsTuple` of K graphs with numpy leaves; nodes and edges of a graph keep their order.
 
     Raises:
-      ValueError: an id out of range, or the graph is padded or traced.
+      ValueError: an id out of range, or the graph is padded, bipartite or traced.
 
     Cost: one gather per feature, O(nodes and edges taken).
     Padding: apply before `pad`.

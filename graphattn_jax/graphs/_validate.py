@@ -10,7 +10,16 @@ import numpy as np
 
 from graphattn_jax import _checks
 from graphattn_jax.graphs._masks import edge_graph_ids, node_graph_ids
-from graphattn_jax.graphs._types import GraphsTuple, PaddedGraphsTuple, to_host
+from graphattn_jax.graphs._types import (
+    GraphsTuple,
+    PreparedGraph,
+    checked_layout,
+    is_bipartite,
+    is_padded,
+    num_rows,
+    receivers_of,
+    to_host,
+)
 from graphattn_jax.ops._sparse_features import is_sparse
 
 
@@ -21,7 +30,8 @@ def validate(graph: GraphsTuple, *, check_finite: bool = False) -> GraphsTuple:
     another graph of the batch mixes two examples; call this once on data you did not build here.
 
     Args:
-      graph: any `GraphsTuple`, on the host. For a `PaddedGraphsTuple` the padding is checked too.
+      graph: any `GraphsTuple`, on the host. Of a padded one the padding is checked too, of a prepared one the sizes of
+        its layout. The nodes of a bipartite one are counted by `n_node` on the side of the receivers.
       check_finite: also refuse NaN and infinity in the features.
 
     Returns:
@@ -30,7 +40,7 @@ def validate(graph: GraphsTuple, *, check_finite: bool = False) -> GraphsTuple:
     Raises:
       ValueError: ids that are not integers, out of range or outside their own graph; `n_node` or
         `n_edge` that do not add up; features with a wrong number of rows; with `check_finite`, the
-        leaf and the first row that is not finite; a padded graph without its padding graph.
+        leaf and the first row that is not finite; a padded graph without its padding graph, a layout of another graph.
 
     Cost: O(N + E) numpy; with `check_finite` also one pass over the features.
 
@@ -43,18 +53,33 @@ def validate(graph: GraphsTuple, *, check_finite: bool = False) -> GraphsTuple:
       Traceback (most recent call last):
       ValueError: senders must lie in [0, 3) for 3 nodes, got 3 at position 1.
     """
-    host = to_host(graph, "validate", allow_padded=True)
-    _check_sizes(host)
-    _check_rows("nodes", host.nodes, int(host.n_node.sum()), "the sum of n_node")
-    _check_rows("edges", host.edges, int(host.n_edge.sum()), "the sum of n_edge")
-    _check_rows("globals", host.globals, host.n_node.shape[0], "the number of graphs")
-    _check_endpoints(host)
-    if isinstance(graph, PaddedGraphsTuple) and not host.n_node.any():
-        raise ValueError("a PaddedGraphsTuple needs a padding node. Fix: make it with graphs.pad.")
+    host = to_host(graph, "validate", allow_padded=True, allow_bipartite=True)
+    check_graph(host, padded=is_padded(graph))
+    if isinstance(graph, PreparedGraph):
+        checked_layout(graph)
     if check_finite:
         for name in ("nodes", "edges", "globals"):
             _check_finite(name, getattr(host, name))
     return graph
+
+
+def check_graph(graph: GraphsTuple, *, padded: bool) -> None:
+    """The same for a graph from `to_host`."""
+    _check_sizes(graph)
+    check_features(graph)
+    _check_endpoints(graph)
+    if padded and not graph.n_node.any():
+        raise ValueError("a PaddedGraphsTuple needs a padding node. Fix: make it with graphs.pad.")
+
+
+def check_features(graph: GraphsTuple) -> None:
+    """A row of each feature for each node, edge and graph."""
+    _check_rows("nodes", receivers_of(graph.nodes), int(graph.n_node.sum()), "the sum of n_node")
+    _check_rows("edges", graph.edges, int(graph.n_edge.sum()), "the sum of n_edge")
+    _check_rows("globals", graph.globals, graph.n_node.shape[0], "the number of graphs")
+    if is_bipartite(graph):
+        senders = graph.nodes.senders
+        _check_rows("nodes.senders", senders, num_rows("nodes.senders", senders), "as its first")
 
 
 def _check_sizes(graph: GraphsTuple) -> None:
@@ -81,11 +106,14 @@ def _check_rows(name: str, features: Any, rows: int, meaning: str) -> None:
 
 
 def _check_endpoints(graph: GraphsTuple) -> None:
-    total = int(graph.n_node.sum())
+    num_nodes = int(graph.n_node.sum())
     of_node, of_edge = node_graph_ids(graph), edge_graph_ids(graph)
-    for name in ("senders", "receivers"):
-        ids = getattr(graph, name)
-        _checks.ids_in_range(name, ids, total)
+    ends = {"senders": graph.senders, "receivers": graph.receivers}
+    if is_bipartite(graph):  # the senders belong to no graph
+        num_senders = num_rows("nodes.senders", graph.nodes.senders)
+        _checks.ids_in_range("senders", ends.pop("senders"), num_senders)
+    for name, ids in ends.items():
+        _checks.ids_in_range(name, ids, num_nodes)
         if (crossing := of_node[ids] != of_edge).any():
             bad = int(np.flatnonzero(crossing)[0])
             raise ValueError(

@@ -35,7 +35,7 @@ def add_virtual_node(
       The graph with K G more nodes and 2 K N more edges; numpy leaves.
 
     Raises:
-      ValueError: the graph is padded or traced, `count` is not a positive integer, or a fill does
+      ValueError: the graph is padded, bipartite or traced, `count` is not a positive integer, or a fill does
         not fit the features.
 
     Padding: apply before `pad`.

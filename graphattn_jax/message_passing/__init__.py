@@ -2,32 +2,28 @@
 
     sender j ──message──▶ receiver i        sums, means and extrema run over the incoming edges of each receiver
 
-Every layer is `layer(params, graph, *, layout=None, ...) -> graph`; `init_layer` makes its parameters. Norms,
-activations and residual connections around a layer belong to the network.
+Every layer is a value of `ga.nn.Layer`: `layer.init(key, in_features)` makes its parameters, and
+`layer.apply(params, graph)` gives the new graph. Norms, activations and residual connections around a layer belong to
+the network.
 """
 
-from graphattn_jax.message_passing._gated_gcn import GatedGCNParams, gated_gcn, init_gated_gcn
-from graphattn_jax.message_passing._gcn import GCNParams, gcn, init_gcn
-from graphattn_jax.message_passing._gine import GINEParams, gine, init_gine
+from graphattn_jax.message_passing._gated_gcn import GatedGCN, GatedGCNParams
+from graphattn_jax.message_passing._gcn import GCN, GCNParams
+from graphattn_jax.message_passing._gine import GINE, GINEParams
 from graphattn_jax.message_passing._log_degree_mean import log_degree_mean
-from graphattn_jax.message_passing._pna import PNAParams, init_pna, pna
-from graphattn_jax.message_passing._sage import SAGEParams, init_sage, sage
+from graphattn_jax.message_passing._pna import PNA, PNAParams
+from graphattn_jax.message_passing._sage import SAGE, SAGEParams
 
 __all__ = [
+    "GCN",
+    "GINE",
+    "PNA",
+    "SAGE",
     "GCNParams",
     "GINEParams",
+    "GatedGCN",
     "GatedGCNParams",
     "PNAParams",
     "SAGEParams",
-    "gated_gcn",
-    "gcn",
-    "gine",
-    "init_gated_gcn",
-    "init_gcn",
-    "init_gine",
-    "init_pna",
-    "init_sage",
     "log_degree_mean",
-    "pna",
-    "sage",
 ]

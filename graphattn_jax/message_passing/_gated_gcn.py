@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from graphattn_jax import nn, ops
-from graphattn_jax.message_passing._aggregation import wide
-from graphattn_jax.nn._arrays import read_edges, read_nodes
-from graphattn_jax.ops._segment import take
-from graphattn_jax.typing import PRNGKey
+from graphattn_jax import _checks, nn, ops
+from graphattn_jax._dtypes import wide
+from graphattn_jax.graphs import pattern
+from graphattn_jax.message_passing._aggregation import check_features
+from graphattn_jax.nn._arrays import (
+    read_dense_ends,
+    read_edges,
+    widths_of_ends,
+    with_edges,
+    with_nodes,
+)
+from graphattn_jax.typing import Array, PRNGKey
 
-__all__ = ["GatedGCNParams", "gated_gcn", "init_gated_gcn"]
+__all__ = ["GatedGCN", "GatedGCNParams"]
 
 _EPSILON = 1e-6
 """Beside the sum of the gates, as in the published code."""
 
 
 class GatedGCNParams(NamedTuple):
-    """Arrays of a `gated_gcn` layer, all linear maps to D_out.
+    """Arrays of a `GatedGCN` layer, all linear maps to D_out.
 
     receiver, sender, edge: A, B and C of the gate, with one bias in A; edge is None without edge features.
     value: V of the messages. root: U of the node itself.
@@ -33,56 +41,8 @@ class GatedGCNParams(NamedTuple):
     root: nn.LinearParams
 
 
-def init_gated_gcn(
-    key: PRNGKey,
-    in_features: int,
-    out_features: int,
-    *,
-    edge_features: int | None = None,
-    bias: bool = True,
-) -> GatedGCNParams:
-    """Parameters of a `gated_gcn` layer.
-
-    Args:
-      key: typed PRNG key.
-      in_features: D, width of the node features.
-      out_features: D_out, width of the new node and edge features.
-      edge_features: D_e, width of the edge features, or None for none.
-      bias: whether gate, messages and root have biases.
-
-    Returns:
-      `GatedGCNParams`, float32; weights start as those of `ga.nn.init_linear`, the biases at zero.
-
-    Raises:
-      ValueError: sizes that are not positive integers.
-
-    Example:
-      >>> import jax, graphattn_jax as ga
-      >>> params = ga.message_passing.init_gated_gcn(jax.random.key(0), 16, 8, edge_features=3)
-      >>> params.edge.weight.shape
-      (3, 8)
-    """
-    receiver, sender, edge, value, root = jax.random.split(key, 5)
-
-    def linear(key, width, bias):
-        return nn.init_linear(key, width, out_features, bias=bias)
-
-    return GatedGCNParams(
-        receiver=linear(receiver, in_features, bias),
-        sender=linear(sender, in_features, False),
-        edge=None if edge_features is None else linear(edge, edge_features, False),
-        value=linear(value, in_features, bias),
-        root=linear(root, in_features, bias),
-    )
-
-
-def gated_gcn(
-    params: GatedGCNParams,
-    graph: Any,
-    *,
-    layout: Any = None,
-    normalize: bool = True,
-):
+@dataclass(frozen=True, repr=False)
+class GatedGCN(nn.Layer):
     """Gated graph convolution, with new edge features.
 
         e'_ij = A x_i + B x_j + C e_ij,    σ_ij = sigmoid( e'_ij )
@@ -94,17 +54,12 @@ def gated_gcn(
     edges, norms and ReLU, is left to the network: x + ReLU(norm(x')) and e + ReLU(norm(e')).
 
     Args:
-      params: from `init_gated_gcn`.
-      graph: nodes `[N, D]`; edges `[E, D_e]` if the parameters have an edge term, else anything.
-      layout: from `ga.graphs.layout`; optional, faster with it.
+      features: D_out, width of the new node and edge features; None = that of the receivers.
       normalize: whether the gates of a receiver sum to 1 in each channel.
-
-    Returns:
-      The graph with new nodes `[N, D_out]` and, if the parameters have an edge term, new edges e' `[E, D_out]`
-      before the sigmoid, each in the dtype of the old. A node without incoming edges gets U x_i.
+      use_bias: whether gate, messages and root have biases.
 
     Raises:
-      ValueError: features that do not fit the parameters.
+      ValueError: sizes that are not positive integers.
 
     Cost: O((N D + E D_e + E) D_out) time; gates are an [E, D_out] array, messages only without a layout.
     Padding: exact on real nodes and edges, values and gradients.
@@ -114,8 +69,9 @@ def gated_gcn(
       >>> graph = ga.graphs.from_edge_list(
       ...     [0, 1], [1, 0], nodes=np.eye(2, 4, dtype=np.float32), edges=np.ones((2, 3), np.float32)
       ... )
-      >>> params = ga.message_passing.init_gated_gcn(jax.random.key(0), 4, 8, edge_features=3)
-      >>> out = ga.message_passing.gated_gcn(params, graph)
+      >>> layer = ga.message_passing.GatedGCN(8)
+      >>> params = layer.init(jax.random.key(0), in_features=4, edge_features=3)
+      >>> out = layer.apply(params, graph).graph
       >>> out.nodes.shape, out.edges.shape
       ((2, 8), (2, 8))
 
@@ -123,24 +79,72 @@ def gated_gcn(
       normalised gates: Dwivedi et al., "Benchmarking Graph Neural Networks", JMLR 2023, arXiv:2003.00982, section on
       GatedGCN; Rampášek et al., "GraphGPS", NeurIPS 2022, arXiv:2205.12454.
     """
-    x = read_nodes(graph, params.root.weight.shape[0])
-    logits = wide(take(nn.linear(params.receiver, x), graph.receivers))
-    logits = logits + wide(take(nn.linear(params.sender, x), graph.senders))
-    if params.edge is not None:
-        edges = read_edges(graph, params.edge.weight.shape[0])
-        logits = logits + wide(nn.linear(params.edge, edges.astype(x.dtype)))
-        graph = graph._replace(edges=logits.astype(edges.dtype))
-    value = wide(nn.linear(params.value, x))
-    # The sum of the gates is the same sum over values of 1.
-    columns = [value, jnp.ones_like(value)] if normalize else [value]
-    sums = ops.edge_aggregate(
-        jax.nn.sigmoid(logits),
-        jnp.stack(columns, axis=-1),
-        graph.senders,
-        graph.receivers,
-        num_nodes=x.shape[0],
-        layout=None if layout is None else layout.edges,
-    )
-    message = sums[..., 0] / (sums[..., 1] + _EPSILON) if normalize else sums[..., 0]
-    out = wide(nn.linear(params.root, x)) + message
-    return graph._replace(nodes=out.astype(x.dtype))
+
+    updates_edges = True
+    features: int | None = None
+    _: KW_ONLY
+    normalize: bool = True
+    use_bias: bool = True
+
+    def __post_init__(self) -> None:
+        check_features(self)
+
+    def init(
+        self, key: PRNGKey, in_features: int | tuple[int, int], edge_features: int | None = None
+    ) -> GatedGCNParams:
+        """Parameters, float32; weights start as those of `ga.nn.init_linear`, the biases at zero."""
+        senders, receivers = widths_of_ends(in_features)
+        receiver, sender, edge, value, root = jax.random.split(key, 5)
+
+        def linear(key, width, bias):
+            return nn.init_linear(key, width, self.features or receivers, bias=bias)
+
+        return GatedGCNParams(
+            receiver=linear(receiver, receivers, self.use_bias),
+            sender=linear(sender, senders, False),
+            edge=None if edge_features is None else linear(edge, edge_features, False),
+            value=linear(value, senders, self.use_bias),
+            root=linear(root, receivers, self.use_bias),
+        )
+
+    def apply(
+        self,
+        params: GatedGCNParams,
+        graph: Any,
+        *,
+        training: bool = False,
+        key: Array | None = None,
+    ) -> nn.LayerOutput:
+        """The layer.
+
+        Args:
+          params: from `init`.
+          graph: nodes `[N, D]`, or a `NodePair`; edges `[E, D_e]` if made with `edge_features`.
+          training, key: without effect, there is no dropout.
+
+        Returns:
+          The graph with new nodes `[N, D_out]` and, if made with `edge_features`, new edges e' `[E, D_out]` before
+          the sigmoid, each in the dtype of the old. A node without incoming edges gets U x_i.
+
+        Raises:
+          ValueError: features that do not fit the parameters.
+        """
+        _checks.params(params, GatedGCNParams, self)
+        maps = params.value.weight, params.root.weight
+        senders, x = read_dense_ends(graph, *(w.shape[0] for w in maps))
+        edges = pattern(graph)
+        logits = wide(ops.sender_rows(nn.linear(params.receiver, x), edges.T))
+        logits = logits + wide(ops.sender_rows(nn.linear(params.sender, senders), edges))
+        if params.edge is not None:
+            features = read_edges(graph, params.edge.weight.shape[0])
+            logits = logits + wide(nn.linear(params.edge, features.astype(x.dtype)))
+            graph = with_edges(graph, logits.astype(features.dtype))
+        value = wide(nn.linear(params.value, senders))
+        # The sum of the gates is the same sum over values of 1.
+        columns = [value, jnp.ones_like(value)] if self.normalize else [value]
+        sums = ops.edge_aggregate(jax.nn.sigmoid(logits), jnp.stack(columns, axis=-1), edges)
+        message = sums[..., 0]
+        if self.normalize:
+            message = message / (sums[..., 1] + _EPSILON)
+        out = wide(nn.linear(params.root, x)) + message
+        return nn.LayerOutput(with_nodes(graph, out.astype(x.dtype)))

@@ -19,7 +19,7 @@ def log_degree_mean(graph_list: Iterable[GraphsTuple]) -> float:
       graph_list: graphs or batches on the host, the training set; padded ones too.
 
     Returns:
-      δ, for `pna`.
+      δ, for `PNA`.
 
     Raises:
       ValueError: one graph instead of several, no edges at all, so that no degree is positive; traced graphs.

@@ -1,118 +1,76 @@
-"""Whole networks, pooling, losses and metrics."""
+"""Whole networks, made of layers: what goes in, what comes out, and pooling.
 
-from graphattn_jax.models._attention_spec import AttentionSpec
-from graphattn_jax.models._average_precision import average_precision
-from graphattn_jax.models._gps import (
-    GPSParams,
-    GPSState,
-    gps_network,
-    init_gps_network,
-)
+Every network is a frozen value (`Network`): `params, state = network.init(key)`, and
+`network.apply(params, state, graph)` gives an `Output` of prediction, renewed statistics and attention. Any layer of
+`ga.nn.Layer` fits any of them.
+"""
+
+from graphattn_jax.models._gps import GPS, GPSParams, GPSState
 from graphattn_jax.models._gps_layer import (
-    GPSConfig,
+    GPSLayer,
+    GPSLayerOutput,
     GPSLayerParams,
     GPSLayerState,
-    gps_layer,
-    init_gps_layer,
 )
-from graphattn_jax.models._graphormer import (
-    GraphormerConfig,
-    GraphormerParams,
-    graphormer_network,
-    init_graphormer_network,
+from graphattn_jax.models._graphormer import Graphormer, GraphormerParams
+from graphattn_jax.models._grit import GRITNetwork, GRITNetworkParams, GRITNetworkState
+from graphattn_jax.models._inputs import InputParams, Inputs, NodeInputs
+from graphattn_jax.models._network import Network, Output
+from graphattn_jax.models._patterns import (
+    Patterned,
+    PatternEdges,
+    prepare_exphormer,
+    prepare_san,
+)
+from graphattn_jax.models._plain_network import PlainNetwork, PlainNetworkParams
+from graphattn_jax.models._pooling import AttentionPool, AttentionPoolParams, Pooled, pool
+from graphattn_jax.models._prepare_graphormer import (
+    GraphormerEdges,
+    GraphormerNodes,
     prepare_graphormer,
 )
-from graphattn_jax.models._grit import (
-    GRITConfig,
-    GRITNetworkParams,
-    GRITNetworkState,
-    grit_network,
-    init_grit_network,
-    prepare_grit,
-)
-from graphattn_jax.models._inputs import InputParams, InputSpec, encode_inputs, init_inputs
-from graphattn_jax.models._losses import (
-    l1_loss,
-    l2_loss,
-    sigmoid_binary_cross_entropy,
-    softmax_cross_entropy,
-)
-from graphattn_jax.models._metrics import (
-    accuracy,
-    mean_absolute_error,
-    mean_from_sums,
-    roc_auc,
-    squared_error,
-)
-from graphattn_jax.models._multitask import mean_over_tasks
-from graphattn_jax.models._patterns import prepare_exphormer, prepare_san
-from graphattn_jax.models._plain_network import (
-    PlainNetworkParams,
-    init_plain_network,
-    plain_network,
-)
-from graphattn_jax.models._pooling import (
-    AttentionPoolParams,
-    attention_pool,
-    init_attention_pool,
-    pool,
-)
-from graphattn_jax.models._readout import init_readout, readout
-from graphattn_jax.models._residual_network import (
-    ResidualNetworkParams,
-    init_residual_network,
-    residual_network,
-)
+from graphattn_jax.models._prepare_grit import GRITEdges, GRITNodes, prepare_grit
+from graphattn_jax.models._readout import Readout
+from graphattn_jax.models._residual_network import ResidualNetwork, ResidualNetworkParams
+from graphattn_jax.models._save import load, save
 
 __all__ = [
+    "GPS",
+    "AttentionPool",
     "AttentionPoolParams",
-    "AttentionSpec",
-    "GPSConfig",
+    "GPSLayer",
+    "GPSLayerOutput",
     "GPSLayerParams",
     "GPSLayerState",
     "GPSParams",
     "GPSState",
-    "GRITConfig",
+    "GRITEdges",
+    "GRITNetwork",
     "GRITNetworkParams",
     "GRITNetworkState",
-    "GraphormerConfig",
+    "GRITNodes",
+    "Graphormer",
+    "GraphormerEdges",
+    "GraphormerNodes",
     "GraphormerParams",
     "InputParams",
-    "InputSpec",
+    "Inputs",
+    "Network",
+    "NodeInputs",
+    "Output",
+    "PatternEdges",
+    "Patterned",
+    "PlainNetwork",
     "PlainNetworkParams",
+    "Pooled",
+    "Readout",
+    "ResidualNetwork",
     "ResidualNetworkParams",
-    "accuracy",
-    "attention_pool",
-    "average_precision",
-    "encode_inputs",
-    "gps_layer",
-    "gps_network",
-    "graphormer_network",
-    "grit_network",
-    "init_attention_pool",
-    "init_gps_layer",
-    "init_gps_network",
-    "init_graphormer_network",
-    "init_grit_network",
-    "init_inputs",
-    "init_plain_network",
-    "init_readout",
-    "init_residual_network",
-    "l1_loss",
-    "l2_loss",
-    "mean_absolute_error",
-    "mean_from_sums",
-    "mean_over_tasks",
-    "plain_network",
+    "load",
     "pool",
     "prepare_exphormer",
     "prepare_graphormer",
     "prepare_grit",
     "prepare_san",
-    "readout",
-    "residual_network",
-    "roc_auc",
-    "sigmoid_binary_cross_entropy",
-    "softmax_cross_entropy",
-    "squared_error",
+    "save",
 ]

@@ -2,40 +2,90 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from graphattn_jax import _checks, encodings, nn
+from graphattn_jax import _checks, encodings, graphs, nn
+from graphattn_jax.models._norm import real_rows
+from graphattn_jax.models._value import Value
+from graphattn_jax.models._widths import edges_of
+from graphattn_jax.nn._arrays import with_edges
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
-__all__ = ["InputParams", "InputSpec", "encode_inputs", "init_inputs"]
+__all__ = ["InputParams", "Inputs", "NodeInputs"]
 
-_EIGEN_ENCODERS = {"laplacian": "laplace_deepset", "san": "san_encoder"}
+FeatureParams = nn.LinearParams | nn.EmbeddingParams
 
 
-@dataclass(frozen=True)
-class InputSpec:
-    """What the nodes and edges of a graph come with.
+class _Encoder(NamedTuple):
+    init: Callable[..., Any]
+    apply: Callable[..., Array]
+
+
+_EIGEN_ENCODERS = {
+    "laplacian": _Encoder(encodings.init_laplace_deepset, encodings.laplace_deepset),
+    "san": _Encoder(encodings.init_san_encoder, encodings.san_encoder),
+}
+
+
+class NodeInputs(NamedTuple):
+    """What the nodes of a graph come with; it stands in `graph.nodes`.
+
+    features: floats `[N, F]`, or categories `[N, F]` or `[N]` of integers. encoding: `[N, K]`, or eigenpairs as
+    `ga.encodings.laplacian_eigenvectors` gives them, or None. virtual: `[N]` int32, which virtual node a node is, 0 =
+    none, from `prepare_exphormer`; or None.
+    """
+
+    features: Any
+    encoding: Any = None
+    virtual: ArrayLike | None = None
+
+
+class InputParams(NamedTuple):
+    """Maps of features (tables for categories), and of the encoding with its norm; None for what is not there."""
+
+    nodes: FeatureParams
+    edges: FeatureParams | None
+    encoding: Any
+    encoding_norm: nn.BatchNormParams | None
+
+
+@dataclass(frozen=True, repr=False)
+class Inputs(Value):
+    """What the nodes and edges of a graph come with, and how they become the features that a network works on.
+
+        x_i = [ W f_i ‖ P BN(p_i) ],    e_ij = W_e f_ij        (tables instead of W for categories)
 
     Args:
-      nodes: widths of float features (an int), or the number of categories of each column of ids (a tuple).
+      nodes: width of float features (an int), or the number of categories of each column of ids (a tuple).
       edges: the same for edges, None for graphs without edge features.
-      encoding: K, columns of the positional encoding `nodes["encoding"]`, 0 for none. Its vector takes `encoding_width`
-        of the network's width, the features the rest.
+      encoding: K, columns of the positional encoding p, 0 for none. Its vector takes `encoding_width` of the network's
+        width, the features the rest.
       encoding_width: width of the encoded positions.
-      encoder: "linear" (batch norm and a linear map, for walks), or "laplacian" (GraphGPS's DeepSet over
-        eigenpairs), or "san" (SAN's transformer over them); the latter with random signs in training.
+      encoder: "linear" (batch norm and a linear map, for walks), "laplacian" (GraphGPS's DeepSet over eigenpairs), or
+        "san" (SAN's transformer over them); the latter two with random signs in training.
 
     Raises:
       ValueError: an unknown encoder, or an encoding without width.
 
+    Cost: O(N D (F + K)).
+    Padding: row by row but for the norm, which sees real rows only.
+
     Example:
-      >>> import graphattn_jax as ga
-      >>> ga.models.InputSpec(nodes=(28,), edges=(4,), encoding=20, encoding_width=28).encoder
-      'linear'
+      >>> import jax, numpy as np, graphattn_jax as ga
+      >>> inputs = ga.models.Inputs(nodes=(28,), encoding=2, encoding_width=4)
+      >>> params, state = inputs.init(jax.random.key(0), width=8)
+      >>> nodes = {"features": np.array([5, 7]), "encoding": np.eye(2, dtype=np.float32)}
+      >>> graph = ga.graphs.from_edge_list([0, 1], [1, 0], nodes=nodes)
+      >>> inputs.apply(params, state, graph)[0].nodes.shape
+      (2, 8)
+
+    Source: Rampášek et al., "Recipe for a General, Powerful, Scalable Graph Transformer", NeurIPS 2022,
+      arXiv:2205.12454, with the batch norm on raw encodings of the authors' code.
     """
 
     nodes: int | tuple[int, ...]
@@ -51,140 +101,146 @@ class InputSpec:
                 f"encoding={self.encoding} and encoding_width={self.encoding_width} must both be positive, or both 0."
             )
 
+    @property
+    def is_random(self) -> bool:
+        """Whether training needs a key: eigenvectors get random signs."""
+        return self.encoding > 0 and self.encoder != "linear"
 
-class InputParams(NamedTuple):
-    """Maps of features (tables for categories), and of the encoding with its norm; None for what is not there."""
+    def init(
+        self, key: PRNGKey, width: int, *, edge_width: int | None = None
+    ) -> tuple[InputParams, nn.BatchNormState | None]:
+        """Parameters and running statistics, None without a batch norm.
 
-    nodes: nn.LinearParams | nn.EmbeddingParams
-    edges: nn.LinearParams | nn.EmbeddingParams | None
-    encoding: Any
-    encoding_norm: nn.BatchNormParams | None
+        Args:
+          key: typed PRNG key.
+          width: D of the nodes.
+          edge_width: of the edges; None = `width`.
 
-
-def init_inputs(
-    key: PRNGKey, spec: InputSpec, width: int, *, edge_width: int | None = None
-) -> tuple[InputParams, nn.BatchNormState | None]:
-    """Parameters and running statistics of `encode_inputs`.
-
-    Args:
-      key: typed PRNG key.
-      spec: what there is.
-      width: D of the nodes.
-      edge_width: of the edges; None = `width`.
-
-    Returns:
-      `(InputParams, state)`; the state is None without a batch norm.
-
-    Raises:
-      ValueError: an encoding as wide as the network.
-
-    Example:
-      >>> import jax, graphattn_jax as ga
-      >>> spec = ga.models.InputSpec(nodes=(28,), edges=(4,), encoding=20, encoding_width=28)
-      >>> params, state = ga.models.init_inputs(jax.random.key(0), spec, 64)
-      >>> params.nodes.tables[0].shape, params.encoding.weight.shape, state.mean.shape
-      ((28, 36), (20, 28), (20,))
-    """
-    k_nodes, k_edges, k_encoding = jax.random.split(key, 3)
-    if spec.encoding_width >= width:
-        raise ValueError(
-            f"encoding_width must be smaller than the width {width}, got {spec.encoding_width}."
-        )
-    encoding = norm = state = None
-    if spec.encoding and spec.encoder == "linear":
-        encoding = nn.init_linear(k_encoding, spec.encoding, spec.encoding_width)
-        norm, state = nn.init_batch_norm(spec.encoding)
-    elif spec.encoding:
-        init = getattr(encodings, f"init_{_EIGEN_ENCODERS[spec.encoder]}")
-        encoding = init(k_encoding, spec.encoding_width)
-    edge_width = width if edge_width is None else edge_width
-    params = InputParams(
-        nodes=init_features(k_nodes, spec.nodes, width - spec.encoding_width),
-        edges=None if spec.edges is None else init_features(k_edges, spec.edges, edge_width),
-        encoding=encoding,
-        encoding_norm=norm,
-    )
-    return params, state
-
-
-def encode_inputs(
-    params: InputParams,
-    state: nn.BatchNormState | None,
-    graph: Any,
-    *,
-    spec: InputSpec,
-    layout: Any = None,
-    training: bool = False,
-    flip_key: Array | None = None,
-) -> tuple[Any, nn.BatchNormState | None]:
-    """The graph with the features that the layers of a network work on.
-
-        x_i = [ W f_i ‖ P BN(p_i) ],    e_ij = W_e f_ij        (tables instead of W for categories)
-
-    Args:
-      params: from `init_inputs`.
-      state: its running statistics.
-      graph: nodes `{"features": [N, F], "encoding": [N, K]}`, the encoding a dict of `vectors`,
-        `values` and `mask` for "laplacian" and "san"; without an encoding the features alone. Edges `[E, F_e]` or None.
-        Categories are integer ids, also `[N]` for a single column.
-      spec: what there is.
-      layout: from `ga.graphs.layout`.
-      training: whether the batch norm uses the statistics of this batch, and renews the running ones.
-      flip_key: typed key for random signs of eigenvectors, or None.
-
-    Returns:
-      `(graph, state)`: nodes `[N, D]`, edges `[E, D_e]` or None, float32.
-
-    Raises:
-      ValueError: features that do not fit the spec.
-
-    Cost: O(N D (F + K)).
-    Padding: row by row but for the norm, which sees real rows only if there is a layout.
-
-    Example:
-      >>> import jax, numpy as np, graphattn_jax as ga
-      >>> spec = ga.models.InputSpec(nodes=(28,), encoding=2, encoding_width=4)
-      >>> params, state = ga.models.init_inputs(jax.random.key(0), spec, 8)
-      >>> nodes = {"features": np.array([5, 7]), "encoding": np.eye(2, dtype=np.float32)}
-      >>> graph = ga.graphs.from_edge_list([0, 1], [1, 0], nodes=nodes)
-      >>> ga.models.encode_inputs(params, state, graph, spec=spec)[0].nodes.shape
-      (2, 8)
-
-    Source: Rampášek et al., "Recipe for a General, Powerful, Scalable Graph Transformer", NeurIPS 2022,
-      arXiv:2205.12454, with the batch norm on raw encodings of the authors' code.
-    """
-    raw = graph.nodes["features"] if isinstance(graph.nodes, dict) else graph.nodes
-    nodes = features(params.nodes, raw)
-    if params.encoding is not None:
-        if not isinstance(graph.nodes, dict) or "encoding" not in graph.nodes:
+        Raises:
+          ValueError: an encoding as wide as the network.
+        """
+        k_nodes, k_edges, k_encoding = jax.random.split(key, 3)
+        if self.encoding_width >= width:
             raise ValueError(
-                'graph.nodes must be a dict with "features" and "encoding" for a spec with an encoding, got '
-                f"{jax.tree.map(_checks.describe, graph.nodes)}. Fix: ga.encodings.precompute(graphs, "
-                '{"encoding": ...}).'
+                f"encoding_width must be smaller than the width {width}, got {self.encoding_width}."
             )
-        raw = graph.nodes["encoding"]
-        if spec.encoder == "linear":
-            assert params.encoding_norm is not None and state is not None
-            where = None if layout is None else layout.node_mask
-            raw, state = nn.batch_norm(
-                params.encoding_norm, state, raw, training=training, where=where
+        encoding = norm = state = None
+        if self.is_random:
+            encoding = _EIGEN_ENCODERS[self.encoder].init(k_encoding, self.encoding_width)
+        elif self.encoding:
+            encoding = nn.init_linear(k_encoding, self.encoding, self.encoding_width)
+            norm, state = nn.init_batch_norm(self.encoding)
+        edge_width = width if edge_width is None else edge_width
+        params = InputParams(
+            nodes=init_features(k_nodes, self.nodes, width - self.encoding_width),
+            edges=None if self.edges is None else init_features(k_edges, self.edges, edge_width),
+            encoding=encoding,
+            encoding_norm=norm,
+        )
+        return params, state
+
+    def apply(
+        self,
+        params: InputParams,
+        state: nn.BatchNormState | None,
+        graph: Any,
+        *,
+        training: bool = False,
+        key: Array | None = None,
+    ) -> tuple[Any, nn.BatchNormState | None]:
+        """The graph with what a network works on, and the renewed statistics.
+
+        Args:
+          params, state: from `init`.
+          graph: nodes `NodeInputs`, or a dict of `"features"` and `"encoding"` as `ga.encodings.precompute` makes it,
+            or the features alone; edges `[E, F_e]` (or categories `[E]`), also in `ga.nn.EdgeInputs`.
+          training: whether the batch norm uses the statistics of this batch, and eigenvectors get random signs.
+          key: typed key, required in training for the signs.
+
+        Returns:
+          `(graph, state)`: nodes `[N, D]`; edges `[E, D_e]`, None without `edges`.
+
+        Raises:
+          ValueError: a graph that comes with something else, training on eigenvectors without a key.
+        """
+        _checks.params(params, InputParams, self)
+        given = node_inputs(graph.nodes)
+        nodes = features(params.nodes, given.features)
+        if self.encoding:
+            encoded, state = self._encoded(params, state, graph, given.encoding, training, key)
+            nodes = jnp.concatenate([nodes, encoded], axis=1)
+        graph = graph._replace(nodes=nodes)
+        if params.edges is None:
+            return graph._replace(edges=None), state
+        edges = edges_of(graph)
+        if not hasattr(edges, "shape"):
+            raise ValueError(
+                f"graph.edges must be an array of features for edges={self.edges}, got {_describe(edges)}. Fix: "
+                "Inputs(edges=None) for graphs without edge features, and a graph as it was before a prepare function "
+                "of another network."
             )
-            encoded = nn.linear(params.encoding, raw)
-        else:
-            vectors = raw["vectors"]
-            if flip_key is not None and layout is not None:
-                ids, count = layout.node_graph_ids, layout.graph_mask.shape[0]
-                vectors = encodings.flip_signs(flip_key, vectors, ids, count)
-            encoder = getattr(encodings, _EIGEN_ENCODERS[spec.encoder])
-            encoded = encoder(params.encoding, vectors, raw["values"], raw["mask"])
-        nodes = jnp.concatenate([nodes, encoded], axis=1)
-    edges = None if params.edges is None else features(params.edges, graph.edges)
-    return graph._replace(nodes=nodes, edges=edges), state
+        return with_edges(graph, features(params.edges, edges)), state
+
+    def _encoded(self, params, state, graph, encoding, training, key):
+        if encoding is None:
+            raise ValueError(
+                f"graph.nodes must come with an encoding for encoding={self.encoding}, got {_describe(graph.nodes)}. "
+                'Fix: ga.encodings.precompute(graphs, {"encoding": ...}).'
+            )
+        if self.is_random:
+            vectors, values, mask = _eigenpairs(encoding)
+            if training:
+                if key is None:
+                    raise ValueError(
+                        f"encoder={self.encoder!r} draws signs and needs key= in training. Fix: "
+                        "key=jax.random.key(seed), a new one at every step, or training=False."
+                    )
+                ids = graphs.node_graph_ids(graph)
+                vectors = encodings.flip_signs(key, vectors, ids, graphs.num_graphs(graph))
+            encoder = _EIGEN_ENCODERS[self.encoder]
+            return encoder.apply(params.encoding, vectors, values, mask), state
+        where, _ = real_rows(graph)
+        encoding, state = nn.batch_norm(
+            params.encoding_norm, state, encoding, training=training, where=where
+        )
+        return nn.linear(params.encoding, encoding), state
+
+
+def node_inputs(nodes: Any) -> NodeInputs:
+    """What `graph.nodes` may be, as `NodeInputs`."""
+    if isinstance(nodes, NodeInputs):
+        return nodes
+    if isinstance(nodes, dict) and "features" in nodes:
+        return NodeInputs(nodes["features"], nodes.get("encoding"))
+    if hasattr(nodes, "shape"):
+        return NodeInputs(nodes)
+    raise ValueError(
+        'graph.nodes must be features, a dict with "features" and "encoding", or ga.models.NodeInputs, got '
+        f"{_describe(nodes)}. Fix: the graph as it was before a prepare function of another network."
+    )
+
+
+def _eigenpairs(encoding: Any) -> Any:
+    names = ("vectors", "values", "mask")
+    if isinstance(encoding, dict) and set(names) <= encoding.keys():
+        return tuple(encoding[name] for name in names)
+    if isinstance(encoding, encodings.LaplacianEigenvectors):
+        return encoding
+    raise ValueError(
+        f"the encoding must hold {', '.join(names)} for an encoder of eigenpairs, got {_describe(encoding)}. Fix: "
+        "ga.encodings.laplacian_eigenvectors."
+    )
+
+
+def _describe(tree: Any) -> str:
+    if isinstance(tree, tuple | dict):
+        return f"{type(tree).__name__} of {jax.tree.map(_checks.describe, tree)}"
+    return _checks.describe(tree)
 
 
 def init_features(
     key: PRNGKey, kind: int | tuple[int, ...], width: int, *, init: nn.Initializer | None = None
-) -> nn.LinearParams | nn.EmbeddingParams:
+) -> FeatureParams:
     """A linear map of float features (an int), or tables of categories (a tuple)."""
     if not isinstance(kind, tuple):
         return nn.init_linear(key, kind, width, init=init or "fan_in_uniform")
@@ -195,18 +251,18 @@ def init_features(
     )
 
 
-def features(params: nn.LinearParams | nn.EmbeddingParams, x: ArrayLike) -> Array:
+def features(params: FeatureParams, x: ArrayLike) -> Array:
     """What `init_features` is for: the mapped features, or the sum of the rows of the tables."""
     if isinstance(params, nn.EmbeddingParams):
         return nn.embedding(params, x)
     return nn.linear(params, jnp.asarray(x))
 
 
-def check_prepared(graph: Any, function: str, nodes: set[str], edges: set[str]) -> None:
-    """Nodes and edges carry what the host function prepares."""
-    for name, tree, wanted in (("nodes", graph.nodes, nodes), ("edges", graph.edges, edges)):
-        if not isinstance(tree, dict) or not wanted <= tree.keys():
+def check_prepared(graph: Any, nodes: type, edges: type, function: str) -> None:
+    """Nodes and edges are what the host function prepares."""
+    for name, found, wanted in (("nodes", graph.nodes, nodes), ("edges", graph.edges, edges)):
+        if not isinstance(found, wanted):
             raise ValueError(
-                f"graph.{name} must be a dict with {sorted(wanted)}, got "
-                f"{jax.tree.map(_checks.describe, tree)}. Fix: ga.models.{function}(graph, ...)."
+                f"graph.{name} must be the {wanted.__name__} of ga.models.{function}, got {_describe(found)}. Fix: "
+                f"ga.models.{function}(graph, ...), on the host, before batching."
             )

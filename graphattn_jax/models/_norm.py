@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from graphattn_jax import _checks, nn
-from graphattn_jax.typing import Array
+from graphattn_jax import _checks, graphs, nn
+from graphattn_jax.graphs._types import is_padded
+from graphattn_jax.typing import Array, ArrayLike
 
 NormParams: TypeAlias = nn.BatchNormParams | nn.LayerNormParams
 NormState: TypeAlias = nn.BatchNormState | None
@@ -27,3 +28,10 @@ def norm(
         return nn.layer_norm(params, x), None
     assert state is not None
     return nn.batch_norm(params, state, x, training=training, where=where)
+
+
+def real_rows(graph: Any) -> tuple[ArrayLike | None, ArrayLike | None]:
+    """The masks of the real nodes and edges, None where all are."""
+    if not is_padded(graph):
+        return None, None
+    return graphs.node_mask(graph), graphs.edge_mask(graph)

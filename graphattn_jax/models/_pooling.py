@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
 from graphattn_jax import _checks, graphs, nn, ops
+from graphattn_jax.models._norm import real_rows
+from graphattn_jax.models._value import Value
 from graphattn_jax.nn._arrays import read_nodes
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
-_METHODS: dict[str, Callable[..., Array]] = {
+__all__ = ["AttentionPool", "AttentionPoolParams", "Pooled", "pool"]
+
+METHODS: dict[str, Callable[..., Array]] = {
     "sum": ops.segment_sum,
     "mean": ops.segment_mean,
     "max": ops.segment_max,
@@ -24,9 +29,14 @@ class AttentionPoolParams(NamedTuple):
     gate: nn.LinearParams
 
 
-def pool(
-    graph: Any, method: str = "mean", *, layout: Any = None, where: ArrayLike | None = None
-) -> Array:
+class Pooled(NamedTuple):
+    """What `AttentionPool` gives: a row `[G, D]` per graph, and the weights `[N, H]` of the nodes."""
+
+    features: Array
+    weights: Array
+
+
+def pool(graph: Any, method: str = "mean", *, where: ArrayLike | None = None) -> Array:
     """Sum, mean or maximum over the nodes of each graph.
 
         y_g = sum | mean | max of x_i over the nodes i of graph g
@@ -37,7 +47,6 @@ def pool(
     Args:
       graph: nodes `[N, D]` floating point; also inside `jax.jit`.
       method: `"sum"`, `"mean"` or `"max"`.
-      layout: from `ga.graphs.layout`; saves computing ids and mask.
       where: `[N]` bool, the nodes that take part, of the real ones. None = all.
 
     Returns:
@@ -58,47 +67,16 @@ def pool(
       >>> ga.models.pool(path, "sum", where=np.array([False, False, True])).item()
       6.0
     """
-    _checks.choice("method", method, _METHODS)
+    _checks.choice("method", method, METHODS)
     _checks.shape("graph.nodes", graph.nodes, ("N", "D"))
     _checks.floating("graph.nodes", graph.nodes)
-    ids, real = _nodes(graph, layout, where)
+    ids, real = _nodes(graph, where)
     num_graphs = graphs.num_graphs(graph)
-    return _METHODS[method](graph.nodes, ids, num_graphs, where=real, indices_are_sorted=True)
+    return METHODS[method](graph.nodes, ids, num_graphs, where=real, indices_are_sorted=True)
 
 
-def init_attention_pool(key: PRNGKey, width: int, heads: int = 1) -> AttentionPoolParams:
-    """Parameters of `attention_pool`.
-
-    Args:
-      key: from `jax.random.key`.
-      width: D of the nodes, divisible by `heads`.
-      heads: H.
-
-    Returns:
-      `AttentionPoolParams(gate)`, without a bias: a softmax would not see it.
-
-    Raises:
-      ValueError: sizes that are not positive integers, or do not divide.
-
-    Example:
-      >>> import jax, graphattn_jax as ga
-      >>> ga.models.init_attention_pool(jax.random.key(0), 16, heads=4).gate.weight.shape
-      (16, 4)
-    """
-    _checks.positive("width", width)
-    _checks.positive("heads", heads)
-    _checks.divisible("width", width, heads, "heads")
-    return AttentionPoolParams(nn.init_linear(key, width, heads, bias=False))
-
-
-def attention_pool(
-    params: AttentionPoolParams,
-    graph: Any,
-    *,
-    layout: Any = None,
-    where: ArrayLike | None = None,
-    return_attention: bool = False,
-) -> Any:
+@dataclass(frozen=True, repr=False)
+class AttentionPool(Value):
     """Mean over the nodes of each graph with learned weights.
 
         a_ih = softmax over the nodes i of graph g of (x_i W)_h,    y_g = concat_h sum_i a_ih x_i^(h)
@@ -106,18 +84,10 @@ def attention_pool(
     with x^(h) the h-th of H equal parts of the features: a head weighs its own part.
 
     Args:
-      params: from `init_attention_pool`.
-      graph: nodes `[N, D]` floating point; also inside `jax.jit`.
-      layout: from `ga.graphs.layout`; saves computing ids and mask.
-      where: `[N]` bool, the nodes that take part, of the real ones. None = all.
-      return_attention: also return the weights.
-
-    Returns:
-      `[G, D]` in the dtype of the nodes, 0 for a graph without nodes that take part; with
-      `return_attention` also the weights `[N, H]`, 0 for nodes that take no part.
+      heads: H.
 
     Raises:
-      ValueError: nodes that do not fit the parameters, or `where` is not a mask over the nodes.
+      ValueError: not a positive integer.
 
     Cost: O(N D H), a segment softmax and a scatter of sorted rows.
     Padding: exact; padding graphs give 0.
@@ -125,35 +95,68 @@ def attention_pool(
     Example:
       >>> import jax, numpy as np, graphattn_jax as ga
       >>> graph = ga.graphs.from_edge_list([0], [1], nodes=np.eye(2, 4, dtype=np.float32))
-      >>> params = ga.models.init_attention_pool(jax.random.key(0), 4, heads=2)
-      >>> pooled, weights = ga.models.attention_pool(params, graph, return_attention=True)
+      >>> pool = ga.models.AttentionPool(heads=2)
+      >>> params = pool.init(jax.random.key(0), 4)
+      >>> pooled, weights = pool.apply(params, graph)
       >>> pooled.shape, np.allclose(weights.sum(axis=0), 1)
       ((1, 4), True)
 
     Source: Li et al., "Gated Graph Sequence Neural Networks", ICLR 2016, arXiv:1511.05493, equation
       7, with a softmax over the nodes in place of its sigmoid, and without its tanh.
     """
-    width, heads = params.gate.weight.shape
-    x = read_nodes(graph, width)
-    ids, real = _nodes(graph, layout, where)
-    num_graphs = graphs.num_graphs(graph)
-    x = jnp.where(real[:, None], x, 0)
-    logits = nn.linear(params.gate, x)
-    weights = ops.segment_softmax(logits, ids, num_graphs, where=real, indices_are_sorted=True)
-    parts = x.reshape(x.shape[0], heads, width // heads) * weights[:, :, None]
-    pooled = ops.segment_sum(
-        parts.reshape(x.shape), ids, num_graphs, where=real, indices_are_sorted=True
-    )
-    return (pooled, weights) if return_attention else pooled
+
+    heads: int = 1
+
+    def __post_init__(self) -> None:
+        _checks.positive("heads", self.heads)
+
+    def init(self, key: PRNGKey, width: int) -> AttentionPoolParams:
+        """Parameters for nodes of this width, divisible by `heads`; without a bias: a softmax would not see it.
+
+        Raises:
+          ValueError: sizes that are not positive integers, or do not divide.
+        """
+        _checks.positive("width", width)
+        _checks.divisible("width", width, self.heads, "heads")
+        return AttentionPoolParams(nn.init_linear(key, width, self.heads, bias=False))
+
+    def apply(
+        self, params: AttentionPoolParams, graph: Any, *, where: ArrayLike | None = None
+    ) -> Pooled:
+        """The pooled features and the weights.
+
+        Args:
+          params: from `init`.
+          graph: nodes `[N, D]` floating point; also inside `jax.jit`.
+          where: `[N]` bool, the nodes that take part, of the real ones. None = all.
+
+        Returns:
+          `Pooled`: features `[G, D]` in the dtype of the nodes, 0 for a graph without nodes that take part; weights
+          `[N, H]`, 0 for nodes that take no part.
+
+        Raises:
+          ValueError: nodes that do not fit the parameters, or `where` is not a mask over the nodes.
+        """
+        _checks.params(params, AttentionPoolParams, self)
+        width, heads = params.gate.weight.shape
+        x = read_nodes(graph, width)
+        ids, real = _nodes(graph, where)
+        num_graphs = graphs.num_graphs(graph)
+        if real is not None:
+            x = jnp.where(real[:, None], x, 0)
+        logits = nn.linear(params.gate, x)
+        weights = ops.segment_softmax(logits, ids, num_graphs, where=real, indices_are_sorted=True)
+        parts = x.reshape(x.shape[0], heads, width // heads) * weights[:, :, None]
+        pooled = ops.segment_sum(
+            parts.reshape(x.shape), ids, num_graphs, where=real, indices_are_sorted=True
+        )
+        return Pooled(pooled, weights)
 
 
-def _nodes(graph: Any, layout: Any, where: ArrayLike | None) -> tuple[ArrayLike, Array]:
-    """The graph of each node, and whether the node takes part."""
-    if layout is None:
-        ids, real = graphs.node_graph_ids(graph), graphs.node_mask(graph)
-    else:
-        ids, real = layout.node_graph_ids, layout.node_mask
+def _nodes(graph: Any, where: ArrayLike | None) -> tuple[ArrayLike, Array | None]:
+    """The graph of each node, and whether the node takes part, None if all do."""
+    real, _ = real_rows(graph)
     if where is not None:
-        _checks.mask("where", where, real.shape[0])
-        real = real & where
-    return ids, jnp.asarray(real)
+        _checks.mask("where", where, graphs.num_nodes(graph))
+        real = where if real is None else jnp.asarray(real) & jnp.asarray(where)
+    return graphs.node_graph_ids(graph), None if real is None else jnp.asarray(real)

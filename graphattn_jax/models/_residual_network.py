@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
 
-from graphattn_jax import _checks, nn, ops
-from graphattn_jax.attention import Attention
-from graphattn_jax.models._attention_spec import AttentionLayerParams, AttentionSpec
-from graphattn_jax.models._plain_network import split_or_none
-from graphattn_jax.typing import Array, ArrayLike, PRNGKey
+from graphattn_jax import _checks, nn
+from graphattn_jax.models._keys import Mode
+from graphattn_jax.models._network import Network, Output, check_layer
+from graphattn_jax.models._widths import Widths, check_width
+from graphattn_jax.typing import Array, PRNGKey
 
-__all__ = ["ResidualNetworkParams", "init_residual_network", "residual_network"]
+__all__ = ["ResidualNetwork", "ResidualNetworkParams"]
 
 
 class ResidualBlockParams(NamedTuple):
-    """Norm and attention, then norm and feed-forward."""
+    """Norm and layer, then norm and feed-forward map."""
 
     attention_norm: nn.LayerNormParams
-    attention: AttentionLayerParams
+    attention: Any
     feed_forward_norm: nn.LayerNormParams
     feed_forward: nn.MLPParams
 
@@ -33,109 +34,27 @@ class ResidualNetworkParams(NamedTuple):
     output: nn.LinearParams
 
 
-def init_residual_network(
-    key: PRNGKey,
-    in_features: int,
-    out_features: int,
-    *,
-    spec: AttentionSpec,
-    width: int = 512,
-    heads: int = 8,
-    num_layers: int = 5,
-    separate: bool = False,
-    edge_features: int | None = None,
-) -> ResidualNetworkParams:
-    """Parameters of a `residual_network`.
-
-    Args:
-      key: typed PRNG key.
-      in_features: D, width of the node features.
-      out_features: classes or targets per node.
-      spec: which attention.
-      width: of the residual stream, divisible by `heads`.
-      heads: H.
-      num_layers: blocks.
-      separate: the "-sep" form of `graph_transformer`, a map of the node itself beside what it hears.
-      edge_features: D_e, width of the edge features that every layer reads, or None for none.
-
-    Returns:
-      `ResidualNetworkParams`.
-
-    Raises:
-      ValueError: sizes; `separate` with a layer that has no such form.
-
-    Example:
-      >>> import jax, graphattn_jax as ga
-      >>> spec = ga.models.AttentionSpec("graph_transformer")
-      >>> params = ga.models.init_residual_network(jax.random.key(0), 7, 2, spec=spec, width=16, num_layers=3)
-      >>> len(ga.nn.unstack(params.blocks))
-      3
-    """
-    _checks.positive("width", width)
-    _checks.positive("num_layers", num_layers)
-    _checks.divisible("width", width, heads, "heads")
-    options: dict[str, Any] = {"edge_features": edge_features}
-    if spec.layer == "graph_transformer":
-        options |= {"out_features": width, "separate": separate}
-    elif separate:
-        raise ValueError(
-            f"separate=True needs layer='graph_transformer', got layer={spec.layer!r}."
-        )
-
-    init = "glorot_uniform"
-
-    def block(key):
-        k_attention, k_feed_forward = jax.random.split(key)
-        return ResidualBlockParams(
-            attention_norm=nn.init_layer_norm(width),
-            attention=spec.init(k_attention, width, width // heads, heads, **options),
-            feed_forward_norm=nn.init_layer_norm(width),
-            feed_forward=nn.init_mlp(k_feed_forward, (width, width, width), init=init),
-        )
-
-    k_input, k_output, *keys = jax.random.split(key, num_layers + 2)
-    return ResidualNetworkParams(
-        input=nn.init_linear(k_input, in_features, width, init=init),
-        blocks=nn.stack([block(k) for k in keys]),
-        output_norm=nn.init_layer_norm(width),
-        output=nn.init_linear(k_output, width, out_features, init=init),
-    )
-
-
-def residual_network(
-    params: ResidualNetworkParams,
-    graph: Any,
-    *,
-    spec: AttentionSpec,
-    layout: Any = None,
-    buckets: ArrayLike | None = None,
-    bias: ArrayLike | None = None,
-    dropout_rate: float = 0.0,
-    dropout_key: Array | None = None,
-    implementation: str | None = None,
-) -> tuple[Array, tuple[Attention, ...]]:
-    """Node logits by pre-norm residual blocks.
+@dataclass(frozen=True, repr=False)
+class ResidualNetwork(Network):
+    """Pre-norm residual blocks, for nodes.
 
         x = GELU( dropout( W_in x ) )
-        x ← x + dropout( attention( LN(x) ) ),    x ← x + dropout( W₂ dropout( GELU( W₁ LN(x) ) ) )    per block
-        logits = W_out LN(x)
+        x ← x + dropout( layer( LN(x) ) ),    x ← x + dropout( W₂ dropout( GELU( W₁ LN(x) ) ) )    per block
+        y = W_out LN(x)
+
+    Every layer reads the edge features of the graph as they are.
 
     Args:
-      params: from `init_residual_network`, with the same `spec`.
-      graph: nodes `[N, D]`, an array or `ops.SparseFeatures`; edges `[E, D_e]` if made with `edge_features`.
-      spec: which attention.
-      layout: from `ga.graphs.layout`.
-      buckets: `[E]` relative-position buckets if the spec has `relative_buckets`.
-      bias: `[E, H]` added to the logits of every layer, from an encoding of pairs for example.
-      dropout_rate: on the outputs of the maps; the attention weights are not dropped.
-      dropout_key: typed key, required when the rate is positive.
-      implementation: see `ga.ops.edge_attention`.
-
-    Returns:
-      Logits `[N, out_features]`, and the `Attention` of every block.
+      in_features: D, width of the node features.
+      out_features: T, classes or targets per node.
+      layer: of all blocks, its output as wide as the network.
+      width: of the residual stream.
+      num_layers: blocks.
+      dropout: on the outputs of the maps. That of the attention weights is the layer's.
+      edge_features: D_e, width of the edge features that every layer reads, None without.
 
     Raises:
-      ValueError: as the layers.
+      ValueError: not a layer, sizes that are not positive integers.
 
     Cost: that of its layers.
     Padding: exact on real nodes: layer norm looks at one node at a time.
@@ -143,37 +62,94 @@ def residual_network(
     Example:
       >>> import jax, numpy as np, graphattn_jax as ga
       >>> graph = ga.graphs.from_edge_list([0, 1], [1, 0], nodes=np.eye(2, 4, dtype=np.float32))
-      >>> spec = ga.models.AttentionSpec("graph_transformer")
-      >>> params = ga.models.init_residual_network(jax.random.key(0), 4, 3, spec=spec, width=16, num_layers=2)
-      >>> ga.models.residual_network(params, graph, spec=spec)[0].shape
+      >>> layer = ga.attention.GraphTransformer(heads=8, output=True, separate=True)
+      >>> network = ga.models.ResidualNetwork(4, 3, layer, width=16, num_layers=2)
+      >>> params, state = network.init(jax.random.key(0))
+      >>> jax.jit(network.apply)(params, state, ga.graphs.prepare(graph)).prediction.shape
       (2, 3)
 
     Source: Platonov et al., "A critical look at the evaluation of GNNs under heterophily", ICLR 2023,
       arXiv:2302.11640, section 5: 5 layers, width 512, 8 heads, dropout 0.2, Adam at 3e-5, 1,000 steps.
     """
-    _checks.dropout(dropout_rate, dropout_key)
-    blocks = nn.unstack(params.blocks)
-    (input_key,) = split_or_none(dropout_key, len(blocks), 1)
-    x = jax.nn.gelu(ops.dropout(nn.linear(params.input, graph.nodes), dropout_rate, input_key))
-    maps = []
-    for index, block in enumerate(blocks):
-        attention_key, hidden_key, output_key = split_or_none(dropout_key, index, 3)
-        out, attention = spec.apply(
-            block.attention,
-            graph._replace(nodes=nn.layer_norm(block.attention_norm, x)),
-            buckets=buckets,
-            bias=bias,
-            layout=layout,
-            implementation=implementation,
+
+    in_features: int
+    out_features: int
+    layer: nn.Layer
+    width: int = 512
+    num_layers: int = 5
+    dropout: float = 0.2
+    edge_features: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("in_features", "out_features", "width", "num_layers"):
+            _checks.positive(name, getattr(self, name))
+        check_layer("layer", self.layer, "ga.attention.GraphTransformer(heads=8, output=True)")
+        _checks.rate("dropout", self.dropout)
+        if self.edge_features is not None:
+            _checks.positive("edge_features", self.edge_features)
+
+    def init(self, key: PRNGKey) -> tuple[ResidualNetworkParams, None]:
+        """Parameters, and no statistics; see `Network.init`.
+
+        Raises:
+          ValueError: a layer whose output is not as wide as the network.
+        """
+        width, init = self.width, "glorot_uniform"
+        check_width("layer", self.layer, Widths(width, self.edge_features))
+
+        def block(key: PRNGKey) -> ResidualBlockParams:
+            k_attention, k_feed_forward = jax.random.split(key)
+            return ResidualBlockParams(
+                attention_norm=nn.init_layer_norm(width),
+                attention=self.layer.init(k_attention, width, edge_features=self.edge_features),
+                feed_forward_norm=nn.init_layer_norm(width),
+                feed_forward=nn.init_mlp(k_feed_forward, (width, width, width), init=init),
+            )
+
+        k_input, k_output, *keys = jax.random.split(key, self.num_layers + 2)
+        params = ResidualNetworkParams(
+            input=nn.init_linear(k_input, self.in_features, width, init=init),
+            blocks=nn.stack([block(k) for k in keys]),
+            output_norm=nn.init_layer_norm(width),
+            output=nn.init_linear(k_output, width, self.out_features, init=init),
         )
-        x = x + ops.dropout(out.nodes, dropout_rate, attention_key)
-        hidden = nn.mlp(
-            block.feed_forward,
-            nn.layer_norm(block.feed_forward_norm, x),
-            activation="gelu",
-            dropout_rate=dropout_rate,
-            dropout_key=hidden_key,
-        )
-        x = x + ops.dropout(hidden, dropout_rate, output_key)
-        maps.append(attention)
-    return nn.linear(params.output, nn.layer_norm(params.output_norm, x)), tuple(maps)
+        return params, None
+
+    def apply(
+        self,
+        params: ResidualNetworkParams,
+        state: None,
+        graph: Any,
+        *,
+        training: bool = False,
+        key: Array | None = None,
+    ) -> Output:
+        """The network.
+
+        Args:
+          params, state: from `init`.
+          graph: nodes `[N, D]`, an array or `SparseFeatures`; edges `[E, D_e]` if made with `edge_features`.
+          training: whether there is dropout.
+          key: typed key, required in training when a rate is positive.
+
+        Returns:
+          Predictions `[N, T]`, and how every block attended.
+
+        Raises:
+          ValueError: as the layers, dropout without a key.
+        """
+        _checks.params(params, ResidualNetworkParams, self)
+        mode, attention = Mode.of(training, key), []
+        x = nn.linear(params.input, graph.nodes)
+        x = jax.nn.gelu(mode.dropout(x, self.dropout, self.num_layers))
+        for index, block in enumerate(nn.unstack(params.blocks)):
+            here = mode.at(index)
+            normed = nn.layer_norm(block.attention_norm, x)
+            out = here.layer(self.layer, block.attention, graph._replace(nodes=normed), 0)
+            x = x + here.dropout(out.graph.nodes, self.dropout, 1)
+            h = nn.layer_norm(block.feed_forward_norm, x)
+            h = here.mlp(block.feed_forward, h, self.dropout, 2, activation="gelu")
+            x = x + here.dropout(h, self.dropout, 3)
+            attention.append(out.attention)
+        prediction = nn.linear(params.output, nn.layer_norm(params.output_norm, x))
+        return Output(prediction, None, tuple(attention))

@@ -1,23 +1,21 @@
-"""The layers and networks as Flax modules, for Linen and for NNX.
+"""Layers and networks as Flax modules, for Linen and for NNX.
 
-A module owns its parameters, its running statistics and its dropout keys, and calls the function of the same name:
-`ga.modules.linen.GAT` and `ga.modules.nnx.GAT` are `ga.attention.gat`. Hyperparameters go to the constructor; arrays,
-such as the graph, its layout and a bias, go to the call. `bias` of an init function is called `use_bias`, as in Flax.
-Functions and modules exchange weights by `to_params` and `from_params`.
+A module wraps a value, a layer of this package or one of your own, and owns its parameters, its running statistics and
+its dropout keys. Values and modules exchange weights by `to_params` and `from_params`.
 
 Example:
   >>> import jax, numpy as np, graphattn_jax as ga
-  >>> from flax import linen, nnx
+  >>> from flax import nnx
   >>> graph = ga.graphs.from_edge_list([0, 1, 2], [1, 2, 0], nodes=np.eye(3, 4, dtype=np.float32))
-  >>> layer = ga.modules.linen.GAT(channels=8, heads=2)
-  >>> variables = layer.init(jax.random.key(0), graph)
-  >>> same = ga.modules.nnx.GAT(4, channels=8, heads=2, rngs=nnx.Rngs(0))
-  >>> params = ga.modules.linen.to_params(layer, variables)
+  >>> layer = ga.attention.GAT(channels=8, heads=2)
+  >>> module = ga.modules.linen.Layer(layer)
+  >>> variables = module.init(jax.random.key(0), graph)
+  >>> params = ga.modules.linen.to_params(module, variables)
+  >>> same = ga.modules.nnx.Layer(layer, 4, rngs=nnx.Rngs(0))
   >>> ga.modules.nnx.from_params(same, params)
-  >>> bool((same(graph).nodes == layer.apply(variables, graph).nodes).all())
+  >>> wanted = layer.apply(params, graph).graph.nodes
+  >>> all(bool((x.graph.nodes == wanted).all()) for x in (module.apply(variables, graph), same(graph)))
   True
-  >>> ga.attention.gat(params, graph).nodes.shape
-  (3, 16)
 """
 
 import importlib

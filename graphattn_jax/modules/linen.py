@@ -1,9 +1,8 @@
-"""Linen modules of the layers and networks.
+"""Linen modules of layers and networks.
 
-Widths of the inputs come from the graph. Parameters lie in the collection "params" under the names of the fields of
-the functions' parameters, running statistics in "batch_stats"; dropout takes the stream "dropout". A module that
-differs in training takes `deterministic`, in the constructor or in the call; in training, statistics are renewed,
-so "batch_stats" must be mutable.
+Parameters lie in the collection "params" under the names of the fields of the parameters, running statistics in
+"batch_stats"; dropout takes the stream "dropout". `deterministic`, in the constructor or in the call, says whether a
+module evaluates or trains; in training, statistics are renewed, so "batch_stats" must be mutable.
 
 Example:
   >>> import jax, numpy as np, graphattn_jax as ga
@@ -11,11 +10,12 @@ Example:
   >>> class Network(nn.Module):
   ...   @nn.compact
   ...   def __call__(self, graph, training=False):
-  ...     graph = ga.modules.linen.GAT(channels=8, heads=8, dropout_rate=0.6)(graph, deterministic=not training)
+  ...     layer = ga.attention.GAT(channels=8, heads=8, dropout=0.6)
+  ...     graph = ga.modules.linen.Layer(layer)(graph, deterministic=not training).graph
   ...     return nn.Dense(3)(nn.elu(graph.nodes))
   >>> graph = ga.graphs.from_edge_list([0, 1], [1, 0], nodes=np.eye(2, 4, dtype=np.float32))
   >>> variables = Network().init(jax.random.key(0), graph)
-  >>> sorted(variables["params"]["GAT_0"])
+  >>> sorted(variables["params"]["Layer_0"])
   ['bias', 'receiver_vector', 'sender_vector', 'weight']
   >>> Network().apply(variables, graph, training=True, rngs={"dropout": jax.random.key(1)}).shape
   (2, 3)
@@ -24,28 +24,117 @@ Example:
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
-import types
-from collections.abc import Mapping
-from inspect import Parameter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from graphattn_jax.modules._layers import LAYERS, Layer
+from graphattn_jax import nn
+from graphattn_jax.models import Network as NetworkValue
+from graphattn_jax.modules._inputs import widths
 from graphattn_jax.typing import Array
 
-__all__ = ["from_params", "to_params"]
+__all__ = ["Layer", "Network", "from_params", "to_params"]
+
+
+class Layer(linen.Module):
+    """A layer as a Linen module. The widths of the inputs come from the graph.
+
+    Args:
+      layer: a `ga.nn.Layer`.
+      deterministic: True = evaluation, False = training; None = evaluation, unless the call says otherwise.
+
+    Call:
+      graph: as the layer takes it. Edge features that are floating point are read, if the layer reads any.
+      deterministic: overrides that of the constructor.
+      **arrays: further arguments of `layer.apply`, such as `bias=`.
+
+    Returns:
+      What `layer.apply` gives.
+
+    Raises:
+      ValueError: as the layer; variables of another layer.
+
+    Example:
+      >>> import jax, numpy as np, graphattn_jax as ga
+      >>> graph = ga.graphs.from_edge_list([0, 1], [1, 0], nodes=np.eye(2, 4, dtype=np.float32))
+      >>> module = ga.modules.linen.Layer(ga.message_passing.GCN(8))
+      >>> variables = module.init(jax.random.key(0), graph)
+      >>> module.apply(variables, graph).graph.nodes.shape
+      (2, 8)
+    """
+
+    layer: nn.Layer
+    deterministic: bool | None = None
+
+    @linen.compact
+    def __call__(
+        self, graph: Any, *, deterministic: bool | None = None, **arrays: Any
+    ) -> nn.LayerOutput:
+        """As `layer.apply`; see the class."""
+        sizes = widths(graph)
+        training = _trains(self, deterministic)
+        params, _ = _variables(self, lambda key: (self.layer.init(key, **sizes), None))
+        key = _dropout_key(self) if training else None
+        return self.layer.apply(params, graph, training=training, key=key, **arrays)
+
+
+class Network(linen.Module):
+    """A network as a Linen module.
+
+    Args:
+      network: a `ga.models.Network`.
+      deterministic: True = evaluation, False = training; None = evaluation, unless the call says otherwise.
+
+    Call:
+      graph: as the network takes it.
+      deterministic: overrides that of the constructor.
+
+    Returns:
+      The prediction. Where the collection "intermediates" is mutable, the attention of the layers is sown in it under
+      the name `attention`.
+
+    Raises:
+      ValueError: as the network; variables of another network.
+
+    Example:
+      >>> import jax, numpy as np, graphattn_jax as ga
+      >>> graph = ga.graphs.from_edge_list([0, 1], [1, 0], nodes=np.eye(2, 4, dtype=np.float32))
+      >>> module = ga.modules.linen.Network(ga.models.PlainNetwork.gat(4, 3))
+      >>> variables = module.init(jax.random.key(0), graph)
+      >>> prediction, sown = module.apply(variables, graph, mutable=["intermediates"])
+      >>> prediction.shape, len(sown["intermediates"]["attention"][0])
+      ((2, 3), 2)
+    """
+
+    network: NetworkValue
+    deterministic: bool | None = None
+
+    @linen.compact
+    def __call__(self, graph: Any, *, deterministic: bool | None = None) -> Array:
+        """As `network.apply`; see the class."""
+        training = _trains(self, deterministic)
+        params, statistics = _variables(self, self.network.init)
+        key = _dropout_key(self) if training else None
+        state = statistics.read()
+        out = self.network.apply(params, state, graph, training=training, key=key)
+        if training:
+            statistics.write(out.state)
+        if self.is_mutable_collection("intermediates") and not self.is_initializing():
+            self.sow("intermediates", "attention", out.attention)
+        return out.prediction
 
 
 def from_params(params: Any, state: Any = None) -> dict[str, Any]:
-    """Variables of a module from the parameters of its function.
+    """Variables of a module from the parameters of its value.
 
     Args:
-      params: as `init_x` makes them.
+      params: as `init` makes them.
       state: running statistics, for networks that have them.
 
     Returns:
@@ -54,7 +143,7 @@ def from_params(params: Any, state: Any = None) -> dict[str, Any]:
 
     Example:
       >>> import jax, graphattn_jax as ga
-      >>> params = ga.attention.init_gat(jax.random.key(0), 4, 8, heads=2)
+      >>> params = ga.attention.GAT(channels=8, heads=2).init(jax.random.key(0), 4)
       >>> ga.modules.linen.from_params(params)["params"]["weight"].shape
       (4, 2, 8)
     """
@@ -62,41 +151,117 @@ def from_params(params: Any, state: Any = None) -> dict[str, Any]:
     return {name: tree for name, tree in variables.items() if tree}
 
 
-def to_params(module: linen.Module, variables: Mapping[str, Any]) -> Any:
-    """Parameters of a module's function from its variables: the inverse of `from_params`.
+def to_params(module: Layer | Network, variables: Mapping[str, Any]) -> Any:
+    """Parameters of a module's value from its variables: the inverse of `from_params`.
 
     Args:
-      module: of this package, as it made the variables.
+      module: a `Layer` or a `Network`, as it made the variables.
       variables: its own, `{"params": ...}` with "batch_stats" if it has any.
 
     Returns:
-      What `init_x` gives: the parameters, or `(params, state)` for networks with running statistics.
+      What `init` gives: the parameters of a layer, `(params, state)` of a network.
 
     Raises:
-      ValueError: the module is not of this package, or has other parameters.
+      ValueError: another module, or other parameters.
 
     Example:
       >>> import jax, numpy as np, graphattn_jax as ga
       >>> graph = ga.graphs.from_edge_list([0, 1], [1, 0], nodes=np.eye(2, 4, dtype=np.float32))
-      >>> layer = ga.modules.linen.GCN(out_features=8)
-      >>> params = ga.modules.linen.to_params(layer, layer.init(jax.random.key(0), graph))
+      >>> module = ga.modules.linen.Layer(ga.message_passing.GCN(8))
+      >>> params = ga.modules.linen.to_params(module, module.init(jax.random.key(0), graph))
       >>> type(params).__name__, params.weight.shape
       ('GCNParams', (4, 8))
     """
-    layer = getattr(module, "_layer", None)
-    if layer is None:
+    if isinstance(module, Network):
+        params, state = jax.eval_shape(module.network.init, jax.random.key(0))
+        return (
+            _from_dict(params, variables.get("params", {}), "params"),
+            _from_dict(state, variables.get("batch_stats", {}), "batch_stats"),
+        )
+    if not isinstance(module, Layer):
         raise ValueError(
-            f"module must be one of ga.modules.linen, got {type(module).__name__}. "
+            f"module must be a Layer or a Network of ga.modules.linen, got {type(module).__name__}. "
             "Fix: pass the submodule and its own part of the variables."
         )
-    options = _options(module)
-    # Which parameters there are does not depend on the widths of the inputs: any that all sizes divide will do.
-    width = math.lcm(*(size for size in options.values() if type(size) is int and size > 0))
-    params, state = _abstract(layer, dict.fromkeys(layer.inferred, width) | options)
-    params = _from_dict(params, variables.get("params", {}), "params")
-    if not layer.has_state:
-        return params
-    return params, _from_dict(state, variables.get("batch_stats", {}), "batch_stats")
+    tree = variables.get("params", {})
+    structures = list(_structures(module.layer))
+    found = (s for s in structures if dict(_leaves(s)).keys() == flatten_dict(dict(tree)).keys())
+    return _from_dict(next(found, structures[0]), tree, "params")
+
+
+class _Statistics:
+    """Running statistics as variables of a module."""
+
+    def __init__(self, module: linen.Module, like: Any):
+        self._like = like
+        self._variables = {
+            name: module.variable("batch_stats", name, _initial, None, tree)
+            for name, tree in _to_dict(like).items()
+        }
+
+    def read(self) -> Any:
+        values = {name: variable.value for name, variable in self._variables.items()}
+        return _from_dict(self._like, values, "batch_stats")
+
+    def write(self, state: Any) -> None:
+        for name, tree in _to_dict(state).items():
+            self._variables[name].value = tree
+
+
+def _variables(module: linen.Module, init: Any) -> tuple[Any, _Statistics]:
+    """Parameters and statistics of a module whose value makes them by `init(key)`."""
+    params, state = jax.eval_shape(init, jax.random.key(0))
+    missing = [
+        f"{collection}/{name}"
+        for collection, tree in (("params", params), ("batch_stats", state))
+        for name in _to_dict(tree)
+        if not module.has_variable(collection, name)
+    ]
+    if missing:
+        if not module.has_rng("params"):
+            raise ValueError(
+                f"variables of {module} must have {', '.join(missing)}. Fix: variables from "
+                "module.init(key, ...) or from_params(params, state), of this very module."
+            )
+        params, state = init(_typed(module.make_rng("params")))
+    own = {name: module.param(name, _initial, tree) for name, tree in _to_dict(params).items()}
+    return _from_dict(params, own, "params"), _Statistics(module, state)
+
+
+def _trains(module: Any, deterministic: bool | None) -> bool:
+    said = module.deterministic if deterministic is None else deterministic
+    return said is False and not module.is_initializing()
+
+
+def _dropout_key(module: linen.Module) -> Array | None:
+    """None without a stream: a value that needs a key says so itself."""
+    return _typed(module.make_rng("dropout")) if module.has_rng("dropout") else None
+
+
+def _typed(key: Array) -> Array:
+    """Linen also passes on the old keys of `jax.random.PRNGKey`."""
+    is_typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    return key if is_typed else jax.random.wrap_key_data(key)
+
+
+def _initial(_, tree: dict[str, Any]) -> dict[str, Any]:
+    """New values; of existing ones Linen asks for the shapes, and gets zeros of these shapes."""
+    return jax.tree.map(
+        lambda x: x if isinstance(x, jax.Array) else jnp.zeros(x.shape, x.dtype), tree
+    )
+
+
+def _structures(layer: nn.Layer) -> Iterator[Any]:
+    """Of the parameters, for one set of nodes or two, with and without edge features. Widths do not matter: any that
+    all sizes of the layer divide will do.
+    """
+    numbers = (getattr(layer, field.name) for field in dataclasses.fields(layer))  # pyright: ignore[reportArgumentType]
+    width = math.lcm(*(x for x in numbers if type(x) is int and x > 0))
+    for in_features, edges in itertools.product((width, (width, width)), (None, width)):
+        try:
+            yield jax.eval_shape(lambda n=in_features, e=edges: layer.init(jax.random.key(0), n, e))
+        except (ValueError, TypeError):  # this layer has no such inputs
+            continue
 
 
 def _to_dict(tree: Any) -> dict[str, Any]:
@@ -114,7 +279,7 @@ def _from_dict(like: Any, tree: Mapping[str, Any], name: str) -> Any:
         )
         raise ValueError(
             f"{name} must be those of this module, got {missing} missing and {excess} in excess. "
-            "Fix: the options of the module that made them."
+            "Fix: the value of the module that made them."
         )
     return jax.tree.unflatten(jax.tree.structure(like), [got[path] for path in wanted])
 
@@ -124,118 +289,3 @@ def _leaves(tree: Any) -> list[tuple[tuple[str, ...], Any]]:
         (tuple(jax.tree_util.keystr((key,), simple=True) for key in path), leaf)
         for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
     ]
-
-
-def _options(module: Any) -> dict[str, Any]:
-    fields = (p.name for p in module._layer.fields)
-    return {name: getattr(module, name) for name in fields if name not in module._layer.inferred}
-
-
-def _abstract(layer: Layer, options: Mapping[str, Any]) -> tuple[Any, Any]:
-    return jax.eval_shape(lambda: layer.make(jax.random.key(0), options))
-
-
-def _typed(key: Array) -> Array:
-    """Linen also passes on the old keys of `jax.random.PRNGKey`."""
-    is_typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
-    return key if is_typed else jax.random.wrap_key_data(key)
-
-
-def _initial(_, tree: dict[str, Any]) -> dict[str, Any]:
-    """New values; of existing ones Linen asks for the shapes, and gets zeros of these shapes."""
-    return jax.tree.map(
-        lambda x: x if isinstance(x, jax.Array) else jnp.zeros(x.shape, x.dtype), tree
-    )
-
-
-def _call(self, inputs: tuple[Any, ...], deterministic: bool | None = None, **arrays: Any) -> Any:
-    layer: Layer = self._layer
-    options = _options(self) | layer.sizes(inputs)
-    params, state = _abstract(layer, options)
-    missing = [
-        f"{collection}/{name}"
-        for collection, tree in (("params", params), ("batch_stats", state))
-        for name in _to_dict(tree)
-        if not self.has_variable(collection, name)
-    ]
-    if missing:
-        if not self.has_rng("params"):
-            raise ValueError(
-                f"variables of {type(self).__name__} must have {', '.join(missing)}. Fix: variables from "
-                "module.init(key, ...) or from_params(params, state), with the options of this module."
-            )
-        params, state = layer.make(_typed(self.make_rng("params")), options)
-    own = {name: self.param(name, _initial, tree) for name, tree in _to_dict(params).items()}
-    statistics = {
-        name: self.variable("batch_stats", name, _initial, None, tree)
-        for name, tree in _to_dict(state).items()
-    }
-    old = {name: variable.value for name, variable in statistics.items()}
-
-    key = None
-    if not layer.is_random(options) or self.is_initializing():
-        deterministic = True
-    else:
-        deterministic = linen.merge_param("deterministic", self.deterministic, deterministic)
-        # A network that decides by its config may need no key, and says so itself if it does.
-        if not deterministic and ("dropout_rate" in options or self.has_rng("dropout")):
-            key = _typed(self.make_rng("dropout"))
-    out, new = layer.run(
-        _from_dict(params, own, "params"),
-        _from_dict(state, old, "batch_stats"),
-        inputs,
-        options,
-        arrays,
-        key,
-        deterministic,
-    )
-    if not deterministic:
-        for name, tree in _to_dict(new).items():
-            statistics[name].value = tree
-    return out
-
-
-_DETERMINISTIC = Parameter(
-    "deterministic", Parameter.KEYWORD_ONLY, default=None, annotation="bool | None"
-)
-
-
-def _module(name: str, layer: Layer) -> type[linen.Module]:
-    """The module class of a layer: its options are dataclass fields."""
-    more = [_DETERMINISTIC] if layer.trains else []
-    fields = [p for p in layer.fields if p.name not in layer.inferred] + more
-    signature = layer.call_signature(*more)
-
-    def __call__(self, *args, **keywords):
-        inputs, keywords = layer.bind(signature, (self, *args), keywords)
-        return _call(self, inputs, **keywords)
-
-    __call__.__signature__ = signature  # pyright: ignore[reportFunctionMemberAccess]
-    __call__.__doc__ = f"As `{layer.apply.__name__}`; see the class."
-    example = (
-        ">>> import jax\n"
-        f">>> layer = ga.modules.linen.{name}({layer.example})\n"
-        f">>> variables = layer.init(jax.random.key(0), {layer.call})\n"
-        f">>> out = layer.apply(variables, {layer.call}"
-        + (", deterministic=True)" if layer.trains else ")")
-    )
-    namespace = {
-        "__module__": __name__,
-        "__doc__": layer.docstring("Linen", fields, example),
-        "__annotations__": {p.name: p.annotation for p in fields},
-        "__call__": linen.compact(__call__),
-        "_layer": layer,
-    }
-    for p in fields:
-        default = dataclasses.MISSING if p.default is Parameter.empty else p.default
-        kw_only = p.kind is Parameter.KEYWORD_ONLY
-        namespace[p.name] = dataclasses.field(default=default, kw_only=kw_only)
-    return types.new_class(name, (linen.Module,), exec_body=lambda body: body.update(namespace))
-
-
-globals().update({name: _module(name, layer) for name, layer in LAYERS.items()})
-__all__ += LAYERS  # pyright: ignore[reportUnsupportedDunderAll]
-
-if TYPE_CHECKING:
-
-    def __getattr__(name: str) -> Any: ...

@@ -1,21 +1,22 @@
-"""NNX modules of the layers and networks.
+"""NNX modules of layers and networks.
 
-Parameters are `nnx.Param`s under the names of the fields of the functions' parameters, running statistics
-`nnx.BatchStat`s under `batch_stats`; hyperparameters are in `options`. Modules start in training mode, as `nnx.Dropout`
-does: `eval()` and `train()` switch, `deterministic=` and `rngs=` of a call override.
+Parameters are `nnx.Param`s under `params`, by the names of their fields, running statistics `nnx.BatchStat`s under
+`batch_stats`; the value itself is static. Modules start in training mode, as `nnx.Dropout` does: `eval()` and `train()`
+switch, `deterministic=` and `rngs=` of a call override.
 
 Example:
   >>> import numpy as np, graphattn_jax as ga
   >>> from flax import nnx
   >>> class Network(nnx.Module):
   ...   def __init__(self, in_features, rngs):
-  ...     self.attention = ga.modules.nnx.GAT(in_features, channels=8, heads=8, dropout_rate=0.6, rngs=rngs)
+  ...     layer = ga.attention.GAT(channels=8, heads=8, dropout=0.6)
+  ...     self.attention = ga.modules.nnx.Layer(layer, in_features, rngs=rngs)
   ...     self.output = nnx.Linear(64, 3, rngs=rngs)
   ...   def __call__(self, graph):
-  ...     return self.output(nnx.elu(self.attention(graph).nodes))
+  ...     return self.output(nnx.elu(self.attention(graph).graph.nodes))
   >>> graph = ga.graphs.from_edge_list([0, 1], [1, 0], nodes=np.eye(2, 4, dtype=np.float32))
   >>> network = Network(4, nnx.Rngs(0))
-  >>> network.attention.weight.shape
+  >>> network.attention.params.weight.shape
   (4, 8, 8)
   >>> network.eval()
   >>> network(graph).shape
@@ -24,81 +25,212 @@ Example:
 
 from __future__ import annotations
 
-import dataclasses
-import inspect
-import types
-from inspect import Parameter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 from flax import nnx
 
-from graphattn_jax import _checks
-from graphattn_jax.modules._layers import LAYERS, Layer
+from graphattn_jax import _checks, nn
+from graphattn_jax.models import Network as NetworkValue
+from graphattn_jax.typing import Array
 
-__all__ = ["from_params", "to_params"]
+__all__ = ["Layer", "Network", "from_params", "to_params"]
 
 
-def from_params(module: Any, params: Any, state: Any = None) -> None:
-    """Puts the parameters of a function into its module, in place.
+class _Module(nnx.Module):
+    """What a layer and a network have in common."""
+
+    def _setup(self, params: Any, state: Any, rngs: nnx.Rngs, deterministic: bool) -> None:
+        self.params = _to_node(params, nnx.Param)
+        self.batch_stats = _to_node(state, nnx.BatchStat)
+        self.deterministic = deterministic
+        has_stream = "dropout" in rngs or "default" in rngs
+        self.rngs = rngs.dropout.fork() if has_stream else None
+
+    def _training(self, deterministic: bool | None) -> bool:
+        return not (self.deterministic if deterministic is None else deterministic)
+
+    def _key(self, rngs: Any) -> Array | None:
+        """None without a stream: a value that needs a key says so itself."""
+        stream = self.rngs if rngs is None else rngs
+        return stream.dropout() if isinstance(stream, nnx.Rngs) else stream and stream()
+
+    def set_view(self, deterministic: bool | None = None) -> None:
+        """Called by `nnx.view`.
+
+        Args:
+          deterministic: True = evaluation, False = training.
+        """
+        if deterministic is not None:
+            self.deterministic = deterministic
+
+
+class Layer(_Module):
+    """A layer as an NNX module.
 
     Args:
-      module: of this package.
-      params: as `init_x` makes them for the module's options.
+      layer: a `ga.nn.Layer`.
+      in_features: width of the node features, or (senders, receivers).
+      edge_features: width of the edge features, None without.
+      rngs: streams `params` and, for dropout, `dropout`.
+      deterministic: True = evaluation, False = training.
+
+    Call:
+      graph: as the layer takes it.
+      deterministic, rngs: override those of the module.
+      **arrays: further arguments of `layer.apply`, such as `bias=`.
+
+    Returns:
+      What `layer.apply` gives.
+
+    Raises:
+      ValueError: as the layer.
+
+    Example:
+      >>> import numpy as np, graphattn_jax as ga
+      >>> from flax import nnx
+      >>> graph = ga.graphs.from_edge_list([0, 1], [1, 0], nodes=np.eye(2, 4, dtype=np.float32))
+      >>> module = ga.modules.nnx.Layer(ga.message_passing.GCN(8), 4, rngs=nnx.Rngs(0))
+      >>> module(graph).graph.nodes.shape
+      (2, 8)
+    """
+
+    def __init__(
+        self,
+        layer: nn.Layer,
+        in_features: int | tuple[int, int],
+        edge_features: int | None = None,
+        *,
+        rngs: nnx.Rngs,
+        deterministic: bool = False,
+    ):
+        self.layer = layer
+        params = layer.init(rngs.params(), in_features, edge_features)
+        self._setup(params, None, rngs, deterministic)
+
+    def __call__(
+        self,
+        graph: Any,
+        *,
+        deterministic: bool | None = None,
+        rngs: nnx.Rngs | nnx.RngStream | None = None,
+        **arrays: Any,
+    ) -> nn.LayerOutput:
+        """As `layer.apply`; see the class."""
+        training = self._training(deterministic)
+        key = self._key(rngs) if training else None
+        return self.layer.apply(_arrays(self.params), graph, training=training, key=key, **arrays)
+
+
+class Network(_Module):
+    """A network as an NNX module.
+
+    Args:
+      network: a `ga.models.Network`.
+      rngs: streams `params` and, for dropout, `dropout`.
+      deterministic: True = evaluation, False = training.
+
+    Call:
+      graph: as the network takes it.
+      deterministic, rngs: override those of the module.
+
+    Returns:
+      The prediction; in training the statistics are renewed. For the attention of the layers,
+      `network.apply(*to_params(module), graph).attention`.
+
+    Raises:
+      ValueError: as the network.
+
+    Example:
+      >>> import numpy as np, graphattn_jax as ga
+      >>> from flax import nnx
+      >>> graph = ga.graphs.from_edge_list([0, 1], [1, 0], nodes=np.eye(2, 4, dtype=np.float32))
+      >>> module = ga.modules.nnx.Network(ga.models.PlainNetwork.gat(4, 3), rngs=nnx.Rngs(0))
+      >>> module(graph, deterministic=True).shape
+      (2, 3)
+    """
+
+    def __init__(self, network: NetworkValue, *, rngs: nnx.Rngs, deterministic: bool = False):
+        self.network = network
+        self._setup(*network.init(rngs.params()), rngs, deterministic)
+
+    def __call__(
+        self,
+        graph: Any,
+        *,
+        deterministic: bool | None = None,
+        rngs: nnx.Rngs | nnx.RngStream | None = None,
+    ) -> Array:
+        """As `network.apply`; see the class."""
+        training = self._training(deterministic)
+        key = self._key(rngs) if training else None
+        params, state = _arrays(self.params), _arrays(self.batch_stats)
+        out = self.network.apply(params, state, graph, training=training, key=key)
+        if training:
+            _assign("state", self.batch_stats, out.state)
+        return out.prediction
+
+
+def from_params(module: Layer | Network, params: Any, state: Any = None) -> None:
+    """Puts the parameters of a value into its module, in place.
+
+    Args:
+      module: a `Layer` or a `Network`.
+      params: as `init` of its value makes them.
       state: running statistics, for networks that have them; None = leave them.
 
     Raises:
-      ValueError: the module is not of this package, or its arrays have other names or shapes.
+      ValueError: another module, or its arrays have other names or shapes.
 
     Example:
       >>> import jax, graphattn_jax as ga
       >>> from flax import nnx
-      >>> layer = ga.modules.nnx.GCN(4, 8, rngs=nnx.Rngs(0))
-      >>> params = ga.message_passing.init_gcn(jax.random.key(1), 4, 8)
-      >>> ga.modules.nnx.from_params(layer, params)
-      >>> bool((layer.weight[...] == params.weight).all())
+      >>> layer = ga.message_passing.GCN(8)
+      >>> module = ga.modules.nnx.Layer(layer, 4, rngs=nnx.Rngs(0))
+      >>> params = layer.init(jax.random.key(1), 4)
+      >>> ga.modules.nnx.from_params(module, params)
+      >>> bool((module.params.weight[...] == params.weight).all())
       True
     """
-    layer = _layer(module)
-    _assign("params", module, params)
+    _check(module)
+    _assign("params", module.params, params)
     if state is not None:
-        if not layer.has_state:
+        if module.batch_stats is None:
             raise ValueError(f"{type(module).__name__} has no running statistics. Fix: state=None.")
         _assign("state", module.batch_stats, state)
 
 
-def to_params(module: Any) -> Any:
-    """Parameters of a module's function: the inverse of `from_params`.
+def to_params(module: Layer | Network) -> Any:
+    """Parameters of a module's value: the inverse of `from_params`.
 
     Args:
-      module: of this package.
+      module: a `Layer` or a `Network`.
 
     Returns:
-      What `init_x` gives: the parameters, or `(params, state)` for networks with running statistics.
+      What `init` gives: the parameters of a layer, `(params, state)` of a network.
 
     Raises:
-      ValueError: the module is not of this package.
+      ValueError: another module.
 
     Example:
       >>> import graphattn_jax as ga
       >>> from flax import nnx
-      >>> layer = ga.modules.nnx.GCN(4, 8, rngs=nnx.Rngs(0))
-      >>> params = ga.modules.nnx.to_params(layer)
+      >>> module = ga.modules.nnx.Layer(ga.message_passing.GCN(8), 4, rngs=nnx.Rngs(0))
+      >>> params = ga.modules.nnx.to_params(module)
       >>> type(params).__name__, params.weight.shape
       ('GCNParams', (4, 8))
     """
-    params = _arrays(module)
-    return (params, _arrays(module.batch_stats)) if _layer(module).has_state else params
+    _check(module)
+    params = _arrays(module.params)
+    return (params, _arrays(module.batch_stats)) if isinstance(module, Network) else params
 
 
-def _layer(module: Any) -> Layer:
-    layer = getattr(module, "_layer", None)
-    if layer is None:
+def _check(module: Any) -> None:
+    if not isinstance(module, (Layer, Network)):
         raise ValueError(
-            f"module must be one of ga.modules.nnx, got {type(module).__name__}. "
+            f"module must be a Layer or a Network of ga.modules.nnx, got {type(module).__name__}. "
             "Fix: pass the submodule."
         )
-    return layer
 
 
 class _Fields(nnx.Module):
@@ -115,15 +247,19 @@ def _to_node(value: Any, variable: type[nnx.Variable]) -> Any:
         return None
     if hasattr(value, "_fields"):
         return _Fields(value, variable)
-    if isinstance(value, tuple):
+    if isinstance(value, dict):
+        return nnx.Dict({name: _to_node(item, variable) for name, item in value.items()})
+    if isinstance(value, (tuple, list)):
         return nnx.List([_to_node(item, variable) for item in value])
     return variable(value)
 
 
 def _variables(node: Any) -> Any:
-    """The NamedTuple behind `_Fields`, with variables for leaves."""
+    """The tree behind `_to_node`, with variables for leaves."""
     if isinstance(node, _Fields):
         return node._type(*(_variables(getattr(node, name)) for name in node._type._fields))
+    if isinstance(node, nnx.Dict):
+        return {name: _variables(item) for name, item in node.items()}
     if isinstance(node, nnx.List):
         return tuple(_variables(item) for item in node)
     return node
@@ -144,121 +280,10 @@ def _assign(name: str, node: Any, values: Any) -> None:
     if jax.tree.structure(values) != structure:
         raise ValueError(
             f"{name} must have the structure {structure}, got {jax.tree.structure(values)}. "
-            "Fix: make both with the same options."
+            "Fix: make both with the same value."
         )
     leaves = jax.tree.leaves(values)
     for (path, variable), leaf in zip(paths, leaves, strict=True):
         _checks.shape(name + jax.tree_util.keystr(path), leaf, variable.shape)
     for (_, variable), leaf in zip(paths, leaves, strict=True):
         variable.set_value(leaf)
-
-
-def _call(
-    self,
-    inputs: tuple[Any, ...],
-    deterministic: bool | None = None,
-    rngs: Any = None,
-    **arrays: Any,
-) -> Any:
-    layer: Layer = self._layer
-    options, key = vars(self.options), None
-    if deterministic is None:
-        deterministic = getattr(self, "deterministic", True)
-    evaluates = deterministic or not layer.is_random(options)
-    if not evaluates:
-        stream = self.rngs if rngs is None else rngs
-        key = stream.dropout() if isinstance(stream, nnx.Rngs) else stream()
-    state = _arrays(self.batch_stats) if layer.has_state else None
-    out, new = layer.run(_arrays(self), state, inputs, options, arrays, key, evaluates)
-    if layer.has_state and not evaluates:
-        _assign("state", self.batch_stats, new)
-    return out
-
-
-def _set_view(self, deterministic: bool | None = None) -> None:
-    """Called by `nnx.view`.
-
-    Args:
-      deterministic: True = evaluation, False = training.
-    """
-    if deterministic is not None:
-        self.deterministic = deterministic
-
-
-_SELF = Parameter("self", Parameter.POSITIONAL_OR_KEYWORD)
-_RNGS = Parameter("rngs", Parameter.KEYWORD_ONLY, annotation="nnx.Rngs")
-_DETERMINISTIC = Parameter(
-    "deterministic", Parameter.KEYWORD_ONLY, default=False, annotation="bool"
-)
-_OVERRIDES = (
-    _DETERMINISTIC.replace(default=None, annotation="bool | None"),
-    _RNGS.replace(default=None, annotation="nnx.Rngs | nnx.RngStream | None"),
-)
-
-
-def _options_class(name: str, layer: Layer) -> type:
-    """The arguments of the constructor as a frozen dataclass: static, and compared by value."""
-    fields = []
-    for p in layer.fields:
-        default = dataclasses.MISSING if p.default is Parameter.empty else p.default
-        kw_only = p.kind is Parameter.KEYWORD_ONLY
-        fields.append((p.name, p.annotation, dataclasses.field(default=default, kw_only=kw_only)))
-    namespace = {
-        "__module__": __name__,
-        "__qualname__": f"{name}.Options",
-        "__doc__": f"Of `{name}`.",
-    }
-    return dataclasses.make_dataclass("Options", fields, namespace=namespace, frozen=True)
-
-
-def _module(name: str, layer: Layer) -> type[nnx.Module]:
-    """The module class of a layer."""
-    options_class = _options_class(name, layer)
-    signature = layer.call_signature(*(_OVERRIDES if layer.trains else ()))
-
-    def __init__(self, *args, rngs, deterministic: bool = False, **keywords):
-        self.options = options_class(*args, **keywords)
-        options = vars(self.options)
-        params, state = layer.make(rngs.params(), options)
-        _Fields.__init__(self, params, nnx.Param)
-        if layer.has_state:
-            self.batch_stats = _Fields(state, nnx.BatchStat)
-        if layer.is_random(options):
-            self.deterministic = deterministic
-            self.rngs = rngs.dropout.fork()
-
-    def __call__(self, *args, **keywords):
-        inputs, keywords = layer.bind(signature, (self, *args), keywords)
-        return _call(self, inputs, **keywords)
-
-    fields = [*layer.fields, *([_DETERMINISTIC] if layer.trains else []), _RNGS]
-    __init__.__signature__ = inspect.Signature([_SELF, *fields])  # pyright: ignore[reportFunctionMemberAccess]
-    __call__.__signature__ = signature  # pyright: ignore[reportFunctionMemberAccess]
-    __call__.__doc__ = f"As `{layer.apply.__name__}`; see the class."
-    widths = {"edge_features": "edge_features=3"}
-    given = [widths.get(size, "4") for size in layer.inferred]
-    arguments = ", ".join(filter(None, [*given, layer.example, "rngs=nnx.Rngs(0)"]))
-    example = (
-        ">>> from flax import nnx\n"
-        f">>> layer = ga.modules.nnx.{name}({arguments})\n"
-        f">>> out = layer({layer.call}" + (", deterministic=True)" if layer.trains else ")")
-    )
-    namespace = {
-        "__module__": __name__,
-        "__doc__": layer.docstring("NNX", fields, example),
-        "__init__": __init__,
-        "__call__": __call__,
-        "Options": options_class,
-        "_layer": layer,
-    }
-    if layer.trains:
-        namespace["set_view"] = _set_view
-    return types.new_class(name, (_Fields,), exec_body=lambda body: body.update(namespace))
-
-
-globals().update({name: _module(name, layer) for name, layer in LAYERS.items()})
-__all__ += LAYERS  # pyright: ignore[reportUnsupportedDunderAll]
-
-if TYPE_CHECKING:
-
-    def __getattr__(name: str) -> Any: ...

@@ -1,8 +1,10 @@
-"""Linear maps, multilayer perceptrons, embeddings and norms: parameters and arrays, no graphs."""
+"""What layers are made of: linear maps, perceptrons, embeddings, norms; and what a layer is."""
 
 from graphattn_jax.nn._embedding import EmbeddingParams, embedding, init_embedding
 from graphattn_jax.nn._initializers import Initializer, initializer
+from graphattn_jax.nn._layer import EdgeInputs, Layer, LayerOutput, training_dropout
 from graphattn_jax.nn._linear import (
+    Activation,
     LinearParams,
     MLPParams,
     activation,
@@ -25,20 +27,22 @@ from graphattn_jax.nn._norms import (
     layer_norm,
 )
 from graphattn_jax.nn._stack import stack, unstack
-from graphattn_jax.ops import dropout
 
 __all__ = [
+    "Activation",
     "BatchNormParams",
     "BatchNormState",
+    "EdgeInputs",
     "EmbeddingParams",
     "GraphNormParams",
     "Initializer",
+    "Layer",
     "LayerNormParams",
+    "LayerOutput",
     "LinearParams",
     "MLPParams",
     "activation",
     "batch_norm",
-    "dropout",
     "embedding",
     "graph_layer_norm",
     "graph_norm",
@@ -53,5 +57,6 @@ __all__ = [
     "linear",
     "mlp",
     "stack",
+    "training_dropout",
     "unstack",
 ]

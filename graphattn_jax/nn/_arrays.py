@@ -8,7 +8,9 @@ import jax.numpy as jnp
 
 from graphattn_jax import _checks
 from graphattn_jax._dtypes import accumulation_dtype
-from graphattn_jax.ops._sparse_features import SparseFeatures
+from graphattn_jax.graphs import NodePair
+from graphattn_jax.nn._layer import EdgeInputs
+from graphattn_jax.ops import SparseFeatures
 from graphattn_jax.typing import Array, ArrayLike
 
 
@@ -38,25 +40,87 @@ def product(x: Array | SparseFeatures, weight: ArrayLike) -> Array:
     return jnp.matmul(x, weight, preferred_element_type=wide)
 
 
+def read_ends(graph: Any, senders: int, receivers: int) -> tuple[Any, Any]:
+    """Features of both ends of the edges, of these widths: those of a `NodePair`, or of one set of nodes twice."""
+    if isinstance(graph.nodes, NodePair):
+        return (
+            _check_nodes("graph.nodes.senders", graph.nodes.senders, senders),
+            _check_nodes("graph.nodes.receivers", graph.nodes.receivers, receivers),
+        )
+    nodes = read_sparse_nodes(graph, senders)
+    return nodes, nodes if receivers == senders else read_sparse_nodes(graph, receivers)
+
+
+def read_dense_ends(graph: Any, senders: int, receivers: int) -> tuple[Array, Array]:
+    """The same as arrays, for a layer that does not multiply them first."""
+    both = read_ends(graph, senders, receivers)
+    for x in both:
+        _refuse_sparse(x)
+    return both
+
+
+def widths_of_ends(in_features: int | tuple[int, int]) -> tuple[int, int]:
+    """The widths of senders and receivers: `in_features` of a layer that takes bipartite graphs."""
+    both = in_features if isinstance(in_features, tuple) else (in_features, in_features)
+    if len(both) != 2:
+        raise ValueError(
+            f"in_features must be an integer, or one for (senders, receivers), got {in_features!r}."
+        )
+    for width in both:
+        _checks.positive("in_features", width)
+    return both
+
+
+def with_nodes(graph: Any, nodes: Any) -> Any:
+    """The graph with new features of its nodes, of the receivers of a `NodePair`."""
+    if isinstance(graph.nodes, NodePair):
+        nodes = graph.nodes._replace(receivers=nodes)
+    return graph._replace(nodes=nodes)
+
+
+def with_edges(graph: Any, edges: Any) -> Any:
+    """The graph with new features of its edges, beside what else an `EdgeInputs` holds."""
+    if isinstance(graph.edges, EdgeInputs):
+        edges = graph.edges._replace(features=edges)
+    return graph._replace(edges=edges)
+
+
 def read_nodes(graph: Any, width: int) -> Array:
     """The `[N, D]` features that a layer with D = `width` inputs works on."""
-    return jnp.asarray(read_sparse_nodes(graph, width))
+    nodes = read_sparse_nodes(graph, width)
+    _refuse_sparse(nodes)
+    return jnp.asarray(nodes)
+
+
+def _refuse_sparse(x: Array | SparseFeatures) -> None:
+    if isinstance(x, SparseFeatures):
+        raise ValueError(
+            "this layer needs the nodes as an array, got SparseFeatures. Fix: graph.nodes.to_dense(), or a layer that "
+            "multiplies them first."
+        )
 
 
 def read_sparse_nodes(graph: Any, width: int) -> Array | SparseFeatures:
     """The same for a layer that multiplies them first, and so takes `SparseFeatures` too."""
-    nodes = graph.nodes
+    if isinstance(graph.nodes, NodePair):
+        raise ValueError(
+            "this layer works on one set of nodes, got a bipartite graph (a NodePair)."
+        )
+    return _check_nodes("graph.nodes", graph.nodes, width)
+
+
+def _check_nodes(name: str, nodes: Any, width: int) -> Array | SparseFeatures:
     if not hasattr(nodes, "shape") or len(nodes.shape) != 2 or nodes.shape[1] != width:
         raise ValueError(
-            f"graph.nodes must be an array of shape [N, {width}] for these parameters, got {_checks.describe(nodes)}."
+            f"{name} must be an array of shape [N, {width}] for these parameters, got {_checks.describe(nodes)}."
         )
-    _checks.floating("graph.nodes", nodes)
+    _checks.floating(name, nodes)
     return nodes if isinstance(nodes, SparseFeatures) else jnp.asarray(nodes)
 
 
 def read_edges(graph: Any, width: int) -> Array:
     """The `[E, D_e]` features that a layer with `width` edge inputs works on."""
-    edges = graph.edges
+    edges: Any = graph.edges.features if isinstance(graph.edges, EdgeInputs) else graph.edges
     if not hasattr(edges, "shape") or len(edges.shape) != 2 or edges.shape[1] != width:
         raise ValueError(
             f"graph.edges must be an array of shape [E, {width}] for these parameters (made with "

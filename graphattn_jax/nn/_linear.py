@@ -12,10 +12,10 @@ import jax.numpy as jnp
 from graphattn_jax import _checks, ops
 from graphattn_jax.nn._arrays import check_features, product
 from graphattn_jax.nn._initializers import Initializer, initializer
-from graphattn_jax.ops import dropout
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
 Activation = Callable[[jax.Array], jax.Array]
+"""Elementwise on an array, as in `jax.nn`."""
 
 _ACTIVATIONS: dict[str, Activation] = {
     "relu": jax.nn.relu,
@@ -180,8 +180,7 @@ def mlp(
     x: ArrayLike | ops.SparseFeatures,
     *,
     activation: str | Activation = "relu",
-    dropout_rate: float = 0.0,
-    dropout_key: PRNGKey | None = None,
+    dropout: ops.Dropout | None = None,
 ) -> Array:
     """A multilayer perceptron over the last axis.
 
@@ -193,14 +192,13 @@ def mlp(
       params: from `init_mlp`.
       x: `[..., in]` floating point, or `SparseFeatures` `[N, in]`.
       activation: of the hidden layers, a name or a callable; see `activation`.
-      dropout_rate: probability in [0, 1), on the hidden activations.
-      dropout_key: typed key, needed when the rate is positive.
+      dropout: of the hidden activations, or None; see `training_dropout`.
 
     Returns:
       `[..., out]` in the dtype of `x`.
 
     Raises:
-      ValueError: `x` does not fit, an unknown activation, or a positive rate without a key.
+      ValueError: `x` does not fit, an unknown activation, or dropout that is neither.
 
     Cost: O(rows * sum of in * out) time.
     Padding: exact, row by row.
@@ -212,13 +210,16 @@ def mlp(
       >>> ga.nn.mlp(params, jnp.ones((5, 3)), activation="gelu").shape
       (5, 4)
     """
-    _checks.dropout(dropout_rate, dropout_key)
+    if dropout is not None and not isinstance(dropout, ops.Dropout):
+        raise ValueError(
+            f"dropout must be a ga.ops.Dropout(rate, key) or None, got {_checks.describe(dropout)}."
+        )
     act = _activation(activation)
     *hidden, last = params.layers
     for i, layer in enumerate(hidden):
         x = act(linear(layer, x))
-        if dropout_key is not None:
-            x = dropout(x, dropout_rate, jax.random.fold_in(dropout_key, i))
+        if dropout is not None:
+            x = ops.dropout(x, dropout.rate, jax.random.fold_in(dropout.key, i))
     return linear(last, x)
 
 

@@ -14,8 +14,7 @@ import jax.numpy as jnp
 from graphattn_jax import _checks
 from graphattn_jax._dtypes import accumulation_dtype
 from graphattn_jax.nn._arrays import features
-from graphattn_jax.nn._batch_norm import by_batch
-from graphattn_jax.ops import segment_mean
+from graphattn_jax.ops import _batch_norm, segment_mean
 from graphattn_jax.typing import Array, ArrayLike
 
 
@@ -182,7 +181,7 @@ def batch_norm(
     scale, bias = (p.astype(wide.dtype) for p in params)
     if training:
         count = real.sum(dtype=wide.dtype)
-        y, mean, var = by_batch(wide, scale, bias, real, eps)
+        y, mean, var = _batch_norm.batch_norm(wide, scale, bias, real, eps)
         unbiased = var * count / jnp.maximum(count - 1, 1)
         step = jnp.where(count > 0, momentum, 0.0)
         state = jax.tree.map(

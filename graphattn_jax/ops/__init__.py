@@ -1,13 +1,15 @@
 """Arrays in, arrays out: segment reductions, attention, normalizers. No graphs, no parameters."""
 
+from graphattn_jax.ops._attention import Attention
 from graphattn_jax.ops._block_attention import BlockAttention, block_attention
-from graphattn_jax.ops._blocks import BlockLayout, block_layout, from_blocks, to_blocks
+from graphattn_jax.ops._blocks import Blocks, from_blocks, prepare_blocks, to_blocks
 from graphattn_jax.ops._dense import dense_attention
+from graphattn_jax.ops._dispatch import Choice
 from graphattn_jax.ops._dropout import dropout
+from graphattn_jax.ops._dropout_hash import Dropout
 from graphattn_jax.ops._edge_attention import (
     IMPLEMENTATIONS,
     AdditiveScore,
-    Choice,
     DotScore,
     EdgeAttention,
     GATv2Score,
@@ -19,12 +21,12 @@ from graphattn_jax.ops._edge_attention import (
     edge_scores,
     explain_choice,
 )
+from graphattn_jax.ops._edge_rows import receiver_sum, sender_rows
 from graphattn_jax.ops._edges import reverse_edges
 from graphattn_jax.ops._host_memory import keep_freed_memory
-from graphattn_jax.ops._layout import DegreeBlock, DegreeBlocks, EdgeLayout, Tiles, edge_layout
+from graphattn_jax.ops._layout import DegreeBlock, DegreeBlocks, EdgeLayout, Tiles
 from graphattn_jax.ops._native import build_cpp
 from graphattn_jax.ops._normalizers import (
-    NORMALIZERS,
     Normalized,
     Normalizer,
     PostHoc,
@@ -34,6 +36,8 @@ from graphattn_jax.ops._normalizers import (
     Symmetric,
     normalize,
 )
+from graphattn_jax.ops._pattern import Edges, prepare_edges
+from graphattn_jax.ops._rectified_sum import rectified_sum
 from graphattn_jax.ops._segment import (
     segment_logsumexp,
     segment_max,
@@ -48,16 +52,18 @@ from graphattn_jax.ops._sparse_features import SparseFeatures
 
 __all__ = [
     "IMPLEMENTATIONS",
-    "NORMALIZERS",
     "AdditiveScore",
+    "Attention",
     "BlockAttention",
-    "BlockLayout",
+    "Blocks",
     "Choice",
     "DegreeBlock",
     "DegreeBlocks",
     "DotScore",
+    "Dropout",
     "EdgeAttention",
     "EdgeLayout",
+    "Edges",
     "GATv2Score",
     "Normalized",
     "Normalizer",
@@ -73,19 +79,21 @@ __all__ = [
     "Tiles",
     "attend_from_logits",
     "block_attention",
-    "block_layout",
     "build_cpp",
     "dense_attention",
     "dense_sinkhorn",
     "dropout",
     "edge_aggregate",
     "edge_attention",
-    "edge_layout",
     "edge_scores",
     "explain_choice",
     "from_blocks",
     "keep_freed_memory",
     "normalize",
+    "prepare_blocks",
+    "prepare_edges",
+    "receiver_sum",
+    "rectified_sum",
     "reverse_edges",
     "segment_logsumexp",
     "segment_max",
@@ -94,6 +102,7 @@ __all__ = [
     "segment_softmax",
     "segment_std",
     "segment_sum",
+    "sender_rows",
     "sinkhorn",
     "to_blocks",
 ]

@@ -2,58 +2,104 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import dataclasses
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from graphattn_jax import _checks
-from graphattn_jax._dtypes import accumulation_dtype
-from graphattn_jax.ops import _block_cpp, _block_triton
-from graphattn_jax.ops._block_softmax import Fixed, Operands, block_pairs
-from graphattn_jax.ops._blocks import BlockLayout, from_blocks, to_blocks
-from graphattn_jax.ops._dropout import dropout, dropout_words
-from graphattn_jax.ops._edge_attention._fused import with_gradient
-from graphattn_jax.ops._normalizers import Normalizer, Sigmoid, Softmax, normalize, resolve
+from graphattn_jax._dtypes import wide
+from graphattn_jax.ops import _block_cpp, _block_triton, _native, _pallas
+from graphattn_jax.ops._attention import Attention, Weights
+from graphattn_jax.ops._block_softmax import (
+    Fixed,
+    Operands,
+    block_pairs,
+    pair_dots,
+    pair_sums,
+)
+from graphattn_jax.ops._blocks import Blocks, from_blocks, to_blocks
+from graphattn_jax.ops._dispatch import choose
+from graphattn_jax.ops._dropout_hash import Dropout, drop, dropout_words, rate_and_key
+from graphattn_jax.ops._edge_attention._fused import Kernels, with_gradient
+from graphattn_jax.ops._edge_attention._scores import DotScore
+from graphattn_jax.ops._normalizers import (
+    Normalized,
+    Normalizer,
+    Sigmoid,
+    Softmax,
+    check_normalizer,
+    normalize,
+)
+from graphattn_jax.ops._pattern import Edges
 from graphattn_jax.ops._platform import on_cpu, on_recent_nvidia_gpu
 from graphattn_jax.typing import Array, ArrayLike
 
 __all__ = ["BlockAttention", "block_attention"]
 
 
-_KERNELS = {"triton": _block_triton.KERNELS, "cpp": _block_cpp.KERNELS}
-
-
-def _candidates() -> tuple[str, ...]:
-    return ("cpp",) if on_cpu() else ("triton",) if on_recent_nvidia_gpu() else ()
-
-
 class BlockAttention(NamedTuple):
-    """What `block_attention` returns: the aggregated values, and what led to them.
-
-    out `[B, n, H, C]`, or `[N, H, C]` of rows of nodes; weights `[B, H, n, n]` (row = receiver), logits likewise;
-    residual `[B, n, H]` for Sinkhorn, else None. Under `jit` what is not used is not computed.
-    """
+    """What `block_attention` returns: the aggregated values `[N, H, C]`, and what led to them."""
 
     out: Array
-    weights: Array
-    logits: Array
-    residual: Array | None
+    attention: Attention
+
+
+class _Call(NamedTuple):
+    """What the implementations are asked about."""
+
+    arrays: tuple[Any, ...]
+    normalizer: Normalizer
+
+
+class _Fused(NamedTuple):
+    """Softmax in one kernel."""
+
+    name: str
+    kernels: Kernels
+    missing: Any
+
+    def supports(self, call: _Call) -> str | None:
+        """Softmax only, where the kernels can be called."""
+        if not isinstance(call.normalizer, Softmax):
+            return f"has the softmax only, got {call.normalizer}. Fix: implementation=None."
+        return self.missing(call.arrays)
+
+
+class _Reference(NamedTuple):
+    """Products of whole matrices."""
+
+    name: str = "reference"
+    kernels: None = None
+
+    def supports(self, call: _Call) -> str | None:
+        """Always."""
+        return None
+
+
+IMPLEMENTATIONS: dict[str, _Fused | _Reference] = {
+    "cpp": _Fused("cpp", _block_cpp.KERNELS, _native.missing),
+    "triton": _Fused("triton", _block_triton.KERNELS, _pallas.missing),
+    "reference": _Reference(),
+}
+
+
+def _order() -> tuple[str, ...]:
+    fused = ("cpp",) if on_cpu() else ("triton",) if on_recent_nvidia_gpu() else ()
+    return (*fused, "reference")
 
 
 def block_attention(
     query: ArrayLike,
     key: ArrayLike,
     value: ArrayLike,
+    blocks: Blocks,
     *,
-    mask: ArrayLike | None = None,
-    blocks: BlockLayout | None = None,
-    scale: float | None = None,
-    bias: ArrayLike | None = None,
-    normalizer: str | Normalizer = "softmax",
-    dropout_rate: float = 0.0,
-    dropout_key: Array | None = None,
+    score: DotScore = DotScore(),
+    normalizer: Normalizer = Softmax(),
+    dropout: Dropout | None = None,
     implementation: str | None = None,
 ) -> BlockAttention:
     """Attention among all nodes of each block.
@@ -64,110 +110,94 @@ def block_attention(
     neither an edge list nor a scatter. `dense_attention` is the softmax without dropout in fused implementations.
 
     Args:
-      query: `[B, n, H, C]` floating point, from `to_blocks`; or with `blocks` rows of nodes `[N, H, C]`.
+      query: rows of nodes `[N, H, C]`, floating point.
       key: as `query`.
-      value: `[B, n, H, C_v]` or `[N, H, C_v]`.
-      mask: bool, True = a node `[B, n]`, or a pair (receiver, sender) that may attend `[B, n, n]`. None, only with
-        `blocks`: all nodes that have a slot.
-      blocks: from `block_layout`, for operands that are rows of nodes; `out` is then rows too. It is the same as
-        `to_blocks` before and `from_blocks` after, which "cpp" does without.
-      scale: None = 1/√C.
-      bias: `[B, H, n, n]` or broadcastable to it with four axes, added to the logits.
-      normalizer: a name or options tuple, see `normalize`. The limits of a constraint to some `edges` are given
-        for all B n² pairs in order (block, receiver, sender).
-      dropout_rate: probability in [0, 1), applied to the weights.
-      dropout_key: typed key, required when the rate is positive.
+      value: `[N, H, C_v]`.
+      blocks: the pattern.
+      score: scale and bias; the bias `[B, H, n, n]` or broadcastable to it with four axes, row = receiver.
+      normalizer: as `edge_attention`.
+      dropout: of the weights, or None.
       implementation: "reference", products of whole matrices; "cpp", one kernel for softmax on the CPU, once
         `build_cpp` has made it; "triton", one for GPUs, interpreted (slow) elsewhere; None = the kernel of this
         platform for what it supports, else "reference".
 
     Returns:
-      `BlockAttention`. `out` has the dtype of `value`, everything else is float32 (float64 for float64).
+      `BlockAttention(out [N, H, C_v], attention)`. `out` has the dtype of `value`; weights and logits `[B, H, n, n]`
+      and the residual of Sinkhorn `[B, n, H]` are float32 (float64 for float64), and computed when they are read.
 
     Raises:
-      ValueError: shapes, unknown options, dropout without key.
+      ValueError: shapes, unknown options.
       NotImplementedError: a kernel with another normalizer, "triton" in float64, "cpp" that is not built.
 
     Cost: O(B n² H C) time; O(B H n²) memory, which kernels need for the gradient of a bias only; constraints as
       `normalize` on B n² edges.
-    Padding: empty slots receive 0 and give nothing, and so do nodes whose bias is -inf for all pairs, under softmax.
+    Padding: nodes without a slot receive 0 and give nothing, and so do nodes whose bias is -inf for all pairs, under
+      softmax.
 
     Example:
-      >>> import jax.numpy as jnp, graphattn_jax as ga
-      >>> q, v = jnp.ones((1, 3, 1, 2)), jnp.arange(6.).reshape(1, 3, 1, 2)
-      >>> ga.ops.block_attention(q, q, v, mask=jnp.array([[True, True, False]])).out[0, :, 0].tolist()
-      [[1.0, 2.0], [1.0, 2.0], [0.0, 0.0]]
+      >>> import jax.numpy as jnp, numpy as np, graphattn_jax as ga
+      >>> blocks = ga.ops.prepare_blocks(np.array([0, 0, 1]), 2, 2)
+      >>> q, v = jnp.ones((3, 1, 2)), jnp.arange(6.).reshape(3, 1, 2)
+      >>> ga.ops.block_attention(q, q, v, blocks).out[:, 0].tolist()
+      [[1.0, 2.0], [1.0, 2.0], [4.0, 5.0]]
 
     Source: Vaswani et al. 2017, equation 1.
     """
-    leading = ("B", "n") if blocks is None else blocks.slot.shape
+    blocks.check()
+    (nodes,), (batch, size) = blocks.slot.shape, blocks.node.shape
     for name, x in (("query", query), ("key", key), ("value", value)):
-        _checks.shape(name, x, (*leading, "H", "C"))
+        _checks.shape(name, x, (nodes, "H", "C"))
         _checks.floating(name, x)
     _checks.shape("key", key, query.shape)
     _checks.shape("value", value, (*query.shape[:-1], "C"))
-    if mask is None:
-        if blocks is None:
-            raise ValueError("mask is needed without blocks=, got None.")
-        mask = blocks.mask
-    *_, heads, channels = query.shape
-    batch, size = query.shape[:2] if blocks is None else blocks.node.shape
-    _checks.shape("mask", mask, (batch, size, size)[: len(mask.shape)])
-    _checks.dropout(dropout_rate, dropout_key)
-    if implementation is not None:
-        _checks.choice("implementation", implementation, (*_KERNELS, "reference"))
-    normalizer = resolve(normalizer)
-    factor = channels**-0.5 if scale is None else scale
-    given = (_wide(jnp.asarray(query)) * factor, jnp.asarray(key), jnp.asarray(value))
-    in_blocks = given if blocks is None else tuple(to_blocks(x, blocks) for x in given)
-    wide_query, wide_key, wide_value = (_wide(x) for x in in_blocks)
-    mask, bias = jnp.asarray(mask), None if bias is None else jnp.asarray(bias)
-    logits = jnp.einsum("bihc,bjhc->bhij", wide_query, wide_key)
-    if bias is not None:
+    _, heads, channels = query.shape
+    if not isinstance(score, DotScore) or score.edge is not None:
+        raise ValueError(
+            f"score must be a DotScore without an edge term, got {_checks.describe(score)}."
+        )
+    check_normalizer(normalizer)
+    rate, rng = rate_and_key(dropout)
+    scale = channels**-0.5 if score.scale is None else score.scale
+    rows = (wide(query) * scale, jnp.asarray(key), jnp.asarray(value))
+    bias = None
+    if score.bias is not None:
         wanted = (batch, heads, size, size)
-        if len(bias.shape) != 4 or any(n not in (1, m) for n, m in zip(bias.shape, wanted)):
+        got = score.bias.shape
+        if len(got) != 4 or any(n not in (1, m) for n, m in zip(got, wanted)):
             raise ValueError(
-                f"bias must have four axes broadcastable to [B, H, n, n] = {list(wanted)}, got {tuple(bias.shape)}."
+                f"score.bias must have four axes broadcastable to [B, H, n, n] = {list(wanted)}, got {tuple(got)}."
             )
-        bias = bias.astype(logits.dtype)
-        logits = logits + bias
-    pairs = block_pairs(mask)
-    if isinstance(normalizer, Softmax):
-        weights, residual = _softmax(logits, pairs), None
-    elif isinstance(normalizer, Sigmoid):
-        weights, residual = jnp.where(pairs, jax.nn.sigmoid(logits), 0), None
-    else:
-        weights, residual = _constrained(logits, pairs, normalizer)
-    for name in _candidates() if implementation is None else (implementation,):
-        if name == "reference":
-            continue
-        try:
-            if not isinstance(normalizer, Softmax):
-                raise NotImplementedError(
-                    f"implementation={name!r} has the softmax only, got {normalizer}. Fix: implementation=None."
-                )
-            kernels = _KERNELS[name]
-            # What is not used of blocks, weights and logits is not computed.
-            in_rows = blocks is not None and kernels.rows
-            q, k, v = given if in_rows else in_blocks
-            k, v = (k, v) if kernels.half else (_wide(k), _wide(v))
-            words = dropout_words(dropout_rate, dropout_key)
-            fixed = Fixed(mask, words, blocks if in_rows else None)
-            rate = float(dropout_rate)
-            out, _ = with_gradient(kernels, rate, Operands(q, k, v, bias), fixed)
-            out = out if blocks is None or in_rows else from_blocks(out, blocks)
-            return BlockAttention(out.astype(given[2].dtype), weights, logits, residual)
-        except NotImplementedError:
-            if implementation is not None:
-                raise
-    applied = dropout(weights, dropout_rate, dropout_key)
-    out = jnp.einsum("bhij,bjhc->bihc", applied, wide_value).astype(given[2].dtype)
-    out = out if blocks is None else from_blocks(out, blocks)
-    return BlockAttention(out, weights, logits, residual)
+        bias = jnp.asarray(score.bias).astype(rows[0].dtype)
+    mask = blocks.mask
+    if blocks.pairs is not None:
+        mask = jnp.asarray(blocks.pairs) & block_pairs(mask)[:, 0]
 
+    def weights_of(query: Array, key: Array) -> Weights:
+        logits = pair_dots(query, key, mask)
+        logits = logits if bias is None else logits + bias
+        weights, residual = _normalize(logits, block_pairs(mask), blocks, normalizer)
+        return Weights(weights, drop(weights, rate, rng), logits, residual)
 
-def _wide(x: Array) -> Array:
-    return x.astype(accumulation_dtype(x.dtype))
+    def in_blocks(x: Array) -> Array:
+        return wide(to_blocks(x, blocks))
+
+    call = _Call((query, key, value), normalizer)
+    chosen = choose(implementation, IMPLEMENTATIONS, _order(), call)
+    kernels = chosen.kernels
+    if kernels is None:
+        found = weights_of(in_blocks(rows[0]), in_blocks(rows[1]))
+        out = pair_sums(found.applied, in_blocks(rows[2]), mask)
+        out = from_blocks(out.astype(rows[2].dtype), blocks)
+        return BlockAttention(out, Attention(lambda: found))
+    operands = rows if kernels.rows else tuple(to_blocks(x, blocks) for x in rows)
+    q, k, v = operands if kernels.half else (wide(x) for x in operands)
+    fixed = Fixed(mask, dropout_words(rate, rng), blocks if kernels.rows else None)
+    out, _ = with_gradient(kernels, rate, Operands(q, k, v, bias), fixed)
+    out = out if kernels.rows else from_blocks(out, blocks)
+    return BlockAttention(
+        out.astype(rows[2].dtype),
+        Attention(lambda: weights_of(in_blocks(rows[0]), in_blocks(rows[1]))),
+    )
 
 
 def _softmax(logits: Array, pairs: Array) -> Array:
@@ -177,25 +207,33 @@ def _softmax(logits: Array, pairs: Array) -> Array:
     top = jnp.max(jnp.where(pairs, logits, low), axis=-1, keepdims=True)
     powers = jnp.where(pairs, jnp.exp(jnp.where(pairs, logits - jax.lax.stop_gradient(top), 0)), 0)
     total = jnp.sum(powers, axis=-1, keepdims=True)
-    return powers / jnp.where(total > 0, total, 1)
+    return powers / jnp.where(total == 0, 1, total)
 
 
-def _constrained(logits: Array, pairs: Array, normalizer: Normalizer) -> tuple[Array, Array | None]:
-    """All B n² pairs as one edge list with known reverses: the normalizers are the same as on edges."""
+def _normalize(logits: Array, pairs: Array, blocks: Blocks, normalizer: Normalizer) -> Normalized:
+    """Weights `[B, H, n, n]` and residual `[B, n, H]`: dense, or on all B n² pairs as one edge list."""
+    if isinstance(normalizer, Softmax):
+        return Normalized(_softmax(logits, pairs))
+    if isinstance(normalizer, Sigmoid):
+        return Normalized(jax.nn.sigmoid(jnp.where(pairs, logits, -jnp.inf)))
     batch, heads, size, _ = logits.shape
+    there = jnp.broadcast_to(pairs[:, 0], (batch, size, size)).reshape(-1)
+    edges = dataclasses.replace(all_pairs(blocks), mask=there)
+    found = normalize(logits.transpose(0, 2, 3, 1).reshape(-1, heads), edges, normalizer)
+    weights = found.weights.reshape(batch, size, size, heads).transpose(0, 3, 1, 2)
+    residual = found.residual
+    return Normalized(weights, None if residual is None else residual.reshape(batch, size, heads))
+
+
+def all_pairs(blocks: Blocks) -> Edges:
+    """The B n² pairs of slots as edges with known reverses, in order (block, receiver, sender)."""
+    batch, size = blocks.node.shape
     slots = np.arange(batch * size, dtype=np.int32).reshape(batch, size)
     ids = np.arange(batch * size * size, dtype=np.int32).reshape(batch, size, size)
     shape = (batch, size, size)
-    found = normalize(
-        logits.transpose(0, 2, 3, 1).reshape(-1, heads),
+    return Edges(
         np.broadcast_to(slots[:, None, :], shape).reshape(-1),
         np.broadcast_to(slots[:, :, None], shape).reshape(-1),
-        batch * size,
-        normalizer=normalizer,
-        where=pairs.reshape(-1),
+        num_senders=batch * size,
         reverse=ids.swapaxes(1, 2).reshape(-1),
     )
-    weights = found.weights.reshape(*shape, heads).transpose(0, 3, 1, 2)
-    if found.residual is None:
-        return weights, None
-    return weights, found.residual.reshape(batch, size, heads)

@@ -16,7 +16,6 @@ __all__ = ["KERNELS"]
 
 
 def _forward(operands: Operands, fixed: Fixed, rate: float) -> tuple[Array, Array]:
-    _native.check_built()
     out = jax.ShapeDtypeStruct(operands.value.shape, operands.value.dtype)
     logsumexp = jax.ShapeDtypeStruct(out.shape[:-1], out.dtype)
     options = _native.dropout_attributes(rate)

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from graphattn_jax.ops._block_softmax import Fixed, Operands, composed_attention
-from graphattn_jax.ops._dropout import dropout_threshold, random_bits
+from graphattn_jax.ops._dropout_hash import dropout_threshold, random_bits
 from graphattn_jax.ops._edge_attention._fused import Kernels
 from graphattn_jax.ops._pallas import Axis, axis, dot, launch, load, power_of_two, program, store
 from graphattn_jax.typing import Array
@@ -78,20 +78,39 @@ def _store(ref: Any, x: Array, block: Axis, nodes: Axis, head: Axis) -> None:
     store(ref, x, block, nodes, head, *channels)
 
 
-def _logits(query, key, bias, mask, block: Axis, rows: Axis, columns: Axis, head: Axis) -> Array:
-    """`[rows, columns]`, -inf where a pair may not attend."""
+def _logits(query, key, bias, may: Array, axes: tuple[Axis, ...]) -> Array:
+    """`[rows, columns]`, -inf where a pair may not attend; axes are those of the bias."""
     logits = dot(query, key.T)
     if bias is not None:
-        axes = (
+        places = (
             a if size > 1 else Axis(jnp.zeros_like(a.ids), a.valid)
-            for a, size in zip((block, head, rows, columns), bias.shape)
+            for a, size in zip(axes, bias.shape)
         )
-        logits = logits + load(bias, *axes)
-    if len(mask.shape) == 3:
-        valid = load(mask, block, rows, columns) > 0
-    else:
-        valid = (load(mask, block, rows) > 0)[:, None] & (load(mask, block, columns) > 0)[None]
-    return jnp.where(valid, logits, -jnp.inf)
+        logits = logits + load(bias, *places)
+    return jnp.where(may, logits, -jnp.inf)
+
+
+def _may(mask, block: Axis, rows: Axis, columns: Axis) -> Array:
+    """`[rows, columns]`: which pairs may attend."""
+    if _of_pairs(mask):
+        return load(mask, block, rows, columns) > 0
+    return (load(mask, block, rows) > 0)[:, None] & (load(mask, block, columns) > 0)[None]
+
+
+def _of_pairs(mask) -> bool:
+    return len(mask.shape) == 3
+
+
+def _sums(weights: Array, x: Array, may: Array, mask) -> Array:
+    """The product of weights `[i, j]` and rows `[j, C]`. With a mask of pairs, what is not finite in a row is for those
+    who may attend to it, and not multiplied by the weight 0 of the others.
+    """
+    if not _of_pairs(mask):
+        return dot(weights, x)
+    finite = jnp.abs(x) < jnp.inf  # false for NaN
+    wild = jnp.max(jnp.where(finite, 0.0, 1.0), axis=1)
+    hears = jnp.max(jnp.where(may, wild[None], 0.0), axis=1) > 0
+    return jnp.where(hears[:, None], jnp.nan, dot(weights, jnp.where(finite, x, 0.0)))
 
 
 def _kept(words, block: Axis, rows: Axis, columns: Axis, head: Axis, tiles: _Tiles) -> Array:
@@ -113,10 +132,6 @@ def _bytes(fixed: Fixed) -> Fixed:
 
 
 def _forward(operands: Operands, fixed: Fixed, rate: float) -> tuple[Array, Array]:
-    if any(x.dtype == jnp.float64 for x in operands[:3]):
-        raise NotImplementedError(
-            "implementation='triton' computes in float32, got float64. Fix: implementation=None."
-        )
     out = jax.ShapeDtypeStruct(operands.value.shape, jnp.float32)
     logsumexp = jax.ShapeDtypeStruct(out.shape[:3], jnp.float32)
     tiles = _tiles(operands.query, rate)
@@ -132,12 +147,13 @@ def _forward_kernel(operands, fixed, out, *, tiles: _Tiles) -> None:
         top, total, weighted = carry
         columns = _nodes(t, tiles)
         key, value = (_load(x, block, columns, head) for x in (operands.key, operands.value))
-        logits = _logits(query, key, operands.bias, fixed.mask, block, rows, columns, head)
+        may = _may(fixed.mask, block, rows, columns)
+        logits = _logits(query, key, operands.bias, may, (block, head, rows, columns))
         new_top = jnp.maximum(top, jnp.max(logits, axis=1))
         finite_top = jnp.where(new_top == -jnp.inf, 0.0, new_top)
         shrink, p = jnp.exp(top - finite_top), jnp.exp(logits - finite_top[:, None])
         applied = p * _kept(fixed.words, block, rows, columns, head, tiles)
-        weighted = weighted * shrink[:, None] + dot(applied, value)
+        weighted = weighted * shrink[:, None] + _sums(applied, value, may, fixed.mask)
         return new_top, total * shrink + jnp.sum(p, axis=1), weighted
 
     nothing = jnp.full((tiles.width,), -jnp.inf), jnp.zeros((tiles.width,))
@@ -183,12 +199,13 @@ def _by_receiver_kernel(operands, fixed, saved, out, *, tiles: _Tiles) -> None:
     def add_tile(t, d_query):
         columns = _nodes(t, tiles)
         key, value = (_load(x, block, columns, head) for x in (operands.key, operands.value))
-        logits = _logits(query, key, operands.bias, fixed.mask, block, rows, columns, head)
+        may = _may(fixed.mask, block, rows, columns)
+        logits = _logits(query, key, operands.bias, may, (block, head, rows, columns))
         kept = _kept(fixed.words, block, rows, columns, head, tiles)
         _, d_logits = _d_logits(logits, kept, value, logsumexp, g, d)
         if operands.bias is not None:
             store(out[1], d_logits, block, head, rows, columns)
-        return d_query + dot(d_logits, key)
+        return d_query + _sums(d_logits, key, may, fixed.mask)
 
     d_query = jax.lax.fori_loop(0, tiles.count, add_tile, jnp.zeros_like(query))
     _store(out[0], d_query, block, rows, head)
@@ -199,14 +216,16 @@ def _by_sender_kernel(operands, fixed, saved, out, *, tiles: _Tiles) -> None:
     key, value = (_load(x, block, columns, head) for x in (operands.key, operands.value))
 
     def add_tile(t, carry):
-        d_key, d_value = carry
         rows = _nodes(t, tiles)
         query = _load(operands.query, block, rows, head)
         logsumexp, g, d = (_load(x, block, rows, head) for x in saved)
-        logits = _logits(query, key, operands.bias, fixed.mask, block, rows, columns, head)
+        may = _may(fixed.mask, block, rows, columns)
+        logits = _logits(query, key, operands.bias, may, (block, head, rows, columns))
         kept = _kept(fixed.words, block, rows, columns, head, tiles)
         p, d_logits = _d_logits(logits, kept, value, logsumexp, g, d)
-        return d_key + dot(d_logits.T, query), d_value + dot((p * kept).T, g)
+        weights = ((d_logits, query), (p * kept, g))
+        parts = (_sums(w.T, x, may.T, fixed.mask) for w, x in weights)
+        return tuple(total + part for total, part in zip(carry, parts))
 
     zero = jnp.zeros_like(key), jnp.zeros_like(value)
     d_key, d_value = jax.lax.fori_loop(0, tiles.count, add_tile, zero)
@@ -216,8 +235,10 @@ def _by_sender_kernel(operands, fixed, saved, out, *, tiles: _Tiles) -> None:
 
 def _d_logits(logits, kept, value, logsumexp, g, d) -> tuple[Array, Array]:
     """The weights before dropout and the gradients of the logits, `[rows, columns]`."""
-    p = jnp.exp(logits - logsumexp[:, None])
-    return p, p * (kept * dot(g, value.T) - d[:, None])
+    absent = logits == -jnp.inf
+    p = jnp.where(absent, 0.0, jnp.exp(logits - logsumexp[:, None]))
+    d_logits = p * (kept * dot(g, value.T) - d[:, None])
+    return p, jnp.where(absent, 0.0, d_logits)
 
 
 KERNELS = Kernels(_forward, _backward, half=True, composed=composed_attention)

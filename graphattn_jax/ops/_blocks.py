@@ -2,37 +2,67 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from graphattn_jax import _checks
 from graphattn_jax.typing import Array, ArrayLike
 
-__all__ = ["BlockLayout", "block_layout", "from_blocks", "to_blocks"]
+__all__ = ["Blocks", "from_blocks", "prepare_blocks", "to_blocks"]
 
 
-class BlockLayout(NamedTuple):
-    """Where each node stands; a pytree of int32 arrays with static shapes.
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """Which pairs may attend: all that share a block. A pytree of arrays with static shapes.
 
-    node `[B, n]`: the node in each slot, N for an empty slot.
-    slot `[N]`: the place of each node among the B n slots, B n for a node without one.
+    node: `[B, n]` int32, the node in each slot, N for an empty slot; empty slots stand behind the nodes of a block.
+    slot: `[N]` int32, the place of each node among the B n slots, B n for a node without one.
+    pairs: `[B, n, n]` bool, True = the receiver (row) may attend to the sender (column); None = all pairs of nodes.
     """
 
     node: ArrayLike
     slot: ArrayLike
+    pairs: ArrayLike | None = None
 
     @property
     def mask(self) -> Array:
         """`[B, n]` bool: the slots that hold a node."""
         return jnp.asarray(self.node) < self.slot.shape[0]
 
+    def check(self) -> None:
+        """Ids, and all parts of one size.
 
-def block_layout(
+        Raises:
+          ValueError: names the part that does not fit.
+        """
+        _checks.shape("blocks.node", self.node, ("B", "n"))
+        _checks.ids("blocks.slot", self.slot)
+        if not isinstance(self.node, Tracer):
+            node = np.asarray(self.node)
+            empty = node >= self.slot.shape[0]
+            if (node < 0).any() or (empty[:, :-1] & ~empty[:, 1:]).any():
+                raise ValueError(
+                    "blocks.node must hold the ids of the nodes of each block in front and empty slots behind. "
+                    "Fix: ga.ops.prepare_blocks, and pairs= for nodes that take no part."
+                )
+        if self.pairs is not None:
+            batch, size = self.node.shape
+            _checks.shape("blocks.pairs", self.pairs, (batch, size, size))
+            if self.pairs.dtype != bool:
+                raise ValueError(
+                    f"blocks.pairs must be boolean (True = may attend), got {_checks.describe(self.pairs)}."
+                )
+
+
+def prepare_blocks(
     block_ids: ArrayLike, num_blocks: int, size: int, *, where: ArrayLike | None = None
-) -> BlockLayout:
+) -> Blocks:
     """The slots of nodes in blocks of one size, on the host.
 
     Args:
@@ -42,7 +72,7 @@ def block_layout(
       where: `[N]` bool; nodes with False (padding) get no slot.
 
     Returns:
-      A `BlockLayout` of numpy arrays. The nodes of a block keep their order.
+      `Blocks` of numpy arrays. The nodes of a block keep their order.
 
     Raises:
       ValueError: ids out of range, or a block with more than `size` nodes.
@@ -51,9 +81,9 @@ def block_layout(
 
     Example:
       >>> import numpy as np, graphattn_jax as ga
-      >>> ga.ops.block_layout(np.array([0, 0, 1]), 2, 2)
-      BlockLayout(node=array([[0, 1],
-             [2, 3]], dtype=int32), slot=array([0, 1, 2], dtype=int32))
+      >>> ga.ops.prepare_blocks(np.array([0, 0, 1]), 2, 2)
+      Blocks(node=array([[0, 1],
+             [2, 3]], dtype=int32), slot=array([0, 1, 2], dtype=int32), pairs=None)
     """
     _checks.positive("size", size)
     block_ids = np.asarray(block_ids)
@@ -75,17 +105,17 @@ def block_layout(
     slot = np.full(len(block_ids), num_blocks * size, np.int32)
     node[blocks, place] = order
     slot[order] = blocks * size + place
-    return BlockLayout(node, slot)
+    return Blocks(node, slot)
 
 
-def to_blocks(x: ArrayLike, blocks: BlockLayout) -> Array:
+def to_blocks(x: ArrayLike, blocks: Blocks) -> Array:
     """Rows of nodes as blocks: `[N, ...]` to `[B, n, ...]`, zeros in empty slots.
 
     Its gradient is `from_blocks`, a gather as well.
 
     Args:
       x: `[N, ...]`.
-      blocks: from `block_layout`.
+      blocks: from `prepare_blocks`.
 
     Returns:
       `[B, n, ...]` in the dtype of `x`.
@@ -97,7 +127,7 @@ def to_blocks(x: ArrayLike, blocks: BlockLayout) -> Array:
 
     Example:
       >>> import numpy as np, jax.numpy as jnp, graphattn_jax as ga
-      >>> blocks = ga.ops.block_layout(np.array([0, 1, 1]), 2, 2)
+      >>> blocks = ga.ops.prepare_blocks(np.array([0, 1, 1]), 2, 2)
       >>> ga.ops.to_blocks(jnp.array([5.0, 6.0, 7.0]), blocks).tolist()
       [[5.0, 0.0], [6.0, 7.0]]
     """
@@ -106,14 +136,14 @@ def to_blocks(x: ArrayLike, blocks: BlockLayout) -> Array:
     return _rows(x, jnp.asarray(blocks.node), jnp.asarray(blocks.slot))
 
 
-def from_blocks(x: ArrayLike, blocks: BlockLayout) -> Array:
+def from_blocks(x: ArrayLike, blocks: Blocks) -> Array:
     """Blocks back to rows of nodes: `[B, n, ...]` to `[N, ...]`, zeros for nodes without a slot.
 
     Its gradient is `to_blocks`.
 
     Args:
       x: `[B, n, ...]`.
-      blocks: from `block_layout`.
+      blocks: from `prepare_blocks`.
 
     Returns:
       `[N, ...]` in the dtype of `x`.
@@ -125,7 +155,7 @@ def from_blocks(x: ArrayLike, blocks: BlockLayout) -> Array:
 
     Example:
       >>> import numpy as np, jax.numpy as jnp, graphattn_jax as ga
-      >>> blocks = ga.ops.block_layout(np.array([0, 1, 1]), 2, 2)
+      >>> blocks = ga.ops.prepare_blocks(np.array([0, 1, 1]), 2, 2)
       >>> ga.ops.from_blocks(jnp.array([[5.0, 9.0], [6.0, 7.0]]), blocks).tolist()
       [5.0, 6.0, 7.0]
     """

@@ -28,7 +28,7 @@ def dense_attention(
         out_i = Σ_j softmax_j( scale · q_i · k_j + b_ij ) v_j
 
     `jax.nn.dot_product_attention` with graph conventions: the mask may name real nodes instead of pairs, and
-    rows without any real pair give 0, not the mean of the values.
+    rows without any real pair give 0, not the mean of the values. A pair with bias -inf is none.
 
     Args:
       query: `[B, N, H, C]` floating point, B graphs of at most N nodes.
@@ -47,7 +47,7 @@ def dense_attention(
       ValueError: shapes or dtypes disagree.
 
     Cost: O(B N M H C); logits are float32.
-    Padding: exact with `mask`.
+    Padding: exact with `mask`, whatever padding holds.
 
     Example:
       >>> import jax.numpy as jnp, graphattn_jax as ga
@@ -74,8 +74,20 @@ def dense_attention(
             _checks.shape("mask", mask, (batch, key.shape[1]))
             mask = mask[:, None, None, :]
         _check_pairs("mask", mask, pairs)
+        mask = jnp.asarray(mask)
     if bias is not None:
         _check_pairs("bias", bias, pairs)
+        # A logit of -inf is a pair that may not attend: a row of nothing else would be NaN.
+        bias = jnp.asarray(bias)
+        open_pairs = ~jnp.isneginf(bias)
+        mask = open_pairs if mask is None else mask & open_pairs
+        bias = jnp.where(open_pairs, bias, 0)
+    attends = None
+    if mask is not None:
+        # Who has no part in it is replaced, for its weight would be 0, and 0 · NaN is not 0.
+        attends, attended = (_of_nodes(mask, pairs, axis) for axis in (2, 3))
+        query = jnp.where(attends, query, 0)
+        key, value = (jnp.where(attended, x, 0) for x in (key, value))
     dtype = query.dtype
     if dtype == jnp.float16 and implementation != "cudnn":
         # Of all platforms only GPUs multiply float16 into the float32 that logits are in.
@@ -85,11 +97,13 @@ def dense_attention(
         out = jax.nn.dot_product_attention(
             query, key, value, bias, mask, scale=scale, implementation=implementation
         ).astype(dtype)
-    if mask is None:
-        return out
-    attends = jnp.any(jnp.asarray(mask), axis=-1)  # [B, H, N] up to broadcasting
-    attends = jnp.broadcast_to(attends, (batch, heads, query.shape[1]))
-    return jnp.where(attends.swapaxes(1, 2)[..., None], out, jnp.zeros((), out.dtype))
+    return out if attends is None else jnp.where(attends, out, 0)
+
+
+def _of_nodes(mask: Array, pairs: tuple[int, ...], axis: int) -> Array:
+    """`[B, n, H, 1]`: the nodes along this axis of `[B, H, N, M]` that have a pair."""
+    there = jnp.any(mask, axis=5 - axis)
+    return jnp.broadcast_to(there, (*pairs[:2], pairs[axis])).swapaxes(1, 2)[..., None]
 
 
 def _check_pairs(name: str, x: ArrayLike, pairs: tuple[int, ...]) -> None:

@@ -12,7 +12,9 @@ from graphattn_jax.typing import Array, ArrayLike
 __all__ = ["reverse_edges"]
 
 
-def reverse_edges(senders: ArrayLike, receivers: ArrayLike) -> ArrayLike:
+def reverse_edges(
+    senders: ArrayLike, receivers: ArrayLike, *, where: ArrayLike | None = None
+) -> ArrayLike:
     """For each edge j → i, the id of an edge i → j.
 
     A self-loop is its own reverse. Among duplicates the k-th copy of j → i is paired with the k-th copy of
@@ -21,13 +23,14 @@ def reverse_edges(senders: ArrayLike, receivers: ArrayLike) -> ArrayLike:
     Args:
       senders: `[E]` integers.
       receivers: `[E]` integers.
+      where: `[E]` bool, True = real; the others have no reverse and are none. None = all.
 
     Returns:
       `[E]` int32, -1 where there is no reverse edge. numpy in, numpy out; JAX arrays stay on the device and
       may be traced.
 
     Raises:
-      ValueError: ids are not integers, or lengths disagree.
+      ValueError: ids are not integers, lengths disagree, or `where` is not boolean.
 
     Cost: O(E log E), a sort of the 2E directed pairs.
 
@@ -38,10 +41,15 @@ def reverse_edges(senders: ArrayLike, receivers: ArrayLike) -> ArrayLike:
     """
     _checks.ids("senders", senders)
     _checks.ids("receivers", receivers, senders.shape[0])
-    on_host = isinstance(senders, np.ndarray) and isinstance(receivers, np.ndarray)
+    on_host = all(isinstance(x, np.ndarray) for x in (senders, receivers, where) if x is not None)
     xp = np if on_host else jnp
     senders, receivers = xp.asarray(senders, xp.int32), xp.asarray(receivers, xp.int32)
     num_edges = senders.shape[0]
+    if where is not None:
+        _checks.mask("where", where, num_edges)
+        # Between two nodes that no edge leads back between.
+        real = xp.asarray(where)
+        senders, receivers = xp.where(real, senders, -1), xp.where(real, receivers, -2)
     if num_edges == 0:
         return xp.zeros((0,), xp.int32)
     edge = xp.arange(num_edges, dtype=xp.int32)

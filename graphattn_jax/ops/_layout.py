@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-from graphattn_jax import _checks
-from graphattn_jax.ops._edges import reverse_edges
-from graphattn_jax.typing import ArrayLike
+from graphattn_jax.typing import Array, ArrayLike
 
-__all__ = ["DegreeBlock", "DegreeBlocks", "EdgeLayout", "Tiles", "check_layout", "edge_layout"]
+__all__ = ["DegreeBlock", "DegreeBlocks", "EdgeLayout", "Tiles", "edge_layout"]
 
 
 class Tiles(NamedTuple):
@@ -29,6 +30,12 @@ class Tiles(NamedTuple):
     neighbor: ArrayLike
     edge: ArrayLike
     start: ArrayLike
+
+    @property
+    def walk(self) -> tuple[Array, Array, Array]:
+        """What a kernel that walks from row to row reads: neighbor, edge and start."""
+        neighbor, edge, start = (jnp.asarray(x) for x in (self.neighbor, self.edge, self.start))
+        return neighbor, edge, start
 
 
 class DegreeBlock(NamedTuple):
@@ -57,89 +64,51 @@ class DegreeBlocks(NamedTuple):
     slot: ArrayLike
 
 
-class EdgeLayout(NamedTuple):
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
+class EdgeLayout:
     """What the fast implementations know about one edge list; a pytree of int32 arrays with static shapes.
 
     by_receiver: tiles of the incoming edges of every receiver (CSR order).
     by_sender: tiles of the outgoing edges of every sender (CSC order), for the backward pass.
-    reverse: `[E]` id of the reverse edge or -1 (`reverse_edges`); None for bipartite edges.
+    sizes: (E, N_s, N_r), static: what its ids are ids of. A pattern of other sizes refuses this layout.
     degree_blocks: the same by receiver and by sender in blocks of similar degree, or None.
     """
 
     by_receiver: Tiles
     by_sender: Tiles
-    reverse: ArrayLike | None
+    sizes: tuple[int, int, int] = field(metadata={"static": True})
     degree_blocks: tuple[DegreeBlocks, DegreeBlocks] | None = None
 
     @property
     def T(self) -> EdgeLayout:
         """The layout of the same edges in the other direction."""
         blocks = self.degree_blocks and (self.degree_blocks[1], self.degree_blocks[0])
-        return EdgeLayout(self.by_sender, self.by_receiver, self.reverse, blocks)
+        num_edges, num_senders, num_receivers = self.sizes
+        sizes = (num_edges, num_receivers, num_senders)
+        return EdgeLayout(self.by_sender, self.by_receiver, sizes, blocks)
 
 
 def edge_layout(
-    senders: ArrayLike,
-    receivers: ArrayLike,
+    senders: np.ndarray,
+    receivers: np.ndarray,
+    real: np.ndarray,
+    num_nodes: tuple[int, int],
     *,
-    num_senders: int,
-    num_receivers: int | None = None,
-    where: ArrayLike | None = None,
-    static: bool = False,
-    degree_blocks: bool = False,
+    static: bool,
+    degree_blocks: bool,
 ) -> EdgeLayout:
-    """Compute the layout of an edge list on the host, once per batch.
-
-    Args:
-      senders: `[E]` integers in `[0, num_senders)`.
-      receivers: `[E]` integers in `[0, num_receivers)`.
-      num_senders: number of sender nodes.
-      num_receivers: number of receiver nodes; None = the same nodes as the senders.
-      where: `[E]` bool; edges with False (padding) enter no tile, and have no reverse.
-      static: size the tiles by their upper bound, E // W + N, so that batches with the same N and E compile
-        once; otherwise by what this edge list needs.
-      degree_blocks: also group the rows by degree, for `implementation="block_dense"`. The sizes of these groups
-        follow from the degrees, so that every edge list compiles anew.
-
-    Returns:
-      An `EdgeLayout` of numpy arrays.
-
-    Raises:
-      ValueError: ids are not integers or out of range, lengths disagree, `degree_blocks` with `static`.
-
-    Cost: O(E log E) on the host; about 10 ms per 100,000 edges.
-
-    Example:
-      >>> import numpy as np, graphattn_jax as ga
-      >>> layout = ga.ops.edge_layout(np.array([0, 1, 2]), np.array([1, 1, 0]), num_senders=3)
-      >>> layout.by_receiver.row.tolist(), layout.reverse.tolist()
-      ([0, 1], [-1, 1, -1])
-    """
+    """The layout of the edges with ids `real`, between (N_s, N_r) nodes, which `prepare_edges` has checked."""
     if degree_blocks and static:
         raise ValueError(
             "degree_blocks=True has no static sizes: they follow from the degrees. Fix: static=False (a graph without "
             "padding), or leave degree_blocks out."
         )
-    senders, receivers = np.asarray(senders), np.asarray(receivers)
-    _checks.ids("senders", senders)
-    _checks.ids("receivers", receivers, senders.shape[0])
-    bipartite = num_receivers is not None
-    num_receivers = num_receivers if bipartite else num_senders
-    _checks.ids_in_range("senders", senders, num_senders)
-    _checks.ids_in_range("receivers", receivers, num_receivers)
-    real = np.arange(len(senders))
-    if where is not None:
-        _checks.mask("where", where, len(senders))
-        real = np.flatnonzero(np.asarray(where))
-    reverse = None
-    if not bipartite:
-        reverse = np.full(len(senders), -1, np.int32)
-        among_real = reverse_edges(senders[real], receivers[real])
-        reverse[real] = np.where(among_real >= 0, real[among_real], -1) if len(real) else -1
+    num_senders, num_receivers = num_nodes
     return EdgeLayout(
         by_receiver=_tiles(receivers, senders, real, num_receivers, static),
         by_sender=_tiles(senders, receivers, real, num_senders, static),
-        reverse=reverse,
+        sizes=(len(senders), num_senders, num_receivers),
         degree_blocks=(
             _degree_blocks(receivers, senders, real, num_receivers),
             _degree_blocks(senders, receivers, real, num_senders),
@@ -222,18 +191,3 @@ def static_width(num_edges: int, num_rows: int) -> int:
     """For batches of one shape, whose degrees may differ: the power of two below the mean degree, from 2 to 16."""
     mean_degree = num_edges / max(num_rows, 1)
     return int(np.clip(2 ** np.floor(np.log2(max(mean_degree, 1.0))), 2, 16))
-
-
-def check_layout(implementation: str, layout: EdgeLayout | None, senders: ArrayLike) -> EdgeLayout:
-    """The layout that an implementation needs: there, and of these edges."""
-    if layout is None:
-        raise NotImplementedError(
-            f"implementation={implementation!r} needs layout=. Fix: layout = ga.graphs.layout(graph), or "
-            "ga.ops.edge_layout(senders, receivers, num_senders=N), computed once outside jit."
-        )
-    if layout.reverse is not None and layout.reverse.shape[0] != senders.shape[0]:
-        raise ValueError(
-            f"layout describes {layout.reverse.shape[0]} edges, got {senders.shape[0]} senders. "
-            "Fix: compute the layout of this edge list."
-        )
-    return layout

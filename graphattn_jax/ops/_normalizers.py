@@ -1,6 +1,6 @@
 """Logits to weights: the normalizer seam of the attention pipeline.
 
-Each normalizer is a small `NamedTuple` of options; `normalize` applies one. With A the matrix of the weights
+Each normalizer is a value: its options, and how it is applied. With A the matrix of the weights
 (row = receiver) and E = exp(S) of the logits S on the pattern of the edges:
 
     Softmax    A = D⁻¹ E                          rows sum to 1
@@ -10,28 +10,38 @@ Each normalizer is a small `NamedTuple` of options; `normalize` applies one. Wit
     Sinkhorn   A = diag(u) E diag(u)              symmetric; rows and columns sum to 1 within the residual
 
 The last two symmetrise the logits first, S ← ½ (S + Sᵀ), which changes nothing for a symmetric score.
+
+The last three are constraints. A constraint acts on the real edges that have a real reverse edge (`Edges.reverse`;
+`Edges.one_way` takes some out), in the heads of `heads`. The other edges keep their softmax weight. So on a directed
+graph one-way edges stay directional, and a molecule can keep the direction of chosen bonds. With M the constrained
+edges, m_i the softmax mass that receiver i puts on them:
+
+    PostHoc    ½ (P + Pᵀ) on M
+    Symmetric  E_ij / √(D_i D_j) on M, with D over all edges
+    Sinkhorn   diag(u) E diag(u) on M with row and column sums m, so that every row still sums to 1
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 
 from graphattn_jax import _checks
-from graphattn_jax._dtypes import accumulation_dtype
-from graphattn_jax.ops._edges import reverse_edges
+from graphattn_jax._dtypes import wide
+from graphattn_jax.ops._edge_rows import real_or_zero
+from graphattn_jax.ops._pattern import Edges
 from graphattn_jax.ops._segment import (
     segment_logsumexp,
     segment_softmax,
     take,
 )
-from graphattn_jax.ops._sinkhorn import sinkhorn
+from graphattn_jax.ops._sinkhorn import GRADIENTS, sinkhorn
 from graphattn_jax.typing import Array, ArrayLike
 
 __all__ = [
-    "NORMALIZERS",
     "Normalized",
     "Normalizer",
     "PostHoc",
@@ -43,57 +53,6 @@ __all__ = [
 ]
 
 
-class Softmax(NamedTuple):
-    """Softmax over the incoming edges of each receiver."""
-
-
-class Sigmoid(NamedTuple):
-    """An independent gate per edge: σ(logit)."""
-
-
-class PostHoc(NamedTuple):
-    """½ (P + Pᵀ) of the softmax P. `edges` `[E]` and `heads` `[H]` (bool) limit the constraint."""
-
-    edges: ArrayLike | None = None
-    heads: ArrayLike | None = None
-
-
-class Symmetric(NamedTuple):
-    """D^-½ E D^-½. `edges` `[E]` and `heads` `[H]` (bool) limit the constraint."""
-
-    edges: ArrayLike | None = None
-    heads: ArrayLike | None = None
-
-
-class Sinkhorn(NamedTuple):
-    """Symmetric doubly stochastic scaling. `edges` `[E]` and `heads` `[H]` (bool) limit the constraint.
-
-    iterations: number of damped symmetric steps; every one leaves A exactly symmetric.
-    gradient: "unrolled" differentiates through the steps, "implicit" through the fixed point (memory independent of
-      `iterations`; exact only once the residual is small).
-    """
-
-    iterations: int = 20
-    gradient: str = "unrolled"
-    edges: ArrayLike | None = None
-    heads: ArrayLike | None = None
-
-
-Normalizer: TypeAlias = Softmax | Sigmoid | PostHoc | Symmetric | Sinkhorn
-
-_BY_NAME = {
-    "softmax": Softmax(),
-    "sigmoid": Sigmoid(),
-    "post_hoc": PostHoc(),
-    "symmetric": Symmetric(),
-    "sinkhorn": Sinkhorn(),
-}
-
-
-NORMALIZERS = tuple(_BY_NAME)
-"""Valid names of a normalizer."""
-
-
 class Normalized(NamedTuple):
     """Weights `[E, H]`, and for Sinkhorn the row-sum residual `[N, H]` (None for the others)."""
 
@@ -101,133 +60,210 @@ class Normalized(NamedTuple):
     residual: Array | None = None
 
 
-def resolve(normalizer: str | Normalizer) -> Normalizer:
-    """The options behind a name; an options tuple is returned as it is."""
-    if isinstance(normalizer, str):
-        _checks.choice("normalizer", normalizer, _BY_NAME)
-        return _BY_NAME[normalizer]
-    if not isinstance(normalizer, tuple(type(n) for n in _BY_NAME.values())):
-        raise ValueError(
-            f"normalizer must be one of {', '.join(map(repr, _BY_NAME))}, or an options tuple such as "
-            f"ga.ops.Sinkhorn(iterations=50); got {_checks.describe(normalizer)}."
+@runtime_checkable
+class Normalizer(Protocol):
+    """A hashable value that turns logits into weights. One of your own needs these two and nothing else."""
+
+    @property
+    def is_constraint(self) -> bool:
+        """Whether it relates an edge to its reverse, and so needs the same nodes on both sides."""
+        ...
+
+    def __call__(self, logits: Array, edges: Edges) -> Normalized:
+        """Weights of float32 logits `[E, H]`, which are -inf for masked edges."""
+        ...
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """Softmax over the incoming edges of each receiver."""
+
+    is_constraint = False
+
+    def __call__(self, logits: Array, edges: Edges) -> Normalized:
+        """D⁻¹ E."""
+        return Normalized(segment_softmax(logits, edges.receivers, edges.num_rows))
+
+
+@dataclass(frozen=True)
+class Sigmoid:
+    """An independent gate per edge: σ(logit)."""
+
+    is_constraint = False
+
+    def __call__(self, logits: Array, edges: Edges) -> Normalized:
+        """σ(S)."""
+        return Normalized(jax.nn.sigmoid(logits))
+
+
+@dataclass(frozen=True)
+class PostHoc:
+    """½ (P + Pᵀ) of the softmax P. `heads` (a bool per head) limits the constraint to some heads."""
+
+    heads: tuple[bool, ...] | None = None
+    is_constraint = True
+
+    def __post_init__(self) -> None:
+        _check_heads(self.heads)
+
+    def __call__(self, logits: Array, edges: Edges) -> Normalized:
+        """½ (P + Pᵀ) on the constrained edges."""
+        mutual, constrained = _constrained(self.heads, edges, logits.shape)
+        softmax = segment_softmax(logits, edges.receivers, edges.num_rows)
+        symmetric = 0.5 * (softmax + take(softmax, mutual))
+        return Normalized(jnp.where(constrained, symmetric, softmax))
+
+
+@dataclass(frozen=True)
+class Symmetric:
+    """D^-½ E D^-½. `heads` (a bool per head) limits the constraint to some heads."""
+
+    heads: tuple[bool, ...] | None = None
+    is_constraint = True
+
+    def __post_init__(self) -> None:
+        _check_heads(self.heads)
+
+    def __call__(self, logits: Array, edges: Edges) -> Normalized:
+        """D^-½ E D^-½ on the constrained edges."""
+        both, constrained, log_rows = _symmetrized(self.heads, logits, edges)
+        log_rows = jnp.where(jnp.isneginf(log_rows), 0, log_rows)
+        ends = take(log_rows, edges.receivers) + take(log_rows, edges.senders)
+        # On M at most 0; off M it may overflow, and the derivative of exp with it.
+        symmetric = jnp.exp(jnp.where(constrained, both - 0.5 * ends, -jnp.inf))
+        softmax = segment_softmax(both, edges.receivers, edges.num_rows)
+        return Normalized(jnp.where(constrained, symmetric, softmax))
+
+
+@dataclass(frozen=True)
+class Sinkhorn:
+    """Symmetric doubly stochastic scaling.
+
+    iterations: number of damped symmetric steps; every one leaves A exactly symmetric.
+    gradient: "unrolled" differentiates through the steps, "implicit" through the fixed point (memory independent of
+      `iterations`; exact only once the residual is small).
+    heads: a bool per head, limits the constraint to some heads.
+
+    Source: Sinkhorn attention after Sander et al., "Sinkformers", AISTATS 2022, arXiv:2110.11773, in a symmetric
+      damped form; the restriction to subsets of edges by prescribed marginals is ours.
+    """
+
+    iterations: int = 20
+    gradient: str = "unrolled"
+    heads: tuple[bool, ...] | None = None
+    is_constraint = True
+
+    def __post_init__(self) -> None:
+        _checks.positive("iterations", self.iterations)
+        _checks.choice("gradient", self.gradient, GRADIENTS)
+        _check_heads(self.heads)
+
+    def __call__(self, logits: Array, edges: Edges) -> Normalized:
+        """diag(u) E diag(u) on the constrained edges."""
+        both, constrained, log_rows = _symmetrized(self.heads, logits, edges)
+        weights, residual = sinkhorn(
+            both,
+            edges,
+            where=constrained,
+            log_marginals=_log_mass(both, constrained, log_rows, edges),
+            iterations=self.iterations,
+            gradient=self.gradient,
         )
-    return normalizer
+        softmax = segment_softmax(both, edges.receivers, edges.num_rows)
+        return Normalized(jnp.where(constrained, weights, softmax), residual)
+
+
+def check_normalizer(normalizer: Normalizer, edges: Edges | None = None) -> None:
+    """A value that normalizes, and that fits the pattern if there is one."""
+    if isinstance(normalizer, (str, type)) or not isinstance(normalizer, Normalizer):
+        raise ValueError(
+            "normalizer must be a value such as ga.ops.Softmax(), Sigmoid(), PostHoc(), Symmetric() or "
+            f"Sinkhorn(iterations=50), got {_checks.describe(normalizer)}."
+        )
+    if edges is not None and normalizer.is_constraint and edges.is_bipartite:
+        raise ValueError(
+            f"normalizer={normalizer} needs the same nodes on both sides, got a bipartite pattern of "
+            f"{edges.num_rows} receivers and {edges.num_senders} senders. Fix: Softmax() or Sigmoid()."
+        )
 
 
 def normalize(
     logits: ArrayLike,
-    senders: ArrayLike,
-    receivers: ArrayLike,
-    num_nodes: int,
-    *,
-    normalizer: str | Normalizer = "softmax",
-    where: ArrayLike | None = None,
-    reverse: ArrayLike | None = None,
+    edges: Edges,
+    normalizer: Normalizer = Softmax(),
 ) -> Normalized:
     """Turn edge logits into edge weights.
 
-    A constraint (PostHoc, Symmetric, Sinkhorn) acts on the edges that have a reverse edge; limited further by
-    `edges`, and by `heads` to some heads. The other edges keep their softmax weight. So on a directed graph
-    one-way edges stay directional, and a molecule can keep the direction of chosen bonds. With M the
-    constrained edges, m_i the softmax mass that receiver i puts on them:
-
-        PostHoc    ½ (P + Pᵀ) on M
-        Symmetric  E_ij / √(D_i D_j) on M, with D over all edges
-        Sinkhorn   diag(u) E diag(u) on M with row and column sums m, so that every row still sums to 1
-
     Args:
       logits: `[E, H]` floating point.
-      senders: `[E]` integers in `[0, num_nodes)`.
-      receivers: `[E]` integers in `[0, num_nodes)`.
-      num_nodes: static number of nodes (of receivers, for softmax and sigmoid on bipartite edges).
-      normalizer: "softmax", "sigmoid", "post_hoc", "symmetric", "sinkhorn", or an options tuple.
-      where: `[E]` bool, True = real edge; the others get weight 0.
-      reverse: `[E]` from `reverse_edges`; computed here (a sort) if a constraint needs it and it is None.
+      edges: the pattern; masked edges get weight 0. A constraint finds the reverse edges by a sort where
+        `edges.reverse` is None.
+      normalizer: `Softmax`, `Sigmoid`, `PostHoc`, `Symmetric`, `Sinkhorn`, or one of your own.
 
     Returns:
       `Normalized(weights [E, H], residual)`, float32 (float64 for float64).
 
     Raises:
-      ValueError: unknown normalizer (lists the valid ones), wrong shapes or options.
+      ValueError: not a normalizer, wrong shapes, a constraint on a bipartite pattern.
 
     Cost: softmax O(E H); Sinkhorn O(iterations E H).
     Padding: exact.
 
     Example:
       >>> import numpy as np, jax.numpy as jnp, graphattn_jax as ga
-      >>> senders, receivers = jnp.array([0, 1, 0, 1]), jnp.array([1, 0, 0, 1])
-      >>> out = ga.ops.normalize(jnp.array([[1.], [3.], [0.], [0.]]), senders, receivers, 2, normalizer="sinkhorn")
+      >>> edges = ga.ops.Edges(jnp.array([0, 1, 0, 1]), jnp.array([1, 0, 0, 1]), num_senders=2)
+      >>> out = ga.ops.normalize(jnp.array([[1.], [3.], [0.], [0.]]), edges, ga.ops.Sinkhorn())
       >>> np.asarray(out.weights[:, 0], float).round(3).tolist(), bool(out.residual.max() < 1e-5)
       ([0.881, 0.881, 0.119, 0.119], True)
-
-    Source: Sinkhorn attention after Sander et al., "Sinkformers", AISTATS 2022, arXiv:2110.11773, in a
-    symmetric damped form; the
-      restriction to subsets of edges by prescribed marginals is ours.
     """
-    options = resolve(normalizer)
-    logits = jnp.asarray(logits)
-    _checks.shape("logits", logits, ("E", "H"))
+    edges.check()
+    _checks.shape("logits", logits, (edges.num_edges, "H"))
     _checks.floating("logits", logits)
-    _checks.ids("senders", senders, logits.shape[0])
-    _checks.ids("receivers", receivers, logits.shape[0])
-    logits = logits.astype(accumulation_dtype(logits.dtype))
-    if where is not None:
+    check_normalizer(normalizer, edges)
+    logits = wide(logits)
+    if edges.mask is not None:
         # From here on a padding edge is one of weight exp(-inf), whatever its logit holds.
-        _checks.mask("where", where, logits.shape[0])
-        logits = jnp.where(jnp.asarray(where)[:, None], logits, -jnp.inf)
-    if isinstance(options, Sigmoid):
-        return Normalized(jax.nn.sigmoid(logits))
-    softmax = segment_softmax(logits, receivers, num_nodes)
-    if isinstance(options, Softmax):
-        return Normalized(softmax)
-
-    reverse = jnp.asarray(reverse_edges(senders, receivers) if reverse is None else reverse)
-    _checks.ids("reverse", reverse, logits.shape[0])
-    mutual, constrained = _constrained(options, reverse, where, logits.shape)
-    residual = None
-    if isinstance(options, PostHoc):
-        symmetric = 0.5 * (softmax + take(softmax, mutual))
-    else:
-        # Off M the logits stay as they are: what one-way edges get there is their softmax.
-        both = jnp.where(constrained, 0.5 * (logits + take(logits, mutual)), logits)
-        softmax = segment_softmax(both, receivers, num_nodes)
-        log_rows = segment_logsumexp(both, receivers, num_nodes)
-        if isinstance(options, Symmetric):
-            log_rows = jnp.where(jnp.isneginf(log_rows), 0, log_rows)
-            exponent = both - 0.5 * (take(log_rows, receivers) + take(log_rows, senders))
-            # On M at most 0; off M it may overflow, and the derivative of exp with it.
-            symmetric = jnp.exp(jnp.where(constrained, exponent, -jnp.inf))
-        else:
-            symmetric, residual = sinkhorn(
-                both,
-                senders,
-                receivers,
-                num_nodes,
-                where=constrained,
-                log_marginals=_log_mass(both, constrained, log_rows, receivers, num_nodes),
-                iterations=options.iterations,
-                gradient=options.gradient,
-            )
-    return Normalized(jnp.where(constrained, symmetric, softmax), residual)
+        logits = jnp.where(jnp.asarray(edges.mask)[:, None], logits, -jnp.inf)
+    weights, residual = normalizer(logits, edges)
+    return Normalized(real_or_zero(weights, edges), residual)
 
 
-def _constrained(options, reverse: Array, where, shape) -> tuple[Array, Array]:
+def _check_heads(heads: tuple[bool, ...] | None) -> None:
+    if heads is not None and not (
+        isinstance(heads, tuple) and heads and all(isinstance(x, bool) for x in heads)
+    ):
+        raise ValueError(
+            f"heads must be a tuple of bools, one per head, or None, got {_checks.describe(heads)}."
+        )
+
+
+def _constrained(heads, edges: Edges, shape: tuple[int, ...]) -> tuple[Array, Array]:
     """Reverse ids made safe to gather with, and the mask [E, H] of the edges that the constraint acts on."""
+    reverse = jnp.asarray(edges.found_reverse())
     mutual = jnp.where(reverse >= 0, reverse, 0)
-    edges = reverse >= 0
-    for name, limit in (("where", where), ("edges", options.edges)):
-        if limit is not None:
-            _checks.mask(name, limit, shape[0])
-            edges = edges & jnp.asarray(limit) & take(jnp.asarray(limit), mutual)
-    mask = jnp.broadcast_to(edges[:, None], shape)
-    if options.heads is not None:
-        _checks.mask("heads", options.heads, shape[1])
-        mask = mask & jnp.asarray(options.heads)[None, :]
+    pairs = reverse >= 0
+    if edges.mask is not None:
+        real = jnp.asarray(edges.mask)
+        pairs = pairs & real & take(real, mutual)
+    mask = jnp.broadcast_to(pairs[:, None], shape)
+    if heads is not None:
+        if len(heads) != shape[1]:
+            raise ValueError(f"heads must have one bool for each of {shape[1]} heads, got {heads}.")
+        mask = mask & jnp.asarray(heads)[None, :]
     return mutual, mask
 
 
-def _log_mass(logits, constrained, log_rows, receivers, num_nodes) -> Array:
+def _symmetrized(heads, logits: Array, edges: Edges) -> tuple[Array, Array, Array]:
+    """Logits that are symmetric on the constrained edges, the mask of these, and the logsumexp of each row."""
+    mutual, constrained = _constrained(heads, edges, logits.shape)
+    # Off M the logits stay as they are: what one-way edges get there is their softmax.
+    both = jnp.where(constrained, 0.5 * (logits + take(logits, mutual)), logits)
+    return both, constrained, segment_logsumexp(both, edges.receivers, edges.num_rows)
+
+
+def _log_mass(logits, constrained, log_rows, edges: Edges) -> Array:
     """The logarithm of m, each row's softmax mass on the constrained edges; 0 for rows without such edges."""
-    inside = segment_logsumexp(jnp.where(constrained, logits, -jnp.inf), receivers, num_nodes)
+    inside = jnp.where(constrained, logits, -jnp.inf)
+    inside = segment_logsumexp(inside, edges.receivers, edges.num_rows)
     present = ~jnp.isneginf(inside)
     return jnp.where(present, jnp.where(present, inside, 0) - jnp.where(present, log_rows, 0), 0)

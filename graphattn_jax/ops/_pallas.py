@@ -6,6 +6,7 @@ found again.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -21,10 +22,28 @@ __all__ = [
     "dot",
     "launch",
     "load",
+    "missing",
     "power_of_two",
     "program",
     "store",
 ]
+
+
+def missing(arrays: Any) -> str | None:
+    """Why the kernels cannot be launched on these arrays, or None."""
+    try:
+        importlib.import_module("jax.experimental.pallas.triton")
+    except ImportError as error:
+        return f"needs the Triton backend of Pallas, which this jax does not have ({error}). Fix: implementation=None."
+    leaves = jax.tree.leaves(arrays)
+    if any(x.dtype == jnp.float64 for x in leaves):
+        return "computes in float32, got float64. Fix: implementation=None."
+    if any(varies_over_devices(x) for x in leaves):
+        return (
+            "does not work where jax.shard_map checks how results vary over devices. "
+            "Fix: check_vma=False of jax.shard_map, or implementation=None."
+        )
+    return None
 
 
 def launch(
@@ -45,11 +64,6 @@ def launch(
     from jax.experimental import pallas as pl
     from jax.experimental.pallas import triton as plt
 
-    if any(varies_over_devices(x) for x in jax.tree.leaves(arguments)):
-        raise NotImplementedError(
-            "implementation='triton' does not work where jax.shard_map checks how results vary over devices. "
-            "Fix: check_vma=False of jax.shard_map, or implementation=None."
-        )
     (result,) = pl.pallas_call(
         kernel,
         grid=grid,

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from graphattn_jax import _checks
-from graphattn_jax._dtypes import accumulation_dtype
+from graphattn_jax._dtypes import accumulation_dtype, wide
 from graphattn_jax.typing import Array, ArrayLike
 
 __all__ = [
@@ -107,8 +107,8 @@ def segment_sum(
       [5.0, 0.0, 2.0]
     """
     data, ids, where = _check(data, segment_ids, num_segments, where)
-    wide = _keep(data, where, 0).astype(accumulation_dtype(data.dtype))
-    return _sum(wide, ids, num_segments, indices_are_sorted).astype(data.dtype)
+    widened = wide(_keep(data, where, 0))
+    return _sum(widened, ids, num_segments, indices_are_sorted).astype(data.dtype)
 
 
 def segment_mean(
@@ -196,8 +196,8 @@ def segment_std(
     centred = _keep(data, where, 0).astype(total.dtype) - take(total / count, ids)
     squares = _keep(jnp.square(centred), where, 0)
     variance = _sum(squares, ids, num_segments, indices_are_sorted) / count
-    positive = variance > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, variance, 1)), 0).astype(data.dtype)
+    equal = variance == 0
+    return jnp.where(equal, 0, jnp.sqrt(jnp.where(equal, 1, variance))).astype(data.dtype)
 
 
 def segment_max(
@@ -299,7 +299,7 @@ def segment_logsumexp(
 
     Returns:
       `[S, ...]` float32 (float64 for float64). Empty segments give -inf, the logarithm of an empty sum,
-      with gradient 0.
+      with gradient 0; segments with +inf give +inf, with NaN NaN.
 
     Raises:
       ValueError: as `segment_mean`.
@@ -316,8 +316,8 @@ def segment_logsumexp(
     _checks.floating("data", data)
     exponentials, top = _shifted_exp(data, ids, num_segments, where, indices_are_sorted)
     total = _sum(exponentials, ids, num_segments, indices_are_sorted)
-    filled = total > 0
-    return jnp.where(filled, jnp.log(jnp.where(filled, total, 1)) + top, -jnp.inf)
+    empty = total == 0
+    return jnp.where(empty, -jnp.inf, jnp.log(jnp.where(empty, 1, total)) + top)
 
 
 def segment_softmax(
@@ -358,12 +358,13 @@ def segment_softmax(
     _checks.floating("logits", data)
     exponentials, _ = _shifted_exp(data, ids, num_segments, where, indices_are_sorted)
     total = _sum(exponentials, ids, num_segments, indices_are_sorted)
-    return (exponentials / take(jnp.where(total > 0, total, 1), ids)).astype(data.dtype)
+    weights = exponentials / take(jnp.where(total == 0, 1, total), ids)
+    return _keep(weights, where, 0).astype(data.dtype)
 
 
 def _shifted_exp(data, ids, num_segments, where, is_sorted) -> tuple[Array, Array]:
-    """exp(data - top of its segment) in float32, 0 for masked rows; and the tops, 0 for empty segments."""
-    wide = _keep(data.astype(accumulation_dtype(data.dtype)), where, -jnp.inf)
-    top = jax.lax.stop_gradient(_max(wide, ids, num_segments, is_sorted))
-    top = jnp.where(jnp.isneginf(top), 0, top)
-    return jnp.exp(wide - take(top, ids)), top
+    """exp(data - top of its segment) in float32, 0 for masked rows; and the tops, 0 where they are not finite."""
+    widened = _keep(wide(data), where, -jnp.inf)
+    top = jax.lax.stop_gradient(_max(widened, ids, num_segments, is_sorted))
+    top = jnp.where(jnp.isfinite(top), top, 0)
+    return jnp.exp(widened - take(top, ids)), top

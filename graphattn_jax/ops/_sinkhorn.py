@@ -8,13 +8,14 @@ import jax
 import jax.numpy as jnp
 
 from graphattn_jax import _checks
-from graphattn_jax._dtypes import accumulation_dtype
+from graphattn_jax._dtypes import wide
+from graphattn_jax.ops._pattern import Edges
 from graphattn_jax.ops._segment import segment_logsumexp, segment_sum, take
 from graphattn_jax.typing import Array, ArrayLike
 
 __all__ = ["Scaling", "dense_sinkhorn", "sinkhorn"]
 
-_GRADIENTS = ("unrolled", "implicit")
+GRADIENTS = ("unrolled", "implicit")
 
 
 class Scaling(NamedTuple):
@@ -26,9 +27,7 @@ class Scaling(NamedTuple):
 
 def sinkhorn(
     logits: ArrayLike,
-    senders: ArrayLike,
-    receivers: ArrayLike,
-    num_nodes: int,
+    edges: Edges,
     *,
     where: ArrayLike | None = None,
     log_marginals: ArrayLike | None = None,
@@ -48,10 +47,8 @@ def sinkhorn(
 
     Args:
       logits: `[E, H]`, equal on an edge and its reverse.
-      senders: `[E]` integers in `[0, num_nodes)`.
-      receivers: `[E]` integers in `[0, num_nodes)`; every edge that takes part has its reverse in the list.
-      num_nodes: static number of nodes N.
-      where: `[E]` or `[E, H]` bool, True = take part; the same on an edge and its reverse.
+      edges: the pattern on N nodes; every edge that takes part has its reverse in the list.
+      where: `[E]` or `[E, H]` bool, True = take part, of the edges that are real; the same on an edge and its reverse.
       log_marginals: `[N, H]` log m; None = 0, doubly stochastic.
       iterations: static number of steps, ≥ 1.
       gradient: "unrolled" or "implicit". The implicit derivative solves (diag(m) + A) x = b by conjugate gradients.
@@ -64,28 +61,30 @@ def sinkhorn(
       ValueError: shapes, `iterations` < 1, unknown `gradient`.
 
     Cost: O(iterations E H) time; memory too when unrolled, O(E H) when implicit.
-    Padding: exact with `where`.
+    Padding: exact.
 
     Example:
       >>> import numpy as np, jax.numpy as jnp, graphattn_jax as ga
-      >>> senders, receivers = jnp.array([0, 1, 0, 1]), jnp.array([1, 0, 0, 1])
-      >>> out = ga.ops.sinkhorn(jnp.array([[2.], [2.], [0.], [0.]]), senders, receivers, 2)
+      >>> edges = ga.ops.Edges(jnp.array([0, 1, 0, 1]), jnp.array([1, 0, 0, 1]), num_senders=2)
+      >>> out = ga.ops.sinkhorn(jnp.array([[2.], [2.], [0.], [0.]]), edges)
       >>> np.asarray(out.weights[:, 0], float).round(3).tolist()
       [0.881, 0.881, 0.119, 0.119]
 
     Source: Sinkhorn & Knopp 1967; damped symmetric form after Knight, Ruiz & Uçar, SIAM J. Matrix Anal. 2014.
     """
     logits = jnp.asarray(logits)
-    _checks.shape("logits", logits, ("E", "H"))
+    edges.check()
+    _checks.shape("logits", logits, (edges.num_edges, "H"))
     _checks.floating("logits", logits)
-    _checks.ids("senders", senders, logits.shape[0])
-    _checks.ids("receivers", receivers, logits.shape[0])
-    _checks.ids_in_range("senders", senders, num_nodes)
-    _checks.ids_in_range("receivers", receivers, num_nodes)
+    if edges.is_bipartite:
+        raise ValueError("edges must have the same nodes on both sides, got a bipartite pattern.")
     _checks.positive("iterations", iterations)
-    _checks.choice("gradient", gradient, _GRADIENTS)
-    logits = logits.astype(accumulation_dtype(logits.dtype))
-    senders, receivers = jnp.asarray(senders), jnp.asarray(receivers)
+    _checks.choice("gradient", gradient, GRADIENTS)
+    logits = wide(logits)
+    senders, receivers = jnp.asarray(edges.senders), jnp.asarray(edges.receivers)
+    num_nodes = edges.num_senders
+    if edges.mask is not None:
+        logits = jnp.where(jnp.asarray(edges.mask)[:, None], logits, -jnp.inf)
     if where is not None:
         where = jnp.asarray(where)
         if where.dtype != bool or where.shape not in (logits.shape[:1], logits.shape):
@@ -103,7 +102,7 @@ def sinkhorn(
         return segment_logsumexp(logits, receivers, num_nodes)
 
     def weights(logits, f):
-        return jnp.exp((take(f, receivers) + take(f, senders)) + logits)
+        return _exp(logits, take(f, receivers) + take(f, senders))
 
     def row_sums(edge_weights):
         return segment_sum(edge_weights, receivers, num_nodes)
@@ -112,10 +111,7 @@ def sinkhorn(
         return row_sums(edge_weights * take(x, senders))
 
     functions = (row_logsumexp, weights, row_sums, matvec)
-    f = _solve(logits, log_m, *functions, iterations, gradient)
-    scaled = weights(logits, f)
-    sums = row_sums(scaled)
-    return Scaling(scaled, jnp.where(sums > 0, jnp.abs(sums - jnp.exp(log_m)), 0))
+    return _scale(logits, log_m, *functions, iterations, gradient)
 
 
 def dense_sinkhorn(
@@ -154,8 +150,8 @@ def dense_sinkhorn(
     if logits.ndim < 2 or logits.shape[-1] != logits.shape[-2]:
         raise ValueError(f"logits must have shape [..., N, N], got {logits.shape}.")
     _checks.positive("iterations", iterations)
-    _checks.choice("gradient", gradient, _GRADIENTS)
-    logits = logits.astype(accumulation_dtype(logits.dtype))
+    _checks.choice("gradient", gradient, GRADIENTS)
+    logits = wide(logits)
     if where is not None:
         logits = jnp.where(jnp.broadcast_to(jnp.asarray(where), logits.shape), logits, -jnp.inf)
 
@@ -166,7 +162,7 @@ def dense_sinkhorn(
         return jnp.where(filled, lse, -jnp.inf)
 
     def weights(logits, f):
-        return jnp.exp((f[..., :, None] + f[..., None, :]) + logits)
+        return _exp(logits, f[..., :, None] + f[..., None, :])
 
     def row_sums(matrix):
         return matrix.sum(-1)
@@ -176,16 +172,13 @@ def dense_sinkhorn(
 
     log_m = jnp.zeros(logits.shape[:-1], logits.dtype)
     functions = (row_logsumexp, weights, row_sums, matvec)
-    f = _solve(logits, log_m, *functions, iterations, gradient)
-    scaled = weights(logits, f)
-    sums = scaled.sum(-1)
-    return Scaling(scaled, jnp.where(sums > 0, jnp.abs(sums - 1), 0))
+    return _scale(logits, log_m, *functions, iterations, gradient)
 
 
-def _solve(
+def _scale(
     logits, log_m, row_logsumexp, weights, row_sums, matvec, iterations: int, gradient: str
-) -> Array:
-    """Potentials after `iterations` damped steps from f = 0; empty rows keep f = 0.
+) -> Scaling:
+    """After `iterations` damped steps from f = 0; empty rows keep f = 0.
 
     Only the first step needs the maximum of each row: after it A_ij ≤ √(m_i m_j), and every further step keeps that.
     """
@@ -197,9 +190,12 @@ def _solve(
 
     def equation(logits, f):
         """Zero at the solution: log Σ_j A_ij − log m_i."""
-        # A sum that underflows counts as the smallest number: a large step towards the solution.
-        sums = jnp.maximum(row_sums(weights(logits, f)), tiny)
-        return jnp.where(filled, jnp.log(sums) - log_m, 0)
+        sums = row_sums(weights(logits, f))
+        # A sum that underflows counts as the smallest number: a large step towards the solution. It is replaced before
+        # the logarithm, whose derivatives there are not finite.
+        low = sums <= tiny
+        log_sums = jnp.where(low, jnp.log(tiny), _log(jnp.where(low, 1, sums)))
+        return jnp.where(filled, log_sums - log_m, 0)
 
     def run(logits, f):
         def step(f, _):
@@ -208,25 +204,65 @@ def _solve(
         return jax.lax.scan(step, f, None, length=iterations - 1)[0]
 
     if gradient == "unrolled":
-        return run(logits, first)
+        f = run(logits, first)
+    else:
+        f = _with_implicit_derivative(
+            equation,
+            logits,
+            run(*jax.lax.stop_gradient((logits, first))),
+            weights,
+            row_sums,
+            matvec,
+        )
+    scaled = weights(logits, f)
+    residual = jnp.where(filled, jnp.abs(row_sums(scaled) - jnp.exp(log_m)), 0)
+    return Scaling(scaled, residual)
 
-    solution = run(*jax.lax.stop_gradient((logits, first)))
+
+def _with_implicit_derivative(equation, logits, solution, weights, row_sums, matvec) -> Array:
+    """The solution of `equation`, with the derivatives that the implicit function theorem gives."""
     a = weights(jax.lax.stop_gradient(logits), solution)
+    a = jnp.where(jnp.isfinite(a), a, 0)
     d = row_sums(a)
-    d = jnp.where(d > 0, d, 1)
+    present = d > jnp.finfo(d.dtype).tiny
+    d = jnp.where(present, d, 1)
+    # D + A is singular where a component is bipartite: f_i + f_j does not see what is added on one side and taken from
+    # the other. With a little more than D, rounding errors in that direction stay what they are.
+    more = (1 + 16 * jnp.finfo(d.dtype).eps) * d
 
-    def jacobian(x):
-        # Of the equation, times the row sums D: D + A, symmetric and positive semi-definite.
-        return d * x + matvec(a, x)
+    def solve(_, y):
+        # Conjugate gradients take products over all rows: a row that is NaN would be in each of them.
+        finite = jnp.isfinite(y)
+        x, _ = jax.scipy.sparse.linalg.cg(
+            lambda x: more * x + matvec(a, x), jnp.where(finite, y, 0), tol=1e-6, maxiter=200
+        )
+        return jnp.where(finite, x, jnp.nan)
 
-    def tangent_solve(_, b):
+    def tangent_solve(jacobian, b):
+        # Times the row sums D the Jacobian of the equation is D + A, symmetric and positive semi-definite.
         return jax.lax.custom_linear_solve(
-            jacobian,
-            d * b,
-            lambda _, y: jax.scipy.sparse.linalg.cg(jacobian, y, tol=1e-6, maxiter=200)[0],
-            symmetric=True,
+            lambda x: jnp.where(present, d * jacobian(x), x), d * b, solve, symmetric=True
         )
 
     return jax.lax.custom_root(
         lambda f: equation(logits, f), solution, lambda _, f: f, tangent_solve
     )
+
+
+def _exp(logits: Array, f: Array) -> Array:
+    """exp(f + logits); 0 where a logit is -inf, whatever f holds there."""
+    return jnp.exp(jnp.where(jnp.isneginf(logits), logits, f + logits))
+
+
+@jax.custom_jvp
+def _log(x: Array) -> Array:
+    """Log x. Its derivative is exp(-log x), and so are the next ones, up to products: 1 / x² of the smallest x would
+    overflow.
+    """
+    return jnp.log(x)
+
+
+@_log.defjvp
+def _log_jvp(primals, tangents):
+    y = _log(*primals)
+    return y, tangents[0] * jnp.exp(-y)

@@ -12,7 +12,8 @@ import scipy.sparse
 
 from graphattn_jax import _checks
 from graphattn_jax._dtypes import accumulation_dtype
-from graphattn_jax.ops._layout import EdgeLayout, edge_layout
+from graphattn_jax.ops._edge_attention import edge_aggregate
+from graphattn_jax.ops._pattern import Edges, prepare_edges
 from graphattn_jax.typing import Array, ArrayLike
 
 __all__ = ["SparseFeatures"]
@@ -29,14 +30,12 @@ class SparseFeatures:
     W forward and of G backward, over neighbour tiles of either side, without a scatter of rows.
 
     It stands in for `graph.nodes` where a weight multiplies them first: `nn.linear`, `nn.mlp`, `attention.project`, the
-    layers `gat`, `gatv2`, `graph_transformer` and `gcn`, the plain and the residual network. `ops.dropout` drops stored
+    layers `GAT`, `GATv2`, `GraphTransformer` and `GCN`, the plain and the residual network. `ops.dropout` drops stored
     values, which is dropout of X: a zero stays one. Other functions raise a `ValueError`.
 
     Args:
       values: `[K]` floating point, the stored entries.
-      rows: `[K]` int32.
-      columns: `[K]` int32.
-      layout: neighbour tiles of columns → rows (`edge_layout`); they also know N and D.
+      edges: the bipartite pattern of columns → rows, prepared; it also knows N and D.
 
     Raises:
       ValueError: used as a dense array.
@@ -54,9 +53,7 @@ class SparseFeatures:
     """
 
     values: ArrayLike
-    rows: ArrayLike
-    columns: ArrayLike
-    layout: EdgeLayout
+    edges: Edges
 
     @classmethod
     def from_scipy(cls, matrix: Any, dtype: Any = None) -> SparseFeatures:
@@ -76,12 +73,9 @@ class SparseFeatures:
         entries = matrix.tocoo()
         rows, columns = (ids.astype(np.int32) for ids in (entries.row, entries.col))
         num_rows, num_columns = entries.shape
-        return cls(
-            values=entries.data.astype(jnp.float32 if dtype is None else dtype),
-            rows=rows,
-            columns=columns,
-            layout=edge_layout(columns, rows, num_senders=num_columns, num_receivers=num_rows),
-        )
+        edges = Edges(columns, rows, num_senders=num_columns, num_receivers=num_rows)
+        values = entries.data.astype(jnp.float32 if dtype is None else dtype)
+        return cls(values, prepare_edges(edges))
 
     @classmethod
     def from_dense(cls, x: ArrayLike, dtype: Any = None) -> SparseFeatures:
@@ -93,10 +87,7 @@ class SparseFeatures:
     @property
     def shape(self) -> tuple[int, int]:
         """(N, D), static."""
-        num_rows, num_columns = (
-            tiles.start.shape[0] - 1 for tiles in (self.layout.by_receiver, self.layout.by_sender)
-        )
-        return num_rows, num_columns
+        return self.edges.num_rows, self.edges.num_senders
 
     @property
     def ndim(self) -> int:
@@ -114,25 +105,15 @@ class SparseFeatures:
 
     def __matmul__(self, weight: ArrayLike) -> Array:
         """X W for W `[D, F]`: `[N, F]` in the dtype of W, accumulated in float32 or wider."""
-        from graphattn_jax.ops._edge_attention import (
-            edge_aggregate,
-        )  # it imports dropout, and that this file
-
-        num_rows, num_columns = self.shape
-        _checks.shape("weight", weight, (num_columns, "F"))
-        wide = accumulation_dtype(self.dtype)
-        return edge_aggregate(
-            jnp.asarray(self.values).astype(wide)[:, None],
-            jnp.asarray(weight)[:, None, :],
-            self.columns,
-            self.rows,
-            num_nodes=num_rows,
-            layout=self.layout,
-        )[:, 0]
+        weight = jnp.asarray(weight)
+        _checks.shape("weight", weight, (self.shape[1], "F"))
+        values = jnp.asarray(self.values).astype(accumulation_dtype(self.dtype))
+        return edge_aggregate(values[:, None], weight[:, None, :], self.edges)[:, 0]
 
     def to_scipy(self) -> scipy.sparse.csr_array:
         """The matrix as SciPy's, on the host."""
-        values, rows, columns = (np.asarray(x) for x in (self.values, self.rows, self.columns))
+        ids = self.edges.receivers, self.edges.senders
+        values, rows, columns = (np.asarray(x) for x in (self.values, *ids))
         return scipy.sparse.csr_array((values, (rows, columns)), shape=self.shape)
 
     def to_dense(self) -> np.ndarray:
@@ -141,13 +122,11 @@ class SparseFeatures:
 
     def with_rows(self, num_rows: int) -> SparseFeatures:
         """The same with empty rows appended, or the last rows dropped, which must be empty."""
-        tiles = self.layout.by_receiver
-        start = np.asarray(tiles.start)
-        if start[min(num_rows, len(start) - 1)] != start[-1]:
+        stored = np.asarray(self.edges.receivers)
+        if len(stored) and stored.max() >= num_rows:
             raise ValueError(f"rows from {num_rows} on must be empty to be dropped, got {self!r}.")
-        more = np.full(max(num_rows + 1 - len(start), 0), start[-1], start.dtype)
-        tiles = tiles._replace(start=np.concatenate([start, more])[: num_rows + 1])
-        return replace(self, layout=self.layout._replace(by_receiver=tiles))
+        edges = replace(self.edges, num_receivers=num_rows, layout=None)
+        return replace(self, edges=prepare_edges(edges))
 
     def __repr__(self) -> str:
         num_rows, num_columns = self.shape

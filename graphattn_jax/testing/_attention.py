@@ -4,41 +4,37 @@ from __future__ import annotations
 
 import numpy as np
 
-from graphattn_jax import _checks
 from graphattn_jax.diagnostics import unordered_pairs
+from graphattn_jax.diagnostics._weights import check_edges
+from graphattn_jax.ops import Attention, Edges
 from graphattn_jax.typing import ArrayLike
 
 
 def assert_symmetric_attention(
-    weights: ArrayLike,
-    senders: ArrayLike,
-    receivers: ArrayLike,
-    *,
-    where: ArrayLike | None = None,
-    atol: float = 1e-6,
+    weights: ArrayLike | Attention, edges: Edges, *, atol: float = 1e-6
 ) -> None:
     """What i gives to j, j gives to i: `A_ij = A_ji`.
 
     Parallel edges add up; an edge without a reverse is symmetric only with weight 0.
 
     Args:
-      weights: `[E]` or `[E, H]`.
-      senders, receivers: `[E]` integer, any order.
-      where: `[E]` bool, True = real edge.
+      weights: `[E]` or `[E, H]`, or a `ga.ops.Attention`.
+      edges: the pattern, `ga.graphs.pattern(graph)`; masked edges do not count.
       atol: allowed `|A_ij - A_ji|`.
 
     Raises:
       AssertionError: with the worst pair, head and difference, and the usual cause.
-      ValueError: shapes disagree.
+      ValueError: shapes disagree, or the pattern is bipartite.
 
     Example:
       >>> import numpy as np
       >>> import graphattn_jax as ga
-      >>> weights, senders, receivers = np.array([0.3, 0.3]), np.array([0, 1]), np.array([1, 0])
-      >>> ga.testing.assert_symmetric_attention(weights, senders, receivers)
+      >>> edges = ga.graphs.pattern(ga.graphs.from_edge_list([0, 1], [1, 0]))
+      >>> ga.testing.assert_symmetric_attention(np.array([0.3, 0.3]), edges)
     """
-    weights, senders, receivers = _edges(weights, senders, receivers, where)
-    pairs = np.asarray(unordered_pairs(senders, receivers))
+    check_edges(edges)
+    weights, senders, receivers = _real_edges(weights, edges)
+    pairs = np.asarray(unordered_pairs(Edges(senders, receivers, edges.num_senders)))
     forward, backward = (
         _sums(weights * direction[:, None], pairs, len(pairs))
         for direction in (senders < receivers, senders > receivers)
@@ -53,7 +49,7 @@ def assert_symmetric_attention(
             "the graph lacks the reverse edge; apply graphs.add_reverse_edges"
             if one_way
             else "softmax over each row of symmetric logits, which breaks their symmetry; use a "
-            'symmetric normalizer such as "sinkhorn"'
+            "symmetric normalizer such as ga.ops.Sinkhorn()"
         )
         raise AssertionError(
             f"attention is not symmetric: between nodes {i} and {j}, head {head}, it is "
@@ -64,18 +60,13 @@ def assert_symmetric_attention(
 
 
 def assert_row_stochastic(
-    weights: ArrayLike,
-    receivers: ArrayLike,
-    *,
-    where: ArrayLike | None = None,
-    atol: float = 1e-5,
+    weights: ArrayLike | Attention, edges: Edges, *, atol: float = 1e-5
 ) -> None:
     """Weights are not negative, and those into each node with an incoming edge sum to 1.
 
     Args:
-      weights: `[E]` or `[E, H]`.
-      receivers: `[E]` integer, any order.
-      where: `[E]` bool, True = real edge.
+      weights: `[E]` or `[E, H]`, or a `ga.ops.Attention`.
+      edges: the pattern, `ga.graphs.pattern(graph)`, also a bipartite one; masked edges do not count.
       atol: allowed `|sum - 1|`.
 
     Raises:
@@ -85,40 +76,37 @@ def assert_row_stochastic(
     Example:
       >>> import numpy as np
       >>> import graphattn_jax as ga
-      >>> ga.testing.assert_row_stochastic(np.array([0.3, 0.7]), np.array([2, 2]))
+      >>> edges = ga.graphs.pattern(ga.graphs.from_edge_list([0, 1], [2, 2]))
+      >>> ga.testing.assert_row_stochastic(np.array([0.3, 0.7]), edges)
     """
-    weights, _, receivers = _edges(weights, receivers, receivers, where)
+    check_edges(edges, allow_bipartite=True)
+    weights, _, receivers = _real_edges(weights, edges)
     _assert_non_negative(weights, atol)
     _assert_sums(weights, receivers, np.unique(receivers), "into", atol)
 
 
 def assert_doubly_stochastic(
-    weights: ArrayLike,
-    senders: ArrayLike,
-    receivers: ArrayLike,
-    *,
-    where: ArrayLike | None = None,
-    atol: float = 1e-5,
+    weights: ArrayLike | Attention, edges: Edges, *, atol: float = 1e-5
 ) -> None:
     """Weights are not negative, and those into and out of each node with an edge sum to 1.
 
     Args:
-      weights: `[E]` or `[E, H]`.
-      senders, receivers: `[E]` integer, any order.
-      where: `[E]` bool, True = real edge.
+      weights: `[E]` or `[E, H]`, or a `ga.ops.Attention`.
+      edges: the pattern, `ga.graphs.pattern(graph)`; masked edges do not count.
       atol: allowed `|sum - 1|`.
 
     Raises:
       AssertionError: with the worst node, head and sum, and the usual cause.
-      ValueError: shapes disagree.
+      ValueError: shapes disagree, or the pattern is bipartite.
 
     Example:
       >>> import numpy as np
       >>> import graphattn_jax as ga
-      >>> swap = np.array([1.0, 1.0]), np.array([0, 1]), np.array([1, 0])
-      >>> ga.testing.assert_doubly_stochastic(*swap)
+      >>> edges = ga.graphs.pattern(ga.graphs.from_edge_list([0, 1], [1, 0]))
+      >>> ga.testing.assert_doubly_stochastic(np.array([1.0, 1.0]), edges)
     """
-    weights, senders, receivers = _edges(weights, senders, receivers, where)
+    check_edges(edges)
+    weights, senders, receivers = _real_edges(weights, edges)
     _assert_non_negative(weights, atol)
     nodes = np.union1d(senders, receivers)
     _assert_sums(weights, receivers, nodes, "into", atol)
@@ -155,22 +143,21 @@ def _assert_sums(
         )
 
 
-def _edges(weights, senders, receivers, where) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The real edges, weights as float64 `[E, H]`."""
-    _checks.ids("senders", senders)
-    _checks.ids("receivers", receivers, senders.shape[0])
-    weights, senders, receivers = map(np.asarray, (weights, senders, receivers))
+def _real_edges(
+    weights: ArrayLike | Attention, edges: Edges
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The edges without masked ones, weights as float64 `[E, H]`."""
+    weights = np.asarray(weights.weights if isinstance(weights, Attention) else weights)
+    senders, receivers = np.asarray(edges.senders), np.asarray(edges.receivers)
     if weights.ndim not in (1, 2) or len(weights) != len(senders):
         raise ValueError(
             f"weights must have shape [{len(senders)}] or [{len(senders)}, H], got {weights.shape}."
         )
-    weights = weights.astype(np.float64)
-    weights = weights[:, None] if weights.ndim == 1 else weights
-    if where is None:
-        return weights, senders, receivers
-    _checks.mask("where", where, len(senders))
-    where = np.asarray(where)
-    return weights[where], senders[where], receivers[where]
+    weights = (
+        weights.astype(np.float64) if weights.ndim == 2 else weights.astype(np.float64)[:, None]
+    )
+    real = slice(None) if edges.mask is None else np.asarray(edges.mask)
+    return weights[real], senders[real], receivers[real]
 
 
 def _sums(weights: np.ndarray, ids: np.ndarray, size: int) -> np.ndarray:

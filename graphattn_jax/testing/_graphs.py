@@ -7,6 +7,7 @@ import numpy as np
 
 from graphattn_jax import _checks, graphs
 from graphattn_jax.graphs import GraphsTuple
+from graphattn_jax.graphs._types import to_host
 from graphattn_jax.typing import ArrayLike
 
 
@@ -90,10 +91,10 @@ def permute_nodes(graph: GraphsTuple, permutation: ArrayLike) -> GraphsTuple:
       permutation: `[N]` integer; each node of a batch stays in its own graph.
 
     Returns:
-      A graph of the type of `graph`, with numpy leaves.
+      The graph with numpy leaves, without a layout; a padded one as a `PaddedGraphsTuple`.
 
     Raises:
-      ValueError: not a permutation, or one that moves nodes to another graph.
+      ValueError: not a permutation, or one that moves nodes to another graph; a bipartite graph.
 
     Example:
       >>> import numpy as np
@@ -103,6 +104,7 @@ def permute_nodes(graph: GraphsTuple, permutation: ArrayLike) -> GraphsTuple:
       >>> moved.nodes.ravel().tolist(), moved.senders.tolist(), moved.receivers.tolist()
       ([2.0, 0.0, 1.0], [1, 2], [2, 0])
     """
+    graph = to_host(graph, "permute_nodes", allow_padded=True, allow_sparse=False)
     permutation = _permutation(permutation, np.asarray(graphs.node_graph_ids(graph)), "nodes")
     new_id = np.argsort(permutation).astype(np.int32)
     return graph._replace(
@@ -120,10 +122,10 @@ def permute_edges(graph: GraphsTuple, permutation: ArrayLike) -> GraphsTuple:
       permutation: `[E]` integer; each edge of a batch stays in its own graph.
 
     Returns:
-      A graph of the type of `graph`, with numpy leaves.
+      The graph with numpy leaves, without a layout; a padded one as a `PaddedGraphsTuple`.
 
     Raises:
-      ValueError: not a permutation, or one that moves edges to another graph.
+      ValueError: not a permutation, or one that moves edges to another graph; a bipartite graph.
 
     Example:
       >>> import numpy as np
@@ -132,11 +134,12 @@ def permute_edges(graph: GraphsTuple, permutation: ArrayLike) -> GraphsTuple:
       >>> ga.testing.permute_edges(graph, np.array([1, 0])).senders.tolist()
       [1, 0]
     """
+    graph = to_host(graph, "permute_edges", allow_padded=True)
     permutation = _permutation(permutation, np.asarray(graphs.edge_graph_ids(graph)), "edges")
     return graph._replace(
         edges=_rows(graph.edges, permutation),
-        senders=np.asarray(graph.senders)[permutation],
-        receivers=np.asarray(graph.receivers)[permutation],
+        senders=graph.senders[permutation],
+        receivers=graph.receivers[permutation],
     )
 
 
@@ -161,4 +164,4 @@ def _permutation(permutation: ArrayLike, graph_ids: np.ndarray, what: str) -> np
 
 
 def _rows(features, permutation: np.ndarray):
-    return jax.tree.map(lambda x: np.asarray(x)[permutation], features)
+    return jax.tree.map(lambda x: x[permutation], features)

@@ -1,9 +1,8 @@
-"""Assertions on layers: functions `layer(params, graph, layout)` of a graph.
+"""Assertions on layers: functions `layer(params, graph)`, such as `ga.nn.Layer.apply`.
 
-One signature for all of them. The layer returns a graph, or a graph and its attention: an
-`Attention`, or an array with one row per edge. It runs under `jax.jit`, with
-`layout = graphs.layout(graph)`; a layer without use for the layout ignores it. Hyperparameters go
-into a closure.
+One signature for all of them. The layer returns a graph, a `ga.nn.LayerOutput`, or a graph and its
+attention: a `ga.ops.Attention`, or an array with one row per edge; attention in blocks is not looked
+at. It runs under `jax.jit` on a prepared graph; what is static goes into fields or a closure.
 """
 
 from __future__ import annotations
@@ -16,13 +15,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from graphattn_jax import graphs
-from graphattn_jax.graphs import Budget, GraphsTuple
+from graphattn_jax.graphs import Budget, GraphsTuple, PreparedGraph
+from graphattn_jax.nn import LayerOutput
 from graphattn_jax.testing._compare import compare, is_inexact, probe
 from graphattn_jax.testing._graphs import permutation_within, permute_edges, permute_nodes
 from graphattn_jax.typing import Params
 
-Layer = Callable[[Params, GraphsTuple, Any], Any]
-"""`layer(params, graph, layout) -> GraphsTuple` or `(GraphsTuple, attention)`."""
+Layer = Callable[[Params, GraphsTuple], Any]
+"""`layer(params, graph) -> GraphsTuple`, `ga.nn.LayerOutput` or `(GraphsTuple, attention)`."""
 
 
 def assert_permutation_equivariant(
@@ -42,9 +42,9 @@ def assert_permutation_equivariant(
     of edges and graphs and the attention stay.
 
     Args:
-      layer: `layer(params, graph, layout)`, a graph or `(graph, attention)`.
+      layer: `layer(params, graph)`, such as `apply` of a `ga.nn.Layer`.
       params: its first argument.
-      graph: a graph or batch on the host.
+      graph: a graph or batch on the host; a prepared one is prepared again, with blocks where it has them.
       seed: of the permutation.
       rtol, atol: `|difference| <= atol + rtol * max|wanted|` in each array.
 
@@ -54,10 +54,10 @@ def assert_permutation_equivariant(
     Example:
       >>> import graphattn_jax as ga
       >>> graph = ga.testing.random_graph(0, 5, 8, 3)
-      >>> layer = lambda params, graph, layout: graph._replace(nodes=2 * graph.nodes)
+      >>> layer = lambda params, graph: graph._replace(nodes=2 * graph.nodes)
       >>> ga.testing.assert_permutation_equivariant(layer, None, graph)
     """
-    run = _compiled(layer)
+    run = _compiled(layer, graph)
     permutation = permutation_within(np.asarray(graphs.node_graph_ids(graph)), seed)
     compare(
         run(params, permute_nodes(graph, permutation)),
@@ -84,9 +84,9 @@ def assert_edge_order_invariant(
     features and the rows of the attention follow it.
 
     Args:
-      layer: `layer(params, graph, layout)`, a graph or `(graph, attention)`.
+      layer: `layer(params, graph)`, such as `apply` of a `ga.nn.Layer`.
       params: its first argument.
-      graph: a graph or batch on the host.
+      graph: a graph or batch on the host; a prepared one is prepared again, with blocks where it has them.
       seed: of the permutation.
       rtol, atol: `|difference| <= atol + rtol * max|wanted|` in each array.
 
@@ -97,10 +97,10 @@ def assert_edge_order_invariant(
       >>> import jax.numpy as jnp
       >>> import graphattn_jax as ga
       >>> graph = ga.testing.random_graph(0, 5, 8, 3)
-      >>> layer = lambda params, graph, layout: (graph, jnp.ones((8, 1)))
+      >>> layer = lambda params, graph: (graph, jnp.ones((8, 1)))
       >>> ga.testing.assert_edge_order_invariant(layer, None, graph)
     """
-    run = _compiled(layer)
+    run = _compiled(layer, graph)
     permutation = permutation_within(np.asarray(graphs.edge_graph_ids(graph)), seed)
     compare(
         run(params, permute_edges(graph, permutation)),
@@ -130,8 +130,8 @@ def assert_padding_invariant(
     gradient is that of a random linear function of the real part.
 
     Args:
-      layer: `layer(params, graph, layout)`, a graph or `(graph, attention)`. It can take masks from
-        the layout.
+      layer: `layer(params, graph)`, such as `apply` of a `ga.nn.Layer`. Masks are `ga.graphs.node_mask(graph)` and
+        the like.
       params: its first argument; differentiated where floating point.
       graph: a graph or batch on the host, without padding.
       budget: the padded size; None = a few nodes, edges and graphs more than there are.
@@ -145,30 +145,30 @@ def assert_padding_invariant(
       >>> import graphattn_jax as ga
       >>> graph = ga.testing.random_graph(0, 5, 8, 3)
       >>> params = ga.nn.init_layer_norm(3)
-      >>> def layer(params, graph, layout):
+      >>> def layer(params, graph):
       ...     return graph._replace(nodes=ga.nn.layer_norm(params, graph.nodes))
       >>> ga.testing.assert_padding_invariant(layer, params, graph)
     """
     sizes = _sizes(graph)
     if budget is None:
         budget = Budget(sizes["nodes"] + 7, sizes["edges"] + 13, sizes["globals"] + 2)
-    padded = _fill_padding(graphs.pad(graph, budget), sizes)
+    padded = _fill_padding(graphs.pad(graph, budget, block_size=_block_size(graph)), sizes)
 
     @jax.jit
-    def run(params, graph, layout):
+    def run(params, graph):
         def loss(params):
-            real = _between(_outputs(layer(params, graph, layout)), _NO_ROWS, sizes)
+            real = _between(_outputs(layer(params, graph)), _NO_ROWS, sizes)
             return probe(real), real
 
         return jax.grad(loss, has_aux=True, allow_int=True)(params)
 
-    gradient, real = run(params, graph, graphs.layout(graph))
-    padded_gradient, padded_real = run(params, padded, graphs.layout(padded))
+    gradient, real = run(params, _prepare(graph, graph))
+    padded_gradient, padded_real = run(params, padded)
     compare(
         padded_real,
         real,
         failure="padding changes the result of the layer",
-        cause="a mean, maximum or norm over all rows; pass the mask of the layout as where",
+        cause="a mean, maximum or norm over all rows; pass ga.graphs.node_mask(graph) as where",
         rtol=rtol,
         atol=atol,
     )
@@ -196,7 +196,7 @@ def assert_batch_invariant(
     """Each graph of a batch gets the result that it gets alone.
 
     Args:
-      layer: `layer(params, graph, layout)`, a graph or `(graph, attention)`.
+      layer: `layer(params, graph)`, such as `apply` of a `ga.nn.Layer`.
       params: its first argument.
       graph_list: graphs that `graphs.batch` can join.
       rtol, atol: `|difference| <= atol + rtol * max|wanted|` in each array.
@@ -208,17 +208,17 @@ def assert_batch_invariant(
     Example:
       >>> import graphattn_jax as ga
       >>> graph_list = [ga.testing.random_graph(seed, 5, 8, 3) for seed in range(2)]
-      >>> layer = lambda params, graph, layout: graph._replace(nodes=2 * graph.nodes)
+      >>> layer = lambda params, graph: graph._replace(nodes=2 * graph.nodes)
       >>> ga.testing.assert_batch_invariant(layer, None, graph_list)
     """
-    run = _compiled(layer)
-    together = run(params, graphs.batch(graph_list))
+    run = jax.jit(lambda params, graph: _outputs(layer(params, graph)))
+    together = run(params, _prepare(graphs.batch(graph_list), *graph_list))
     start = _NO_ROWS
     for i, graph in enumerate(graph_list):
         stop = {name: start[name] + size for name, size in _sizes(graph).items()}
         compare(
             _between(together, start, stop),
-            run(params, graph),
+            run(params, _prepare(graph, *graph_list)),
             failure=f"graph {i} has another result in the batch than alone",
             cause=(
                 "a statistic or normalisation over the whole batch; reduce over each graph with "
@@ -242,7 +242,7 @@ def assert_dtype_preserved(
     Traces the layer without running it.
 
     Args:
-      layer: `layer(params, graph, layout)`, a graph or `(graph, attention)`.
+      layer: `layer(params, graph)`, such as `apply` of a `ga.nn.Layer`.
       params: its first argument, in the dtype in which it is stored.
       graph: a graph or batch on the host; its floating-point features are cast to each dtype.
       dtypes: floating-point dtypes to try.
@@ -253,15 +253,15 @@ def assert_dtype_preserved(
     Example:
       >>> import jax
       >>> import graphattn_jax as ga
-      >>> def layer(params, graph, layout):
+      >>> def layer(params, graph):
       ...     return graph._replace(nodes=ga.nn.linear(params, graph.nodes))
       >>> params = ga.nn.init_linear(jax.random.key(0), 3, 4)
       >>> ga.testing.assert_dtype_preserved(layer, params, ga.testing.random_graph(0, 5, 8, 3))
     """
-    layout = graphs.layout(graph)
+    graph = _prepare(graph, graph)
     for dtype in map(jnp.dtype, dtypes):
         cast = _abstract(graph, dtype)
-        outputs = jax.eval_shape(lambda *a: _outputs(layer(*a)), params, cast, layout)
+        outputs = jax.eval_shape(lambda *a: _outputs(layer(*a)), params, cast)
         for path, x in jax.tree.leaves_with_path(outputs):
             name = jax.tree_util.keystr(path, simple=True, separator=".")
             wanted = jnp.dtype(jnp.float32) if name == "attention" else dtype
@@ -276,9 +276,20 @@ def assert_dtype_preserved(
 _NO_ROWS = {"nodes": 0, "edges": 0, "attention": 0, "globals": 0}
 
 
-def _compiled(layer: Layer) -> Callable[[Params, GraphsTuple], dict[str, Any]]:
-    run = jax.jit(lambda *args: _outputs(layer(*args)))
-    return lambda params, graph: run(params, graph, graphs.layout(graph))
+def _compiled(layer: Layer, like: GraphsTuple) -> Callable[[Params, GraphsTuple], dict[str, Any]]:
+    """The layer on graphs prepared as this one is."""
+    run = jax.jit(lambda params, graph: _outputs(layer(params, graph)))
+    return lambda params, graph: run(params, _prepare(graph, like))
+
+
+def _prepare(graph: GraphsTuple, *like: GraphsTuple) -> PreparedGraph:
+    """The graph with a layout, and with blocks where any of the graphs `like` has them."""
+    return graphs.prepare(graph, block_size=_block_size(*like))
+
+
+def _block_size(*like: GraphsTuple) -> int | None:
+    layouts = [graph.layout for graph in like if isinstance(graph, PreparedGraph)]
+    return max((x.blocks.node.shape[1] for x in layouts if x.blocks is not None), default=None)
 
 
 def _abstract(graph: GraphsTuple, dtype: Any) -> GraphsTuple:
@@ -292,6 +303,8 @@ def _outputs(result: Any) -> dict[str, Any]:
     """The features of the result by the kind of their rows, and the attention if there is any."""
     graph, attention = (result, None) if isinstance(result, GraphsTuple) else result
     attention = getattr(attention, "weights", attention)
+    if isinstance(result, LayerOutput) and getattr(attention, "ndim", 0) == 4:
+        attention = None  # in blocks, without a row per edge
     outputs = {
         "nodes": graph.nodes,
         "edges": graph.edges,

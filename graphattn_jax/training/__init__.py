@@ -3,7 +3,7 @@
 from graphattn_jax.training._batches import DataIterator, Repeat, ShuffledBatches
 from graphattn_jax.training._checkpoint import Checkpointer, load_params, save_params
 from graphattn_jax.training._early_stopping import EarlyStopping, Patience
-from graphattn_jax.training._graph_batches import GraphBatch, GraphBatches, batch_budgets
+from graphattn_jax.training._graph_batches import GraphBatches, batch_budgets
 from graphattn_jax.training._logging import JsonlLogger, Logger, environment, progress_bar
 from graphattn_jax.training._loop import FitResult, fit
 from graphattn_jax.training._optimizers import make_optimizer
@@ -20,7 +20,6 @@ __all__ = [
     "DataIterator",
     "EarlyStopping",
     "FitResult",
-    "GraphBatch",
     "GraphBatches",
     "JsonlLogger",
     "Logger",

@@ -44,6 +44,8 @@ class Repeat:
       True
     """
 
+    is_endless = True
+
     def __init__(self, batch: Any):
         self._batch = jax.device_put(batch)
 
@@ -81,6 +83,8 @@ class ShuffledBatches:
       >>> [sorted(epoch) for epoch in epochs]
       [['a', 'b', 'c'], ['a', 'b', 'c']]
     """
+
+    is_endless = True
 
     def __init__(self, batches: Sequence[Any], seed: int):
         if not len(batches):

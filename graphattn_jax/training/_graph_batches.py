@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from graphattn_jax import _checks
-from graphattn_jax.graphs import Budget, GraphsTuple, Layout, layout, pad, take
+from graphattn_jax.graphs import Budget, GraphsTuple, PreparedGraph, pad, take
 from graphattn_jax.graphs._types import to_host
 
 _DEVIATIONS = (0.5, 2.0, 4.0)
 """Rungs of the ladder in standard deviations of a random batch's size; seven batches of ten fit the first."""
-
-
-class GraphBatch(NamedTuple):
-    """A padded graph with its layout; labels travel as the graph's globals."""
-
-    graph: Any
-    layout: Layout
 
 
 def batch_budgets(
@@ -74,17 +68,18 @@ def batch_budgets(
 
 
 class GraphBatches:
-    """The graphs of a data set in random batches, drawn anew in every epoch, without end.
+    """The graphs of a data set in padded, prepared batches, drawn anew in every epoch.
 
     A batch depends on `seed`, the epoch's number and its place alone: a saved position is two integers. The last batch
-    of an epoch holds what is left over.
+    of an epoch holds what is left over. In random order the iterator has no end; in order (`seed=None`, for evaluation)
+    `iter` begins anew and ends with the epoch.
 
     Args:
       graphs: the data set as one batch on the host, with labels as `globals` (see `ga.data.GraphDataset.take`).
       batch_size: graphs per batch.
       seed: non-negative integer; None = in order, for evaluation.
       budgets: from `batch_budgets`, to share compilations with other data; None = those of `graphs`.
-      block_size: see `ga.graphs.layout`; None = no blocks.
+      block_size: see `ga.graphs.prepare`; None = no blocks.
 
     Raises:
       ValueError: no graphs, sizes that are not positive, a negative seed.
@@ -94,7 +89,7 @@ class GraphBatches:
       >>> graphs = [ga.graphs.from_edge_list([0], [1], globals=np.array([i])) for i in range(3)]
       >>> batches = ga.training.GraphBatches(ga.graphs.batch(graphs), 2, seed=0)
       >>> epoch = [next(batches) for _ in range(len(batches))]
-      >>> sorted(np.concatenate([batch.graph.globals[batch.layout.graph_mask] for batch in epoch]).tolist())
+      >>> sorted(np.concatenate([batch.globals[ga.graphs.graph_mask(batch)] for batch in epoch]).tolist())
       [0, 1, 2]
     """
 
@@ -113,8 +108,15 @@ class GraphBatches:
             )
         self._graphs = to_host(graphs, "GraphBatches", allow_sparse=False)
         self._budgets = batch_budgets(self._graphs, batch_size) if budgets is None else budgets
-        self._batch_size, self._seed, self._block_size = batch_size, seed, block_size
+        # Python numbers: JSON does not hold those of numpy, which a position is saved with.
+        self._batch_size, self._block_size = int(batch_size), block_size
+        self._seed = None if seed is None else int(seed)
         self._start(epoch=0, position=0)
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether it goes on with the next epoch."""
+        return self._seed is not None
 
     def __len__(self) -> int:
         """Batches per epoch."""
@@ -127,11 +129,15 @@ class GraphBatches:
         if self._seed is not None:
             self._order = np.random.default_rng([self._seed, epoch]).permutation(count)
 
-    def __iter__(self) -> GraphBatches:
+    def __iter__(self) -> Iterator[PreparedGraph]:
+        if self._seed is None:
+            self._start(epoch=0, position=0)
         return self
 
-    def __next__(self) -> GraphBatch:
+    def __next__(self) -> PreparedGraph:
         if self._position == len(self):
+            if self._seed is None:
+                raise StopIteration
             self._start(self._epoch + 1, position=0)
         first = self._position * self._batch_size
         self._position += 1
@@ -139,12 +145,13 @@ class GraphBatches:
         sizes = int(graph.n_node.sum()), int(graph.n_edge.sum()), len(graph.n_node)
         # The last rung says in its error what does not fit.
         budget = next((b for b in self._budgets if b.fits(*sizes)), self._budgets[-1])
-        padded = pad(graph, budget)
-        return GraphBatch(padded, layout(padded, block_size=self._block_size))
+        return pad(graph, budget, block_size=self._block_size)
 
-    def epoch(self) -> list[GraphBatch]:
+    def epoch(self) -> list[PreparedGraph]:
         """The batches from here to the end of this epoch; all of the next one at its end."""
-        return [next(self) for _ in range(len(self) - self._position % len(self))]
+        if self._position == len(self):
+            self._start(self._epoch + 1, position=0)
+        return [next(self) for _ in range(len(self) - self._position)]
 
     def state_dict(self) -> dict[str, Any]:
         """The position, with the arguments that give it its meaning."""

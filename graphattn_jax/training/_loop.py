@@ -99,7 +99,7 @@ def fit(
     Example:
       >>> import graphattn_jax as ga, jax, jax.numpy as jnp
       >>> def loss_fn(params, batch, dropout_key):
-      ...     return ga.models.l2_loss(params["w"] * batch["x"], batch["y"])
+      ...     return ga.losses.l2_loss(params["w"] * batch["x"], batch["y"])
       >>> optimizer = ga.training.make_optimizer(0.1)
       >>> state = ga.training.init_train_state(
       ...     {"w": jnp.zeros(())}, optimizer, jax.random.key(0))

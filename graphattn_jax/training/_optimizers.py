@@ -47,7 +47,7 @@ def make_optimizer(
       >>> import graphattn_jax as ga, jax, jax.numpy as jnp
       >>> optimizer = ga.training.make_optimizer(5e-3, weight_decay=5e-4)   # GAT on Cora
       >>> step = ga.training.make_train_step(
-      ...     lambda params, batch, dropout_key: ga.models.l2_loss(params, batch), optimizer)
+      ...     lambda params, batch, dropout_key: ga.losses.l2_loss(params, batch), optimizer)
       >>> state = ga.training.init_train_state(jnp.ones(1), optimizer, jax.random.key(0))
       >>> state, _ = step(state, jnp.zeros(1))
       >>> print(round(float(state.params[0]), 6))

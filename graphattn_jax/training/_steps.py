@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from graphattn_jax import _checks
-from graphattn_jax.models import mean_from_sums
+from graphattn_jax.metrics import mean_from_sums
 from graphattn_jax.typing import Array, Params, PRNGKey
 
 Pair = tuple[Array, Array]
@@ -79,7 +79,6 @@ def make_train_step(
     *,
     donate: bool = True,
     check_finite: bool = True,
-    devices: str = "single",
 ) -> TrainStep:
     """A jitted step down the gradient of `sum / max(count, 1)`.
 
@@ -93,7 +92,6 @@ def make_train_step(
       optimizer: any optax transformation.
       donate: reuse the buffers of the state passed in, which is then no longer readable.
       check_finite: guard against non-finite losses and gradients, at one pass over both.
-      devices: "single".
 
     Returns:
       `step(state, batch) -> (state, metrics)`. `metrics` holds the scalars `loss` (the mean),
@@ -102,8 +100,7 @@ def make_train_step(
       `step` advances in any case.
 
     Raises:
-      ValueError: `devices` is not a valid option, or (at the first call) `loss_fn` returns
-        something else.
+      ValueError: (at the first call) `loss_fn` returns something else.
 
     Cost: one forward and backward pass of `loss_fn`; one compilation per shape of `batch`.
     Padding: that of `loss_fn`; a batch that counts nothing has a zero gradient.
@@ -111,7 +108,7 @@ def make_train_step(
     Example:
       >>> import graphattn_jax as ga, jax, jax.numpy as jnp
       >>> def loss_fn(params, batch, dropout_key):
-      ...     return ga.models.l2_loss(params["w"] * batch["x"], batch["y"])
+      ...     return ga.losses.l2_loss(params["w"] * batch["x"], batch["y"])
       >>> optimizer = ga.training.make_optimizer(0.1)
       >>> state = ga.training.init_train_state(
       ...     {"w": jnp.zeros(())}, optimizer, jax.random.key(0))
@@ -120,7 +117,6 @@ def make_train_step(
       >>> print(float(metrics["loss"]), float(metrics["grad_norm"]), int(state.step))
       4.0 4.0 1
     """
-    _checks.choice("devices", devices, ["single"])
 
     def step(state: TrainState, batch: Any) -> tuple[TrainState, dict[str, Any]]:
         dropout_key = jax.random.fold_in(state.key, state.step)
@@ -138,7 +134,7 @@ def make_train_step(
         # The mean enters as the cotangent: over devices, counts are summed before this division
         # and gradients after it.
         total, pullback, (count, aux, model_state) = jax.vjp(loss_sum, state.params, has_aux=True)
-        per_count = 1.0 / jnp.maximum(count, 1.0)
+        per_count = 1.0 / jnp.where(count > 0, count, 1.0)
         (grads,) = pullback(per_count)
         loss = total * per_count
 
@@ -179,7 +175,7 @@ def make_eval_step(
     Example:
       >>> import graphattn_jax as ga, jax.numpy as jnp
       >>> def metric_fn(params, batch):
-      ...     return {"mae": ga.models.mean_absolute_error(params * batch["x"], batch["y"])}
+      ...     return {"mae": ga.metrics.mean_absolute_error(params * batch["x"], batch["y"])}
       >>> eval_step = ga.training.make_eval_step(metric_fn)
       >>> batch = {"x": jnp.ones(2), "y": jnp.array([2.0, 4.0])}
       >>> total, count = eval_step(jnp.array(1.0), batch)["mae"]
@@ -209,17 +205,22 @@ def evaluate(
       Metric name -> mean as a Python float.
 
     Raises:
-      ValueError: `batches` is empty.
+      ValueError: `batches` is empty, or has no end.
 
     Cost: one `eval_step` per batch; waits for the device once, at the end.
 
     Example:
       >>> import graphattn_jax as ga, jax.numpy as jnp
       >>> eval_step = ga.training.make_eval_step(
-      ...     lambda params, batch: {"mae": ga.models.mean_absolute_error(batch - params, batch)})
+      ...     lambda params, batch: {"mae": ga.metrics.mean_absolute_error(batch - params, batch)})
       >>> ga.training.evaluate(eval_step, jnp.ones(()), [jnp.zeros(3), jnp.zeros(1)])
       {'mae': 1.0}
     """
+    if getattr(batches, "is_endless", False):
+        raise ValueError(
+            f"batches must end, got an endless {type(batches).__name__}. "
+            "Fix: GraphBatches(..., seed=None) for one epoch in order, or a list of batches."
+        )
     results = jax.device_get([eval_step(params, batch) for batch in batches])
     if not results:
         raise ValueError("batches must hold at least one batch, got none.")
@@ -233,7 +234,7 @@ def _split_loss(result: Any) -> tuple[Pair, dict[str, Pair]]:
     if not _is_pair(pair):
         raise ValueError(
             "loss_fn must return (sum, count) or ((sum, count), aux), float32 scalars, got "
-            f"{jax.tree.map(_checks.describe, result)}. Fix: use the losses in ga.models."
+            f"{jax.tree.map(_checks.describe, result)}. Fix: use the losses in ga.losses."
         )
     _check_pairs("the aux of loss_fn", aux)
     taken = sorted(set(aux) & set(_STEP_METRICS))

@@ -128,8 +128,8 @@ def test_weights_of_a_layer_and_of_another_molecule():
 
     graph = ga.chem.from_smiles(ACID)
     graph = graph._replace(nodes=np.eye(4, 3, dtype=np.float32), edges=None)
-    params = ga.attention.init_gat(jax.random.key(0), 3, 2, 2)
-    _, attention = ga.attention.gat(params, graph, return_attention=True)
+    layer = ga.attention.GAT(2, 2)
+    attention = layer.apply(layer.init(jax.random.key(0), 3), graph).attention
     svg = ga.chem.draw_attention(ACID, attention.weights, graph.senders, graph.receivers)
     assert set(ellipses(svg)) == {0, 1, 2, 3}
     with pytest.raises(
@@ -158,7 +158,7 @@ def test_errors(changes, message):
         draw(**arguments)
 
 
-def test_without_rdkit_the_error_names_the_extra(monkeypatch):
+def test_without_rdkit_the_error_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "rdkit", None)
-    with pytest.raises(ImportError, match=r"draw_attention needs RDKit.*graphattn-jax\[chem\]"):
+    with pytest.raises(ImportError, match=r"draw_attention needs RDKit.*pip install rdkit"):
         draw([0.3], [(0, 1)])

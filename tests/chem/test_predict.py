@@ -12,8 +12,9 @@ ATOMS = [3, 1, 2, 6, 4]
 BONDS = [2, 0, 0, 6, 3]
 
 
-def count(graph, layout):
+def count(graph):
     """Atoms by way of the nodes and the layout, bonds by way of the graph."""
+    layout = graph.layout
     atoms = jax.ops.segment_sum(
         layout.node_mask.astype(jnp.int32), layout.node_graph_ids, graph.n_node.shape[0]
     )
@@ -51,9 +52,9 @@ def test_nothing_to_predict():
 def test_batches_and_similar_calls_share_a_compilation():
     traces = []
 
-    def traced(graph, layout):
+    def traced(graph):
         traces.append(graph.n_node.shape)
-        return count(graph, layout)
+        return count(graph)
 
     got = ga.chem.predict(traced, ["CCCO", "CCCN"] * 50, batch_size=16)
     np.testing.assert_array_equal(got, [[4, 3]] * 100)
@@ -66,9 +67,9 @@ def test_encode_adds_what_the_model_needs():
         walks = ga.encodings.rwse(graphs, 3)
         return graphs._replace(nodes={"atoms": graphs.nodes, "walks": walks})
 
-    def model(graph, layout):
+    def model(graph):
         x = graph.nodes["walks"] + graph.nodes["atoms"][:, :1].astype(jnp.float32)
-        return ga.models.pool(graph._replace(nodes=x), "sum", layout=layout)
+        return ga.models.pool(graph._replace(nodes=x), "sum")
 
     def alone(smiles):
         graph = ga.chem.from_smiles(smiles)
@@ -81,16 +82,16 @@ def test_encode_adds_what_the_model_needs():
 
 def test_a_model_of_embeddings_layers_and_pooling():
     keys = jax.random.split(jax.random.key(0), 3)
+    layer, pool = ga.attention.GATv2(4, 2), ga.models.AttentionPool(heads=2)
     params = (
         ga.nn.init_embedding(keys[0], ga.chem.ATOM_SIZES["zinc"], 8),
-        ga.attention.init_gatv2(keys[1], 8, 4, 2),
-        ga.models.init_attention_pool(keys[2], 8, heads=2),
+        layer.init(keys[1], 8),
+        pool.init(keys[2], 8),
     )
 
-    def model(graph, layout):
+    def model(graph):
         graph = graph._replace(nodes=ga.nn.embedding(params[0], graph.nodes))
-        graph = ga.attention.gatv2(params[1], graph, layout=layout)
-        return ga.models.attention_pool(params[2], graph, layout=layout)
+        return pool.apply(params[2], layer.apply(params[1], graph).graph).features
 
     smiles = ["CC(=O)N", "C", "c1cc[nH]c1"]
     together = ga.chem.predict(model, smiles, features="zinc")
@@ -101,14 +102,15 @@ def test_a_model_of_embeddings_layers_and_pooling():
 
 def test_global_attention_takes_one_block_per_molecule():
     embedding = ga.nn.init_embedding(jax.random.key(0), ga.chem.ATOM_SIZES["ogb"], 8)
-    params = ga.attention.init_graph_transformer(jax.random.key(1), 8, 4, 2)
+    layer = ga.attention.GlobalAttention(4, 2)
+    params = layer.init(jax.random.key(1), 8)
     shapes = []
 
-    def model(graph, layout):
-        shapes.append((layout.graph_mask.shape[0], layout.blocks.node.shape))
+    def model(graph):
+        shapes.append((graph.layout.graph_mask.shape[0], graph.layout.blocks.node.shape))
         graph = graph._replace(nodes=ga.nn.embedding(embedding, graph.nodes))
-        graph = ga.attention.global_attention(params, graph, layout=layout)
-        return ga.models.pool(graph, "sum", layout=layout)
+        graph = layer.apply(params, graph).graph
+        return ga.models.pool(graph, "sum")
 
     smiles = ["CCO", "C", "[Na+].[Cl-]", "c1ccc(cc1)CCO"]
     together = ga.chem.predict(model, smiles)
@@ -120,9 +122,9 @@ def test_global_attention_takes_one_block_per_molecule():
 
 def test_wrong_results_and_arguments():
     with pytest.raises(ValueError, match=r"the result of fn must have shape \[\d, T\], got"):
-        ga.chem.predict(lambda graph, layout: graph.n_node, SMILES)
+        ga.chem.predict(lambda graph: graph.n_node, SMILES)
     with pytest.raises(ValueError, match=r"the result of fn must have shape"):
-        ga.chem.predict(lambda graph, layout: graph.nodes, SMILES)
+        ga.chem.predict(lambda graph: graph.nodes, SMILES)
     with pytest.raises(ValueError, match="batch_size must be a positive integer"):
         ga.chem.predict(count, SMILES, batch_size=0)
     with pytest.raises(ValueError, match="smiles must be strings, got None at position 1"):

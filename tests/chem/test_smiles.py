@@ -254,5 +254,5 @@ def test_wrong_options():
 
 def test_without_rdkit_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "rdkit", None)
-    with pytest.raises(ImportError, match=r"pip install 'graphattn-jax\[chem\]'"):
+    with pytest.raises(ImportError, match=r"pip install rdkit"):
         ga.chem.from_smiles("CO")

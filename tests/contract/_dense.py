@@ -81,7 +81,7 @@ def gat(params, graph, bias, *, score, normalizer, concat=True):
     if params.edge_weight is not None:
         edge = jnp.einsum("dij,dh->hij", pairs(graph, graph.edges), params.edge_weight)
     if score in ("cosine", "pairwise"):
-        logits = dot_scores(score, x, params.pairwise) + edge
+        logits = dot_scores(score, x, params.score) + edge
     else:
         a_1 = params.receiver_vector
         a_2 = a_1 if score == "shared" else params.sender_vector
@@ -102,7 +102,7 @@ def gatv2(params, graph, bias, *, score, normalizer, concat=True):
 
     x_j = project(params.sender_weight, params.sender_bias)
     if score in ("cosine", "pairwise"):
-        logits = dot_scores(score, x_j, params.pairwise)
+        logits = dot_scores(score, x_j, params.score)
     else:
         x_i = x_j if score == "shared" else project(params.receiver_weight, params.receiver_bias)
         edge = 0
@@ -126,7 +126,7 @@ def graph_transformer(params, graph, bias, *, score, normalizer, concat=True):
     v = project(params.value_weight, params.value_bias)
     scale = q.shape[-1] ** -0.5
     if score in ("cosine", "pairwise"):
-        logits = dot_scores(score, q, params.pairwise)
+        logits = dot_scores(score, q, params.score)
     else:
         k = q if score == "shared" else project(params.key_weight, params.key_bias)
         logits = own_scores(score, lambda q, k: q @ transpose(k) * scale, q, k)
@@ -166,7 +166,7 @@ def edge_modulated_scores(params, graph, score):
         logits = s(unit, unit)
     else:
         if score == "pairwise":
-            k = q @ ((params.pairwise + transpose(params.pairwise)) / 2)
+            k = q @ ((params.score + transpose(params.score)) / 2)
             logits = (s(q, k) + s(k, q)) / 2
         else:
             k = q if score == "shared" else project(params.key_weight, params.key_bias)
@@ -219,7 +219,7 @@ def grit(params, graph, bias, *, score, normalizer, clamp=5.0):
     there = stream(q[:, :, None], k[:, None, :])
     back = stream(q[:, None, :], k[:, :, None])
     if score in ("cosine", "pairwise"):
-        logits = dot_scores(score, q, params.pairwise)
+        logits = dot_scores(score, q, params.score)
     else:
         logits = jnp.einsum("hijc,hc->hij", there, params.vector)
         if score == "symmetrized":

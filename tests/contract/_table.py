@@ -4,8 +4,8 @@ A compilation costs a hundred times the arithmetic of these graphs. So most prop
 `jax.disable_jit`, and one of them ties the compiled layer to that.
 """
 
+import dataclasses
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import _dense
@@ -14,46 +14,30 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from graphattn_jax import attention, graphs, ops, testing
+from graphattn_jax import attention, graphs, nn, ops, testing
+from graphattn_jax.attention import Cosine, Pairwise, Shared, Standard, Symmetrized
+from graphattn_jax.ops import PostHoc, Sigmoid, Sinkhorn, Softmax, Symmetric
 
 WIDTH, EDGE_WIDTH, HEADS, CHANNELS = 4, 3, 2, 3
 
 
-def san_by_sign(params, graph, **options):
-    """SAN where an edge with a positive first feature is a real one."""
-    real = jnp.asarray(graph.edges)[:, 0] > 0
-    return attention.san(params, graph, real=real, gamma=0.5, **options)
+def is_real(graph):
+    """SAN's edges of the graph: those with a positive first feature."""
+    return jnp.asarray(graph.edges)[:, 0] > 0
 
 
-def dense_san_by_sign(params, graph, bias, **options):
+def dense_san(params, graph, bias, **options):
     real = _dense.pairs(graph, graph.edges)[0] > 0
     return _dense.san(params, graph, bias, real=real, gamma=0.5, **options)
 
 
-LAYERS = {
-    "gat": (attention.init_gat, attention.gat, _dense.gat),
-    "gatv2": (attention.init_gatv2, attention.gatv2, _dense.gatv2),
-    "graph_transformer": (
-        attention.init_graph_transformer,
-        attention.graph_transformer,
-        _dense.graph_transformer,
-    ),
-    "exphormer": (
-        partial(attention.init_exphormer, bias=True),
-        attention.exphormer,
-        _dense.exphormer,
-    ),
-    "san": (partial(attention.init_san, bias=True), san_by_sign, dense_san_by_sign),
-    "grit": (attention.init_grit, attention.grit, _dense.grit),
-}
-
-NORMALIZERS = {
-    "softmax": ops.Softmax(),
-    "sigmoid": ops.Sigmoid(),
-    "post_hoc": ops.PostHoc(),
-    "symmetric": ops.Symmetric(),
-    "sinkhorn": ops.Sinkhorn(iterations=4),
-    "sinkhorn_implicit": ops.Sinkhorn(iterations=20, gradient="implicit"),
+DENSE = {
+    attention.GAT: _dense.gat,
+    attention.GATv2: _dense.gatv2,
+    attention.GraphTransformer: _dense.graph_transformer,
+    attention.Exphormer: _dense.exphormer,
+    attention.SAN: dense_san,
+    attention.GRIT: _dense.grit,
 }
 
 
@@ -64,41 +48,33 @@ class Params(NamedTuple):
     bias: Any
 
 
-class Case(NamedTuple):
-    """A row: a layer with its choices at the seams.
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A row: a layer with its choices at the seams, with edge features or a bias of the logits made from them."""
 
-    init() gives its parameters; apply(params, graph, layout, **options) a graph and its attention;
-    dense(params, graph) the new nodes and edges. supports_xla is False if that implementation refuses it.
-    """
+    layer: attention.AttentionLayer
+    edges: bool = False
+    bias: bool = False
 
-    name: str
-    init: Callable[[], Params]
-    apply: Callable[..., tuple[graphs.GraphsTuple, attention.Attention]]
-    dense: Callable[[Params, graphs.GraphsTuple], tuple[jax.Array, jax.Array]]
-    normalizer: ops.Normalizer
-    supports_xla: bool
+    @property
+    def name(self) -> str:
+        layer, parts = self.layer, {"edges": self.edges, "bias": self.bias}
+        names = [type(x).__name__ for x in (layer, layer.score, layer.normalizer)]
+        if isinstance(layer.normalizer, Sinkhorn) and layer.normalizer.gradient == "implicit":
+            names.append("implicit")
+        parts |= {name: getattr(layer, name, False) for name in ("separate", "output")}
+        return "-".join([*names, *(part for part, is_on in parts.items() if is_on)])
 
+    @property
+    def normalizer(self) -> ops.Normalizer:
+        return self.layer.normalizer
 
-def case(
-    layer: str,
-    score: str = "standard",
-    normalizer: str = "softmax",
-    *,
-    edges: bool = False,
-    bias: bool = False,
-    **sizes: Any,
-) -> Case:
-    init_layer, apply_layer, dense_layer = LAYERS[layer]
-    parts = {"edges": edges, "bias": bias, **sizes}
-    name = "-".join([layer, score, normalizer, *(part for part, is_on in parts.items() if is_on)])
-    choices = {"score": score, "normalizer": NORMALIZERS[normalizer]}
-
-    def init() -> Params:
-        width = EDGE_WIDTH if edges else None
+    def init(self) -> Params:
+        width = EDGE_WIDTH if self.edges else None
         key, bias_key, noise_key = jax.random.split(jax.random.key(0), 3)
         params = Params(
-            init_layer(key, WIDTH, CHANNELS, HEADS, score=score, edge_features=width, **sizes),
-            jax.random.normal(bias_key, (EDGE_WIDTH, HEADS), jnp.float32) if bias else None,
+            self.layer.init(key, WIDTH, width),
+            jax.random.normal(bias_key, (EDGE_WIDTH, HEADS), jnp.float32) if self.bias else None,
         )
         # Biases start at zero and pairwise coefficients at the identity, which would hide them.
         leaves, structure = jax.tree.flatten(params)
@@ -108,72 +84,105 @@ def case(
         ]
         return jax.tree.unflatten(structure, noise)
 
-    def apply(params, graph, layout, **options):
-        edge_bias = None
+    def apply(
+        self, params: Params, graph: Any, *, key: Any = None, **changes: Any
+    ) -> nn.LayerOutput:
+        """`changes` are fields of the layer; a key means training."""
+        layer, given, bias = dataclasses.replace(self.layer, **changes), graph, None
         if params.bias is not None:
-            edge_bias = jnp.asarray(graph.edges).astype(params.bias.dtype) @ params.bias
-        return apply_layer(
-            params.layer,
-            graph,
-            layout=layout,
-            bias=edge_bias,
-            return_attention=True,
-            **choices,
-            **options,
-        )
+            bias = jnp.asarray(graph.edges).astype(params.bias.dtype) @ params.bias
+        if isinstance(layer, attention.SAN):
+            given = graph._replace(edges=nn.EdgeInputs(graph.edges, real=is_real(graph)))
+        out = layer.apply(params.layer, given, bias=bias, training=key is not None, key=key)
+        if isinstance(layer, attention.SAN):
+            out = out._replace(graph=out.graph._replace(edges=graph.edges))
+        return out
 
-    def dense(params, graph):
-        edge_bias = 0 if params.bias is None else _dense.pairs(graph, graph.edges @ params.bias)
-        out = dense_layer(params.layer, graph, edge_bias, **choices)
+    def dense(self, params: Params, graph: graphs.GraphsTuple) -> tuple[jax.Array, jax.Array]:
+        """The new nodes and edges by explicit matrices."""
+        bias = 0 if params.bias is None else _dense.pairs(graph, graph.edges @ params.bias)
+        score = type(self.layer.score).__name__.lower()
+        dense = DENSE[type(self.layer)]
+        out = dense(params.layer, graph, bias, score=score, normalizer=self.normalizer)
         return out if isinstance(out, tuple) else (out, graph.edges)
 
-    supports_xla = not (layer in ("gatv2", "exphormer", "san") and edges)
-    return Case(name, init, apply, dense, choices["normalizer"], supports_xla)
 
+def case(
+    layer: Callable[..., Any],
+    score: attention.Score,
+    normalizer: Any,
+    *,
+    edges: bool = False,
+    bias: bool = False,
+    **fields: Any,
+) -> Case:
+    fields |= {"score": score, "normalizer": normalizer, "use_bias": True}
+    return Case(layer(CHANNELS, HEADS, **fields), edges, bias)
+
+
+GAT, GATv2, GT = attention.GAT, attention.GATv2, attention.GraphTransformer
+Exphormer, SAN, GRIT = attention.Exphormer, attention.SAN, attention.GRIT
+FEW, IMPLICIT = Sinkhorn(iterations=4), Sinkhorn(iterations=20, gradient="implicit")
 
 # Every layer with every score and every normalizer, in rotated pairs; then edge features and the rest.
 CASES = (
-    case("gat", "standard", "softmax"),
-    case("gat", "shared", "sinkhorn"),
-    case("gat", "symmetrized", "sigmoid"),
-    case("gat", "cosine", "post_hoc"),
-    case("gat", "pairwise", "symmetric"),
-    case("gat", "standard", "softmax", edges=True),
-    case("gat", "shared", "symmetric", bias=True),
-    case("gatv2", "standard", "softmax"),
-    case("gatv2", "shared", "symmetric"),
-    case("gatv2", "symmetrized", "sinkhorn"),
-    case("gatv2", "cosine", "sigmoid"),
-    case("gatv2", "pairwise", "post_hoc"),
-    case("gatv2", "symmetrized", "softmax", edges=True),
-    case("graph_transformer", "standard", "softmax"),
-    case("graph_transformer", "shared", "post_hoc"),
-    case("graph_transformer", "symmetrized", "symmetric"),
-    case("graph_transformer", "cosine", "sinkhorn_implicit"),
-    case("graph_transformer", "pairwise", "sigmoid"),
-    case("graph_transformer", "standard", "sinkhorn", edges=True),
-    case("graph_transformer", "shared", "softmax", edges=True, bias=True),
-    case("graph_transformer", "standard", "softmax", separate=True, out_features=5),
-    case("exphormer", "standard", "softmax", edges=True),
-    case("exphormer", "shared", "sigmoid", edges=True),
-    case("exphormer", "symmetrized", "post_hoc", edges=True),
-    case("exphormer", "cosine", "symmetric", edges=True, bias=True),
-    case("exphormer", "pairwise", "sinkhorn", edges=True, out_features=5),
-    case("san", "standard", "softmax", edges=True, out_features=5),
-    case("san", "shared", "symmetric", edges=True),
-    case("san", "symmetrized", "sinkhorn", edges=True),
-    case("san", "cosine", "sigmoid", edges=True),
-    case("san", "pairwise", "post_hoc", edges=True, bias=True),
-    case("grit", "standard", "softmax", edges=True),
-    case("grit", "shared", "symmetric", edges=True, bias=True),
-    case("grit", "symmetrized", "sigmoid", edges=True),
-    case("grit", "cosine", "sinkhorn", edges=True),
-    case("grit", "pairwise", "post_hoc", edges=True),
+    case(GAT, Standard(), Softmax()),
+    case(GAT, Shared(), FEW),
+    case(GAT, Symmetrized(), Sigmoid()),
+    case(GAT, Cosine(), PostHoc()),
+    case(GAT, Pairwise(), Symmetric()),
+    case(GAT, Standard(), Softmax(), edges=True),
+    case(GAT, Shared(), Symmetric(), bias=True),
+    case(GATv2, Standard(), Softmax()),
+    case(GATv2, Shared(), Symmetric()),
+    case(GATv2, Symmetrized(), FEW),
+    case(GATv2, Cosine(), Sigmoid()),
+    case(GATv2, Pairwise(), PostHoc()),
+    case(GATv2, Symmetrized(), Softmax(), edges=True),
+    case(GT, Standard(), Softmax()),
+    case(GT, Shared(), PostHoc()),
+    case(GT, Symmetrized(), Symmetric()),
+    case(GT, Cosine(), IMPLICIT),
+    case(GT, Pairwise(), Sigmoid()),
+    case(GT, Standard(), FEW, edges=True),
+    case(GT, Shared(), Softmax(), edges=True, bias=True),
+    case(GT, Standard(), Softmax(), separate=True, output=5),
+    case(Exphormer, Standard(), Softmax(), edges=True),
+    case(Exphormer, Shared(), Sigmoid(), edges=True),
+    case(Exphormer, Symmetrized(), PostHoc(), edges=True),
+    case(Exphormer, Cosine(), Symmetric(), edges=True, bias=True),
+    case(Exphormer, Pairwise(), FEW, edges=True, output=5),
+    case(SAN, Standard(), Softmax(), edges=True, output=5, gamma=0.5),
+    case(SAN, Shared(), Symmetric(), edges=True, gamma=0.5),
+    case(SAN, Symmetrized(), FEW, edges=True, gamma=0.5),
+    case(SAN, Cosine(), Sigmoid(), edges=True, gamma=0.5),
+    case(SAN, Pairwise(), PostHoc(), edges=True, bias=True, gamma=0.5),
+    case(GRIT, Standard(), Softmax(), edges=True),
+    case(GRIT, Shared(), Symmetric(), edges=True, bias=True),
+    case(GRIT, Symmetrized(), Sigmoid(), edges=True),
+    case(GRIT, Cosine(), FEW, edges=True),
+    case(GRIT, Pairwise(), PostHoc(), edges=True),
 )
 
-each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+ONE_PER_LAYER = tuple(next(c for c in CASES if isinstance(c.layer, kind)) for kind in DENSE)
+# What does not depend on score and normalizer together: every layer, and every normalizer, once.
+ONE_PER_NORMALIZER = tuple(
+    next(c for c in CASES[7:] if c.normalizer == n)
+    for n in (Sigmoid(), PostHoc(), Symmetric(), FEW, IMPLICIT)
+)
 
-ONE_PER_LAYER = tuple(next(c for c in CASES if c.name.startswith(f"{layer}-")) for layer in LAYERS)
+
+def rows(cases):
+    """A test for each; those of one row share what was compiled, so one worker takes them."""
+    return pytest.mark.parametrize(
+        "case",
+        [pytest.param(c, id=c.name, marks=pytest.mark.xdist_group(c.name)) for c in cases],
+    )
+
+
+each_case = rows(CASES)
+each_layer = rows(ONE_PER_LAYER)
+each_layer_and_normalizer = rows(tuple(dict.fromkeys(ONE_PER_LAYER + ONE_PER_NORMALIZER)))
 
 
 def directed_graph(seed: int, num_nodes: int = 7, num_edges: int = 18) -> graphs.GraphsTuple:

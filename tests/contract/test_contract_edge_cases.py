@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from _table import EDGE_WIDTH, WIDTH, each_case, on_features
+from _table import EDGE_WIDTH, WIDTH, each_layer_and_normalizer, on_features
 
 from graphattn_jax import graphs, testing
 
@@ -29,16 +29,16 @@ def make_graph(senders, receivers, num_nodes):
     )
 
 
-def assert_finite(case, graph, layout):
+def assert_finite(case, graph):
     def apply(params, graph):
-        out, attention = case.apply(params, graph, layout)
-        return out.nodes, out.edges, attention
+        out = case.apply(params, graph)
+        return out.graph.nodes, out.graph.edges, out.attention
 
     params = case.init()
     testing.assert_finite_gradients(on_features(apply, graph), params, graph.nodes, graph.edges)
 
 
-@each_case
+@each_layer_and_normalizer
 @pytest.mark.parametrize("scale", [0.0, 100.0])
 @pytest.mark.usefixtures("debug_nans")
 @jax.disable_jit()
@@ -46,22 +46,22 @@ def test_degenerate_graphs_and_features(case, scale):
     structures = (ONE_NODE, SELF_LOOP, NO_NODES, ISOLATED, LOOPS_ONLY, DUPLICATES, STAR)
     graph = graphs.batch([make_graph(*structure) for structure in structures])
     graph = graph._replace(nodes=(scale * graph.nodes).astype(np.float32))
-    assert_finite(case, graph, graphs.layout(graph))
+    assert_finite(case, graphs.prepare(graph))
 
 
-@each_case
+@each_layer_and_normalizer
 @pytest.mark.parametrize("structure", [NO_NODES, NO_EDGES], ids=["no_nodes", "no_edges"])
 @pytest.mark.usefixtures("debug_nans")
 @jax.disable_jit()
 def test_nothing_at_all(case, structure):
     graph = make_graph(*structure)
-    assert_finite(case, graph, graphs.layout(graph))
+    assert_finite(case, graphs.prepare(graph))
 
 
-@each_case
-@pytest.mark.parametrize("with_layout", [True, False], ids=["layout", "no_layout"])
+@each_layer_and_normalizer
+@pytest.mark.parametrize("prepared", [True, False], ids=["prepared", "only marked"])
 @pytest.mark.usefixtures("debug_nans")
 @jax.disable_jit()
-def test_only_padding(case, with_layout):
+def test_only_padding(case, prepared):
     padded = graphs.pad(make_graph(*NO_EDGES), graphs.Budget(n_node=6, n_edge=5, n_graph=2))
-    assert_finite(case, padded, graphs.layout(padded) if with_layout else None)
+    assert_finite(case, padded if prepared else graphs.PaddedGraphsTuple(*padded))

@@ -1,23 +1,27 @@
 """Every layer computes its equation, in every implementation, compiled or not, in every precision."""
 
+import dataclasses
+import json
+
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
-from _table import HEADS, directed_graph, each_case, on_features
+from _table import HEADS, directed_graph, each_case, each_layer_and_normalizer, on_features
 from jax.test_util import check_grads
 
-from graphattn_jax import graphs, ops, testing
+from graphattn_jax import graphs, ops, testing, values
 
 GRAPH = directed_graph(0)
+PREPARED = graphs.prepare(GRAPH)
 
 
-def new_features(case, graph=GRAPH, *, with_layout=True, **options):
+def new_features(case, graph=PREPARED, **changes):
     """`f(params, nodes, edges) -> (new nodes, new edges)`."""
-    layout = graphs.layout(graph) if with_layout else None
 
     def features(params, graph):
-        out, _ = case.apply(params, graph, layout, **options)
+        out = case.apply(params, graph, **changes).graph
         return out.nodes, out.edges
 
     return on_features(features, graph)
@@ -26,13 +30,14 @@ def new_features(case, graph=GRAPH, *, with_layout=True, **options):
 @each_case
 @jax.disable_jit()
 def test_equals_the_dense_reference_in_values_and_gradients(case):
-    """None takes "cpp" where there is a compiler; see also the next test."""
+    """None takes "xla" on the CPU for so few channels."""
     testing.assert_implementations_agree(
         {
             "dense": on_features(case.dense, GRAPH),
             "None": new_features(case),
+            "cpp": new_features(case, implementation=_cpp()),
             "reference": new_features(case, implementation="reference"),
-            "without layout": new_features(case, with_layout=False),
+            "plain graph": new_features(case, GRAPH),
         },
         case.init(),
         GRAPH.nodes,
@@ -42,25 +47,33 @@ def test_equals_the_dense_reference_in_values_and_gradients(case):
     )
 
 
-@each_case
+def _cpp():
+    try:
+        ops.build_cpp()
+    except RuntimeError:  # no compiler
+        return None
+    return "cpp"
+
+
+@each_layer_and_normalizer
 @jax.disable_jit()
-def test_xla_runs_or_says_what_to_do(case):
-    run = new_features(case, implementation="xla")
+def test_a_named_implementation_binds_or_raises(case):
+    wanted = new_features(case, implementation="reference")
     arguments = case.init(), GRAPH.nodes, GRAPH.edges
-    if case.supports_xla:
-        reference = new_features(case, implementation="reference")(*arguments)
-        chex.assert_trees_all_close(run(*arguments), reference, rtol=2e-5, atol=2e-6)
-    else:
+    got = new_features(case, implementation="xla")(*arguments)
+    chex.assert_trees_all_close(got, wanted(*arguments), rtol=2e-5, atol=2e-6)
+    if not isinstance(case.normalizer, ops.Softmax):
         with pytest.raises(NotImplementedError, match="Fix: implementation=None"):
-            run(*arguments)
+            new_features(case, implementation="triton")(*arguments)
 
 
 @each_case
 def test_one_compilation_serves_a_bucket_and_equals_eager(case):
-    def loss(params, graph, layout):
-        out, attention = case.apply(params, graph, layout)
-        square = jnp.sum(jnp.square(out.nodes), where=layout.node_mask[:, None])
-        return square, (out.nodes, out.edges, attention)
+    def loss(params, graph):
+        out = case.apply(params, graph)
+        where = graphs.node_mask(graph)[:, None]
+        square = jnp.sum(jnp.square(out.graph.nodes), where=where)
+        return square, (out.graph.nodes, out.graph.edges, out.attention)
 
     eager = jax.value_and_grad(loss, has_aux=True)
     chex.clear_trace_counter()
@@ -69,12 +82,9 @@ def test_one_compilation_serves_a_bucket_and_equals_eager(case):
     params = case.init()
     for seed, num_edges in ((1, 16), (2, 21)):
         padded = graphs.pad(directed_graph(seed, num_edges=num_edges), budget)
-        layout = graphs.layout(padded)
         with jax.disable_jit():
-            expected = eager(params, padded, layout)
-        chex.assert_trees_all_close(
-            compiled(params, padded, layout), expected, rtol=1e-4, atol=1e-5
-        )
+            expected = eager(params, padded)
+        chex.assert_trees_all_close(compiled(params, padded), expected, rtol=1e-4, atol=1e-5)
 
 
 @each_case
@@ -88,12 +98,24 @@ def test_gradients_in_float64(case):
         check_grads(new_features(case), inputs, order=1, modes=["rev"], eps=1e-6)
 
 
-@each_case
+@each_layer_and_normalizer
+@jax.disable_jit()
+def test_second_derivatives_are_finite(case):
+    def norm_of_gradient(*inputs):
+        out, pull = jax.vjp(new_features(case), *inputs)
+        gradient = pull(jax.tree.map(jnp.ones_like, out))
+        return sum(jnp.sum(jnp.square(x)) for x in jax.tree.leaves(gradient))
+
+    second = jax.grad(norm_of_gradient, argnums=(0, 1))(case.init(), GRAPH.nodes, GRAPH.edges)
+    assert all(np.isfinite(x).all() for x in jax.tree.leaves(second))
+
+
+@each_layer_and_normalizer
 @jax.disable_jit()
 def test_bfloat16_errs_at_most_twice_as_much_as_the_plain_computation(case):
     graph = directed_graph(0, 40, 200)  # the largest error of a few entries would be chance
     testing.assert_low_precision_error(
-        new_features(case, graph),
+        new_features(case, graphs.prepare(graph)),
         on_features(case.dense, graph),
         case.init(),
         graph.nodes,
@@ -102,7 +124,7 @@ def test_bfloat16_errs_at_most_twice_as_much_as_the_plain_computation(case):
     )
 
 
-@each_case
+@each_layer_and_normalizer
 def test_keeps_the_dtype_of_the_features(case):
     testing.assert_dtype_preserved(case.apply, case.init(), GRAPH)
 
@@ -110,10 +132,20 @@ def test_keeps_the_dtype_of_the_features(case):
 @each_case
 @jax.disable_jit()
 def test_attention_has_a_row_per_edge(case):
-    _, attention = case.apply(case.init(), GRAPH, graphs.layout(GRAPH))
-    rows = (len(GRAPH.senders), HEADS)
-    assert attention.weights.shape == attention.logits.shape == rows
+    attention = case.apply(case.init(), PREPARED).attention
+    assert attention.weights.shape == attention.logits.shape == (len(GRAPH.senders), HEADS)
     if isinstance(case.normalizer, ops.Sinkhorn):
         assert attention.residual.shape == (len(GRAPH.nodes), HEADS)
     else:
         assert attention.residual is None
+
+
+@each_case
+def test_a_layer_is_a_value(case):
+    again = values.from_json(json.loads(json.dumps(values.to_json(case.layer))))
+    assert again == case.layer and hash(again) == hash(case.layer)
+    wanted, got = (
+        jax.eval_shape(lambda c=c: c.init().layer)
+        for c in (case, dataclasses.replace(case, layer=again))
+    )
+    assert wanted == got

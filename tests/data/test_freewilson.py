@@ -65,26 +65,26 @@ def test_a_small_network_learns_from_it_and_predicts_from_text(data):
     mean, std = data.labels[train].mean(), data.labels[train].std()
     batch = data.take(train)
     graph = ga.graphs.pad(batch, ga.graphs.Budget.for_graph(batch))
-    layout = ga.graphs.layout(graph)
+    layer = ga.message_passing.GINE(16, edge_map=False)
     keys = jax.random.split(jax.random.key(0), 4)
     params = (
         ga.nn.init_embedding(keys[0], ga.chem.ATOM_SIZES["ogb"], 16),
         ga.nn.init_embedding(keys[1], ga.chem.BOND_SIZES["ogb"], 16),
-        ga.message_passing.init_gine(keys[2], 16, 16),
+        layer.init(keys[2], 16, 16),
         ga.nn.init_linear(keys[3], 16, 1),
     )
 
-    def network(params, graph, layout):
-        atoms, bonds, layer, output = params
+    def network(params, graph):
+        atoms, bonds, gine, output = params
         graph = graph._replace(
             nodes=ga.nn.embedding(atoms, graph.nodes), edges=ga.nn.embedding(bonds, graph.edges)
         )
-        graph = ga.message_passing.gine(layer, graph, layout=layout)
-        return mean + std * ga.nn.linear(output, ga.models.pool(graph, "mean", layout=layout))
+        graph = layer.apply(gine, graph).graph
+        return mean + std * ga.nn.linear(output, ga.models.pool(graph, "mean"))
 
     def loss(params, graph, dropout_key):
-        predictions = network(params, graph, layout)[:, 0]
-        return ga.models.l2_loss(predictions, graph.globals, where=layout.graph_mask)
+        predictions = network(params, graph)[:, 0]
+        return ga.losses.l2_loss(predictions, graph.globals, where=ga.graphs.graph_mask(graph))
 
     optimizer = optax.adam(2e-2)
     step = ga.training.make_train_step(loss, optimizer)
@@ -93,8 +93,8 @@ def test_a_small_network_learns_from_it_and_predicts_from_text(data):
         state, metrics = step(state, graph)
     assert metrics["loss"] < 0.75 * std**2
 
-    def model(graph, layout):
-        return network(state.params, graph, layout)
+    def model(graph):
+        return network(state.params, graph)
 
     predicted = ga.chem.predict(model, [data.smiles[i] for i in train])
-    np.testing.assert_allclose(predicted, jax.jit(model)(graph, layout)[: len(train)], atol=1e-4)
+    np.testing.assert_allclose(predicted, jax.jit(model)(graph)[: len(train)], atol=1e-4)

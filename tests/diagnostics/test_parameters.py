@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from graphattn_jax import diagnostics
+from graphattn_jax import attention, diagnostics
 
 
 def by_definition(query, key):
@@ -78,3 +78,13 @@ def test_errors():
         diagnostics.symmetry_score(weight, weight[:4])
     with pytest.raises(ValueError, match="key_weight must be floating point"):
         diagnostics.symmetry_score(weight, weight.astype(jnp.int32))
+
+
+def test_reads_the_fields_of_a_layer():
+    layer = attention.GraphTransformer(channels=16, heads=2, symmetric_init=True)
+    params = layer.init(jax.random.key(0), in_features=64)
+    score = diagnostics.symmetry_score(params.query_weight, params.key_weight)
+    np.testing.assert_array_equal(score, np.ones(2))
+    params = attention.GraphTransformer(channels=16, heads=2).init(jax.random.key(0), 64)
+    error = diagnostics.parameter_symmetry_error(params.query_weight, params.key_weight)
+    np.testing.assert_allclose(error, np.sqrt(2), atol=0.1)

@@ -16,7 +16,7 @@ from graphattn_jax import message_passing as mp
 with np.load(Path(__file__).with_name("pyg.npz")) as file:
     GOLDENS = dict(file)
 
-HEADS = 2
+HEADS, STANDARD = 2, attention.Standard()
 GRAPH = graphs.from_edge_list(
     GOLDENS["graph/senders"],
     GOLDENS["graph/receivers"],
@@ -37,22 +37,23 @@ def heads(matrix):
     return matrix.T.reshape(matrix.shape[1], HEADS, -1)
 
 
-def gcn(p, graph, layout, edge_weight=None):
+def gcn(p, graph, edge_weight=None):
     params = mp.GCNParams(p["lin.weight"].T, p["bias"])
-    return mp.gcn(params, graph, layout=layout, edge_weight=edge_weight)
+    return mp.GCN().apply(params, graph, edge_weight=edge_weight)
 
 
-def sage(p, graph, layout):
+def sage(p, graph):
     params = mp.SAGEParams(linear(p, "lin_l"), linear(p, "lin_r", bias=False))
-    return mp.sage(params, graph, layout=layout)
+    return mp.SAGE().apply(params, graph)
 
 
-def gine(p, graph, layout):
+def gine(p, graph):
     mlp = nn.MLPParams((linear(p, "nn.0"), linear(p, "nn.2")))
-    return mp.gine(mp.GINEParams(p["eps"][0], linear(p, "lin"), mlp), graph, layout=layout)
+    layer = mp.GINE(edge_map=True)
+    return layer.apply(mp.GINEParams(p["eps"][0], linear(p, "lin"), mlp), graph)
 
 
-def gated(p, graph, layout):
+def gated(p, graph):
     """PyG maps [x ‖ e] for both ends of the gate; the two edge parts are one."""
     width = graph.nodes.shape[1]
     key, query, value = (p[f"lin_{name}.weight"] for name in ("key", "query", "value"))
@@ -64,10 +65,10 @@ def gated(p, graph, layout):
         value=nn.LinearParams(value[:, :width].T, p["lin_value.bias"]),
         root=nn.LinearParams(p["lin_skip.weight"].T, p["bias"]),
     )
-    return mp.gated_gcn(params, graph, layout=layout, normalize=False)
+    return mp.GatedGCN(normalize=False).apply(params, graph)
 
 
-def pna(p, graph, layout):
+def pna(p, graph):
     """PyG's towers read all of x or, with `divide_input`, a slice each: blocks of our maps."""
     width, channels = graph.nodes.shape[1], len(p["pre_nns.0.0.bias"])
     out = len(p["post_nns.0.0.bias"])
@@ -100,27 +101,28 @@ def pna(p, graph, layout):
     )
     delta = mp.log_degree_mean([graph])
     np.testing.assert_allclose(delta, p["aggr_module.avg_deg_log"], rtol=1e-6)
-    return mp.pna(params, graph, log_degree_mean=delta, layout=layout)
+    return mp.PNA(towers=towers, log_degree_mean=delta).apply(params, graph)
 
 
-def gat(p, graph, layout, **options):
+def gat(p, graph, **options):
     edge = None
     if "lin_edge.weight" in p:
         edge = jnp.einsum("dhc,hc->dh", heads(p["lin_edge.weight"]), p["att_edge"][0])
     params = attention.GATParams(
         weight=heads(p["lin.weight"]),
+        receiver_weight=None,
         receiver_vector=p["att_dst"][0],
         sender_vector=p["att_src"][0],
         edge_weight=edge,
-        pairwise=None,
+        score=None,
         bias=p["bias"],
     )
-    return attention.gat(params, graph, layout=layout, **options)
+    return attention.GAT(heads=HEADS, **options).apply(params, graph)
 
 
-def gatv2(p, graph, layout, *, score="standard", **options):
+def gatv2(p, graph, *, score=STANDARD, **options):
     """lin_l maps the senders, lin_r the receivers."""
-    shared = score == "shared"
+    shared = score.is_tied
     params = attention.GATv2Params(
         sender_weight=heads(p["lin_l.weight"]),
         sender_bias=p["lin_l.bias"].reshape(HEADS, -1),
@@ -128,13 +130,13 @@ def gatv2(p, graph, layout, *, score="standard", **options):
         receiver_bias=None if shared else p["lin_r.bias"].reshape(HEADS, -1),
         vector=p["att"][0],
         edge_weight=heads(p["lin_edge.weight"]) if "lin_edge.weight" in p else None,
-        pairwise=None,
+        score=None,
         bias=p["bias"],
     )
-    return attention.gatv2(params, graph, layout=layout, score=score, **options)
+    return attention.GATv2(heads=HEADS, score=score, **options).apply(params, graph)
 
 
-def transformer(p, graph, layout, *, root=True, **options):
+def transformer(p, graph, *, root=True, **options):
     def part(name):
         return heads(p[f"lin_{name}.weight"]), p[f"lin_{name}.bias"].reshape(HEADS, -1)
 
@@ -145,11 +147,12 @@ def transformer(p, graph, layout, *, root=True, **options):
         *part("value"),
         edge_key=edge,
         edge_value=edge,
-        pairwise=None,
+        score=None,
         output=None,
         root=linear(p, "lin_skip") if root else None,
     )
-    return attention.graph_transformer(params, graph, layout=layout, **options)
+    layer = attention.GraphTransformer(heads=HEADS, separate=root, **options)
+    return layer.apply(params, graph)
 
 
 # The layer, its graph, its options.
@@ -167,25 +170,24 @@ CASES = {
     "gat": (gat, GRAPH, {}),
     "gat_loops": (gat, LOOPS, {"concat": False}),
     "gatv2": (gatv2, GRAPH, {}),
-    "gatv2_shared": (gatv2, LOOPS, {"score": "shared", "concat": False}),
+    "gatv2_shared": (gatv2, LOOPS, {"score": attention.Shared(), "concat": False}),
     "transformer": (transformer, GRAPH, {}),
     "transformer_mean": (transformer, GRAPH, {"root": False, "concat": False}),
 }
 
 
-@pytest.mark.parametrize("with_layout", [True, False], ids=["layout", "no_layout"])
+@pytest.mark.parametrize("prepared", [True, False], ids=["prepared", "plain"])
 @pytest.mark.parametrize("name", CASES)
 @jax.disable_jit()
-def test_layer_equals_that_of_pyg(name, with_layout):
+def test_layer_equals_that_of_pyg(name, prepared):
     layer, graph, options = CASES[name]
     prefix = f"{name}/param/"
     params = {k.removeprefix(prefix): v for k, v in GOLDENS.items() if k.startswith(prefix)}
-    out = layer(params, graph, graphs.layout(graph) if with_layout else None, **options)
-    np.testing.assert_allclose(out.nodes, GOLDENS[f"{name}/out"], rtol=1e-5, atol=1e-5)
+    out = layer(params, graphs.prepare(graph) if prepared else graph, **options)
+    np.testing.assert_allclose(out.graph.nodes, GOLDENS[f"{name}/out"], rtol=1e-5, atol=1e-5)
 
 
 def gps_parameters(p):
-    width = GRAPH.nodes.shape[1]
     weight, bias = p["attn.in_proj_weight"], p["attn.in_proj_bias"]
     projections = [
         part
@@ -201,9 +203,8 @@ def gps_parameters(p):
         linear(p, "conv.lin"),
         nn.MLPParams((linear(p, "conv.nn.0"), linear(p, "conv.nn.2"))),
     )
-    none = attention.init_graph_transformer(jax.random.key(0), width, width // HEADS, HEADS)
     attended = attention.GraphTransformerParams(
-        *projections, *none[6:9], output=linear(p, "attn.out_proj"), root=None
+        *projections, None, None, None, output=linear(p, "attn.out_proj"), root=None
     )
     return models.GPSLayerParams(
         local=local,
@@ -227,24 +228,23 @@ def gps_state(p, prefix):
     return models.GPSLayerState(states[0], None, None, states[1], states[2])
 
 
-@pytest.mark.parametrize("with_layout", [True, False], ids=["layout", "no_layout"])
+@pytest.mark.parametrize("prepared", [True, False], ids=["prepared", "plain"])
 @jax.disable_jit()
-def test_gps_layer_equals_that_of_pyg_in_training_and_after(with_layout):
+def test_gps_layer_equals_that_of_pyg_in_training_and_after(prepared):
     p = {k.removeprefix("gps/"): v for k, v in GOLDENS.items() if k.startswith("gps/")}
     params = gps_parameters({k.removeprefix("param/"): v for k, v in p.items()})
-    config = models.GPSConfig(
-        models.InputSpec(nodes=6, edges=3), width=6, heads=HEADS, attention_dropout=0.0
+    layer = models.GPSLayer(
+        mp.GINE(edge_map=True), attention.GlobalAttention(heads=HEADS, output=True)
     )
-    options = {
-        "config": config,
-        "layout": graphs.layout(GRAPH, block_size=13) if with_layout else None,
-    }
-    out, state = models.gps_layer(params, gps_state(p, "param/"), GRAPH, training=True, **options)
-    np.testing.assert_allclose(out.nodes, p["out"], rtol=1e-5, atol=1e-5)
+    graph = graphs.prepare(GRAPH, block_size=13) if prepared else GRAPH
+    out = layer.apply(params, gps_state(p, "param/"), graph, training=True)
+    np.testing.assert_allclose(out.graph.nodes, p["out"], rtol=1e-5, atol=1e-5)
     after = gps_state(p, "after/")
-    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6), state, after)
-    out, _ = models.gps_layer(params, after, GRAPH, **options)
-    np.testing.assert_allclose(out.nodes, p["evaluated"], rtol=1e-5, atol=1e-5)
+    jax.tree.map(
+        lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6), out.state, after
+    )
+    out = layer.apply(params, after, graph)
+    np.testing.assert_allclose(out.graph.nodes, p["evaluated"], rtol=1e-5, atol=1e-5)
 
 
 def test_every_golden_is_compared():

@@ -109,3 +109,30 @@ def test_other_errors():
         jax.jit(lambda x: ga.graphs.batch([graph, graph._replace(nodes=x)]).nodes)(graph.nodes)
     with pytest.raises(ValueError, match="globals of graph 0 must have rows, got a scalar"):
         ga.graphs.batch([graph._replace(globals=np.float32(1))] * 2)
+    with pytest.raises(ValueError, match="graph 1 must be a GraphsTuple, got dict"):
+        ga.graphs.batch([graph, {}])
+    pair = ga.graphs.NodePair(graph.nodes, graph.nodes)
+    with pytest.raises(ValueError, match="batch is for graphs with one set of nodes"):
+        ga.graphs.batch([graph, graph._replace(nodes=pair)])
+
+
+@given(data=st.data())
+@deterministic
+def test_prepared_and_plain_graphs_mix(data, batch_strategy, assert_same):
+    graphs = data.draw(batch_strategy)
+    mixed = [ga.graphs.prepare(g) if i % 2 else g for i, g in enumerate(graphs)]
+    assert_same(ga.graphs.batch(mixed), ga.graphs.batch(graphs))
+    prepared = ga.graphs.prepare(ga.graphs.batch(graphs))
+    for got, want in zip(ga.graphs.unbatch(prepared), graphs, strict=True):
+        assert_same(got, want)
+
+
+def test_features_of_no_rows_are_those_of_the_others():
+    edge = _edge(edges={"w": np.ones((1, 2), np.float16)})
+    for features in (None, np.zeros(0), {"w": np.zeros((0, 9))}, (np.zeros(0, int),)):
+        bare = ga.graphs.from_edge_list([], [], num_nodes=1, edges=features)
+        for graphs in ([bare, edge], [edge, bare], [bare, bare, edge]):
+            edges = ga.graphs.batch(graphs).edges
+            assert edges["w"].dtype == np.float16 and edges["w"].shape == (1, 2)
+    with pytest.raises(ValueError, match="graph 1 has features of another structure"):
+        ga.graphs.batch([_edge(edges=np.ones(1)), edge])

@@ -61,15 +61,28 @@ def test_real_graphs_without_nodes_stay_real():
     assert ga.graphs.graph_mask(padded).tolist() == [True, True, False, False]
 
 
-def test_padded_argument_overrides_the_type(two_graphs):
+def test_what_jraph_padded_is_said_by_the_type(two_graphs):
     theirs = jraph.pad_with_graphs(two_graphs, 8, 9, 4)
     assert ga.graphs.node_mask(theirs).all()
-    assert ga.graphs.node_mask(theirs, padded=True).sum() == 5
-    assert ga.graphs.edge_mask(theirs, padded=True).sum() == 5
-    assert ga.graphs.graph_mask(theirs, padded=True).tolist() == [True, True, False, False]
-    assert ga.graphs.edge_mask(ga.graphs.PaddedGraphsTuple(*theirs)).sum() == 5
-    ours = ga.graphs.pad(two_graphs, ga.graphs.Budget(8, 9, 4))
-    assert ga.graphs.node_mask(ours, padded=False).all()
+    marked = ga.graphs.PaddedGraphsTuple(*theirs)
+    for graph in (marked, ga.graphs.prepare(marked)):
+        assert ga.graphs.node_mask(graph).sum() == 5
+        assert ga.graphs.edge_mask(graph).sum() == 5
+        assert ga.graphs.graph_mask(graph).tolist() == [True, True, False, False]
+
+
+@given(data=st.data())
+@deterministic
+def test_a_layout_holds_what_the_sizes_say(data, batch_strategy):
+    """On the host and traced: read from the layout, and computed from n_node and n_edge."""
+    prepared = ga.graphs.pad(
+        ga.graphs.batch(data.draw(batch_strategy)), ga.graphs.Budget(31, 51, 7)
+    )
+    plain = ga.graphs.PaddedGraphsTuple(*prepared)
+    for read in (masks, ids):
+        for got, want in zip(read(prepared), read(plain), strict=True):
+            assert got.dtype == want.dtype
+            np.testing.assert_array_equal(got, want)
 
 
 def test_under_vmap_and_without_nodes(two_graphs):
@@ -80,6 +93,8 @@ def test_under_vmap_and_without_nodes(two_graphs):
     mask = jax.vmap(ga.graphs.node_mask)(stacked)
     assert mask.sum(axis=1).tolist() == [5, 3]
     featureless = one._replace(nodes=None)
+    assert ga.graphs.node_mask(featureless).sum() == masks(featureless)[0].sum() == 5
+    featureless = ga.graphs.PaddedGraphsTuple(*featureless)
     assert ga.graphs.node_mask(featureless).sum() == 5
     with pytest.raises(ValueError, match="no node features"):
         masks(featureless)

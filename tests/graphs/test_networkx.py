@@ -111,3 +111,58 @@ def test_errors(two_graphs):
         ga.graphs.to_networkx(path, directed=False)
     with pytest.raises(ValueError, match="apply to_networkx before pad"):
         ga.graphs.to_networkx(ga.graphs.pad(path, ga.graphs.Budget.for_graph(path)))
+
+
+@given(
+    kinds=st.lists(st.sampled_from(["none", "loop", "pair", "no nodes"]), min_size=1, max_size=5)
+)
+@deterministic
+def test_graphs_without_edges_or_nodes_in_a_batch(kinds):
+    """They have no attributes to see, and go with graphs that have some; in any order."""
+    graphs = []
+    for kind in kinds:
+        graph = nx.DiGraph()
+        if kind != "no nodes":
+            graph.add_nodes_from([0, 1], mass=[1, 2])
+        if kind in ("loop", "pair"):
+            graph.add_edge(0, 1 if kind == "pair" else 0, w=3, v=[0.5, 1.5])
+        graphs.append(ga.graphs.from_networkx(graph))
+    batch = ga.graphs.batch(graphs)
+    ga.graphs.validate(batch)
+    count = sum(kind in ("loop", "pair") for kind in kinds)
+    if count:
+        assert batch.edges["w"].tolist() == [3] * count and batch.edges["w"].dtype == np.int32
+        assert batch.edges["v"].tolist() == [[0.5, 1.5]] * count
+    else:
+        assert batch.edges is None
+    assert [graph.n_edge.tolist() for graph in ga.graphs.unbatch(batch)] == [
+        graph.n_edge.tolist() for graph in graphs
+    ]
+
+
+def test_named_attributes_of_no_edges_in_a_batch():
+    with_edge, without = nx.DiGraph([(0, 1, {"w": 3})]), nx.empty_graph(2)
+    graphs = [ga.graphs.from_networkx(graph, edge_attrs="w") for graph in (without, with_edge)]
+    assert ga.graphs.batch(graphs).edges.tolist() == [3]
+    assert ga.graphs.batch(graphs[::-1]).edges.dtype == np.int32
+
+
+def test_names_that_are_no_strings():
+    there = nx.path_graph(2)
+    nx.set_node_attributes(there, 1.5, "mass")
+    nx.set_node_attributes(there, 7, 1)
+    nx.set_edge_attributes(there, 2, ("a", 1))
+    graph = ga.graphs.from_networkx(there)
+    assert sorted(graph.nodes) == ["1", "mass"] and graph.nodes["1"].tolist() == [7, 7]
+    assert list(graph.edges) == ["('a', 1)"]
+    ga.graphs.pad(ga.graphs.batch([graph, graph]), ga.graphs.Budget(8, 8, 3))
+    nx.set_node_attributes(there, 7, "1")
+    with pytest.raises(ValueError, match="two attributes are called '1'"):
+        ga.graphs.from_networkx(there)
+
+
+def test_numbers_beyond_int32_are_not_left_out():
+    there = nx.path_graph(2)
+    nx.set_node_attributes(there, 2**40, "id")
+    with pytest.raises(ValueError, match="id holds 1099511627776"):
+        ga.graphs.from_networkx(there)

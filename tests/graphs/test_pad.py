@@ -17,7 +17,7 @@ def test_unpad_inverts_pad(data, spare, batch_strategy, assert_same):
     total = (graph.n_node.sum(), graph.n_edge.sum(), len(graph.n_node))
     budget = ga.graphs.Budget(*(int(t) + s for t, s in zip(total, spare, strict=True)))
     padded = ga.graphs.validate(ga.graphs.pad(graph, budget))
-    assert type(padded) is ga.graphs.PaddedGraphsTuple
+    assert type(padded) is ga.graphs.PreparedGraph
     assert ga.graphs.num_nodes(padded) == budget.n_node
     assert ga.graphs.num_edges(padded) == budget.n_edge
     assert ga.graphs.num_graphs(padded) == budget.n_graph
@@ -49,9 +49,10 @@ def test_empty_batch(two_graphs):
     assert ga.graphs.unpad(padded).nodes.shape == (0, 1)
 
 
-def test_unpad_reads_graphs_padded_by_jraph_when_told(two_graphs):
+def test_unpad_reads_graphs_padded_by_jraph_when_marked(two_graphs):
     theirs = jraph.pad_with_graphs(two_graphs, 8, 9, 4)
-    np.testing.assert_array_equal(ga.graphs.unpad(theirs, padded=True).nodes, two_graphs.nodes)
+    marked = ga.graphs.PaddedGraphsTuple(*theirs)
+    np.testing.assert_array_equal(ga.graphs.unpad(marked).nodes, two_graphs.nodes)
     assert ga.graphs.num_nodes(ga.graphs.unpad(theirs)) == 8
 
 
@@ -94,3 +95,34 @@ def test_padding_twice_is_refused(two_graphs):
     padded = ga.graphs.pad(two_graphs, ga.graphs.Budget(8, 9, 4))
     with pytest.raises(ValueError, match="pad got a padded graph"):
         ga.graphs.pad(padded, ga.graphs.Budget(16, 16, 8))
+
+
+def test_an_unpadded_graph_comes_back_as_it_was(two_graphs, assert_same):
+    prepared = ga.graphs.prepare(two_graphs)
+    assert_same(ga.graphs.unpad(two_graphs), two_graphs)
+    assert_same(ga.graphs.unpad(jax.device_put(prepared)), prepared)
+    assert ga.graphs.fill_ratio(prepared) == (1.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"globals": np.ones((3, 1))}, "globals must have 2 rows, the number of graphs"),
+        ({"nodes": np.ones((4, 1))}, "nodes must have 5 rows"),
+        ({"edges": {"x": np.ones((6, 1))}}, r"edges\['x'\] must have 5 rows"),
+        ({"n_node": np.array([3, 1])}, "nodes must have 4 rows, the sum of n_node"),
+        ({"n_edge": np.array([3, 3])}, "senders has 5 ids, but n_edge adds up to 6"),
+    ],
+)
+def test_rows_that_do_not_fit(two_graphs, change, message):
+    with pytest.raises(ValueError, match=message):
+        ga.graphs.pad(two_graphs._replace(**change), ga.graphs.Budget(16, 16, 8))
+
+
+def test_block_size(two_graphs):
+    budget = ga.graphs.Budget(8, 9, 4)
+    assert ga.graphs.pad(two_graphs, budget).layout.blocks is None
+    blocks = ga.graphs.pad(two_graphs, budget, block_size=3).layout.blocks
+    assert blocks.node.tolist() == [[0, 1, 2], [3, 4, 8], [8, 8, 8], [8, 8, 8]]
+    with pytest.raises(ValueError, match=r"block_size must be at least 3, .* got 2"):
+        ga.graphs.pad(two_graphs, budget, block_size=2)

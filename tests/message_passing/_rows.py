@@ -1,4 +1,4 @@
-"""The layers under contract: a row per layer, and dense `[N, N]` references that share no code with the library.
+"""The layers under contract: a row per layer, and dense `[N_r, N_s]` references that share no code with the library.
 
 A compilation costs a hundred times the arithmetic of these graphs, so most properties run under `jax.disable_jit`.
 """
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from graphattn_jax import graphs, testing
+from graphattn_jax import graphs, nn, testing
 from graphattn_jax import message_passing as mp
 
 WIDTH, EDGE_WIDTH, OUT = 4, 3, 6
@@ -19,23 +19,68 @@ LOG_DEGREE = 1.3
 
 
 class Row(NamedTuple):
-    """A layer with its options.
+    """A layer with its dense reference.
 
-    init() gives parameters; apply(params, graph, layout) a graph; dense(params, graph) the same outputs
-    as `outputs` takes from a graph, in a tuple.
+    dense(params, graph) gives the new nodes, and the new edges of a layer that makes any. edges: the width of the edge
+    features that it reads, or None. senders: None for a layer that refuses bipartite graphs, else the width of other
+    nodes that it hears. weighted: whether it is called with weights made from the edges.
     """
 
     name: str
-    init: Callable[[], Any]
-    apply: Callable[..., graphs.GraphsTuple]
+    layer: nn.Layer
     dense: Callable[[Any, graphs.GraphsTuple], tuple[jax.Array, ...]]
+    edges: int | None = None
+    senders: int | None = None
+    weighted: bool = False
+
+    def init(self, in_features=WIDTH):
+        """Parameters with noise: biases start at zero, which would hide them."""
+        params = self.layer.init(jax.random.key(0), in_features, self.edges)
+        leaves, structure = jax.tree.flatten(params)
+        keys = jax.random.split(jax.random.key(1), len(leaves))
+        return jax.tree.unflatten(
+            structure,
+            [x + 0.3 * jax.random.normal(k, x.shape, x.dtype) for k, x in zip(keys, leaves)],
+        )
+
+    def apply(self, params, graph):
+        options = {"edge_weight": weights_of(graph)} if self.weighted else {}
+        return self.layer.apply(params, graph, **options).graph
+
+    def outputs(self, params, graph):
+        """What `dense` gives too."""
+        out = self.apply(params, graph)
+        nodes = out.nodes.receivers if isinstance(out.nodes, graphs.NodePair) else out.nodes
+        new_edges = self.layer.updates_edges and self.edges is not None
+        return (nodes, out.edges) if new_edges else (nodes,)
+
+    def graph(self, seed=0, num_nodes=7, num_edges=18):
+        """Edges with and without a reverse, self-loops, and one isolated node, the last."""
+        graph = testing.random_graph(
+            seed,
+            num_nodes,
+            num_edges,
+            WIDTH,
+            edge_width=self.edges or EDGE_WIDTH,
+            self_loops=True,
+        )
+        alone = np.random.default_rng(seed).normal(size=(1, WIDTH)).astype(np.float32)
+        return graph._replace(
+            nodes=np.concatenate([graph.nodes, alone]), n_node=np.array([num_nodes + 1], np.int32)
+        )
+
+
+def ends(graph):
+    """Features of senders and receivers."""
+    pair = graph.nodes if isinstance(graph.nodes, graphs.NodePair) else (graph.nodes, graph.nodes)
+    return tuple(jnp.asarray(x) for x in pair)
 
 
 def matrix(graph, rows=None):
-    """`[N, N]` (or `[N, N, K]` of one row per edge), row = receiver, 0 where there is no edge. No parallel edges."""
-    n = len(graph.nodes)
-    rows = jnp.ones(len(graph.senders), graph.nodes.dtype) if rows is None else rows
-    empty = jnp.zeros((n, n, *rows.shape[1:]), rows.dtype)
+    """`[N_r, N_s]` (or `[N_r, N_s, K]` of one row per edge), 0 where there is no edge. No parallel edges."""
+    senders, receivers = ends(graph)
+    rows = jnp.ones(len(graph.senders), receivers.dtype) if rows is None else rows
+    empty = jnp.zeros((len(receivers), len(senders), *rows.shape[1:]), rows.dtype)
     return empty.at[graph.receivers, graph.senders].set(rows)
 
 
@@ -57,43 +102,44 @@ def weights_of(graph):
 
 
 def dense_sage(params, graph):
-    a = matrix(graph)
-    mean = (a @ graph.nodes) / jnp.maximum(a.sum(1, keepdims=True), 1)
-    return (affine(params.neighbor, mean) + affine(params.root, graph.nodes),)
+    a, (senders, receivers) = matrix(graph), ends(graph)
+    mean = (a @ senders) / jnp.maximum(a.sum(1, keepdims=True), 1)
+    return (affine(params.neighbor, mean) + affine(params.root, receivers),)
 
 
 def dense_gine(params, graph):
-    messages = jnp.broadcast_to(graph.nodes[None], (len(graph.nodes), *graph.nodes.shape))
+    a, (senders, receivers) = matrix(graph), ends(graph)
+    messages = jnp.broadcast_to(senders[None], (*a.shape, senders.shape[1]))
     if params.edge is not None:
-        messages = messages + matrix(graph, affine(params.edge, graph.edges))
-    h = (matrix(graph)[:, :, None] * jax.nn.relu(messages)).sum(1)
-    h = (1 + params.epsilon) * graph.nodes + h
+        terms = affine(params.edge, graph.edges) if params.edge else jnp.asarray(graph.edges)
+        messages = messages + matrix(graph, terms)
+    h = (1 + params.epsilon) * receivers + (a[:, :, None] * jax.nn.relu(messages)).sum(1)
     first, last = params.mlp.layers
     return (affine(last, jax.nn.relu(affine(first, h))),)
 
 
 def dense_gated_gcn(params, graph, normalize=True):
-    x = graph.nodes
-    logits = affine(params.receiver, x)[:, None, :] + affine(params.sender, x)[None, :, :]
+    a, (senders, x) = matrix(graph), ends(graph)
+    logits = affine(params.receiver, x)[:, None, :] + affine(params.sender, senders)[None, :, :]
     if params.edge is not None:
         logits = logits + matrix(graph, affine(params.edge, graph.edges))
-    gates = matrix(graph)[:, :, None] * jax.nn.sigmoid(logits)
+    gates = a[:, :, None] * jax.nn.sigmoid(logits)
     if normalize:
         gates = gates / (gates.sum(1, keepdims=True) + 1e-6)
-    nodes = affine(params.root, x) + jnp.einsum("ijc,jc->ic", gates, affine(params.value, x))
+    messages = jnp.einsum("ijc,jc->ic", gates, affine(params.value, senders))
+    nodes = affine(params.root, x) + messages
     if params.edge is None:
         return (nodes,)
     return nodes, logits[graph.receivers, graph.senders]
 
 
 def dense_pna(params, graph):
-    x = graph.nodes
+    a, (senders, x) = matrix(graph), ends(graph)
     messages = jnp.einsum("nd,dtf->ntf", x, params.receiver)[:, None]
-    messages = messages + jnp.einsum("nd,dtf->ntf", x, params.sender)[None]
+    messages = messages + jnp.einsum("nd,dtf->ntf", senders, params.sender)[None]
     messages = messages + params.message_bias[None, None]
     if params.edge is not None:
         messages = messages + jnp.einsum("ijd,dtf->ijtf", matrix(graph, graph.edges), params.edge)
-    a = matrix(graph)
     d = a.sum(1)[:, None, None]
     pairs = a[:, :, None, None] > 0
     mean = jnp.where(pairs, messages, 0).sum(1) / jnp.maximum(d, 1)
@@ -116,75 +162,43 @@ def dense_pna(params, graph):
     return (affine(params.mix, affine(params.root, x) + jnp.concatenate(towers, axis=1)),)
 
 
-def row(name, init, layer, dense, *, sizes=(), **options):
-    """A row from init and layer, with noise on the parameters: biases start at zero, which would hide them."""
-
-    def noisy():
-        leaves, structure = jax.tree.flatten(init(jax.random.key(0), WIDTH, OUT, **dict(sizes)))
-        keys = jax.random.split(jax.random.key(1), len(leaves))
-        return jax.tree.unflatten(
-            structure,
-            [x + 0.3 * jax.random.normal(k, x.shape, x.dtype) for k, x in zip(keys, leaves)],
-        )
-
-    def apply(params, graph, layout=None):
-        return layer(params, graph, layout=layout, **options)
-
-    return Row(name, noisy, apply, dense)
-
-
-def weighted_gcn(params, graph, **options):
-    return mp.gcn(params, graph, edge_weight=weights_of(graph), **options)
-
-
-EDGES = {"edge_features": EDGE_WIDTH}
 ROWS = (
-    row("gcn", mp.init_gcn, mp.gcn, dense_gcn),
-    row(
+    Row("gcn", mp.GCN(OUT), dense_gcn),
+    Row(
         "gcn-weighted",
-        mp.init_gcn,
-        weighted_gcn,
+        mp.GCN(OUT),
         lambda params, graph: dense_gcn(params, graph, weights_of(graph)),
+        weighted=True,
     ),
-    row("sage", mp.init_sage, mp.sage, dense_sage),
-    row("gine", mp.init_gine, mp.gine, dense_gine),
-    row("gine-edges", mp.init_gine, mp.gine, dense_gine, sizes=EDGES),
-    row("gated_gcn-edges", mp.init_gated_gcn, mp.gated_gcn, dense_gated_gcn, sizes=EDGES),
-    row(
+    Row("sage", mp.SAGE(OUT), dense_sage, senders=5),
+    Row("gine", mp.GINE(OUT), dense_gine, senders=WIDTH),
+    Row("gine-added", mp.GINE(OUT), dense_gine, edges=WIDTH, senders=WIDTH),
+    Row("gine-map", mp.GINE(OUT, edge_map=True), dense_gine, edges=EDGE_WIDTH, senders=WIDTH),
+    Row("gated_gcn-edges", mp.GatedGCN(OUT), dense_gated_gcn, edges=EDGE_WIDTH, senders=5),
+    Row(
         "gated_gcn-sum",
-        mp.init_gated_gcn,
-        mp.gated_gcn,
+        mp.GatedGCN(OUT, normalize=False),
         lambda params, graph: dense_gated_gcn(params, graph, normalize=False),
-        normalize=False,
+        senders=5,
     ),
-    row(
+    Row(
         "pna-towers-edges",
-        mp.init_pna,
-        mp.pna,
+        mp.PNA(OUT, towers=2, log_degree_mean=LOG_DEGREE),
         dense_pna,
-        sizes={"towers": 2, **EDGES},
-        log_degree_mean=LOG_DEGREE,
+        edges=EDGE_WIDTH,
+        senders=5,
     ),
 )
 
 each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+BIPARTITE = [row for row in ROWS if row.senders]
+each_bipartite_row = pytest.mark.parametrize("row", BIPARTITE, ids=lambda row: row.name)
 
 
-def directed_graph(seed: int, num_nodes: int = 7, num_edges: int = 18) -> graphs.GraphsTuple:
-    """Edges with and without a reverse, self-loops, and one isolated node, the last."""
-    graph = testing.random_graph(
-        seed, num_nodes, num_edges, WIDTH, edge_width=EDGE_WIDTH, self_loops=True
-    )
-    alone = np.random.default_rng(seed).normal(size=(1, WIDTH)).astype(np.float32)
-    return graph._replace(
-        nodes=np.concatenate([graph.nodes, alone]), n_node=np.array([num_nodes + 1], np.int32)
-    )
-
-
-def outputs(params, graph):
-    """The new nodes, and the edges if the layer makes new ones."""
-    new_edges = isinstance(params, mp.GatedGCNParams) and params.edge is not None
-    return (graph.nodes, graph.edges) if new_edges else (graph.nodes,)
+def plain(graph):
+    """The graph without its layout."""
+    kind = graphs.PaddedGraphsTuple if graph.layout.padded else graphs.GraphsTuple
+    return kind(*graph)
 
 
 def on_features(outputs_of, graph):

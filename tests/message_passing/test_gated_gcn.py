@@ -30,14 +30,18 @@ PARAMS = mp.GatedGCNParams(
 )
 
 
+def gated_gcn(params, graph, **fields):
+    return mp.GatedGCN(**fields).apply(params, graph).graph
+
+
 def test_gates_select_and_average():
     """The first channel's edges open one gate and close the other; the second channel's gates are equal."""
-    out = mp.gated_gcn(PARAMS, GRAPH).nodes
+    out = gated_gcn(PARAMS, GRAPH).nodes
     np.testing.assert_allclose(out, [[0, 10], [0, 30], [3, 2], [0, 70]], atol=2e-5)
 
 
 def test_sums_of_gates_are_not_normalised():
-    out = mp.gated_gcn(PARAMS, GRAPH, normalize=False).nodes
+    out = gated_gcn(PARAMS, GRAPH, normalize=False).nodes
     np.testing.assert_allclose(out, [[0, 10], [0, 30], [3, 2], [0, 70]], atol=1e-6)
     four_times = GRAPH._replace(
         senders=np.tile(GRAPH.senders, 4),
@@ -45,27 +49,27 @@ def test_sums_of_gates_are_not_normalised():
         edges=np.tile(GRAPH.edges, (4, 1)),
         n_edge=4 * GRAPH.n_edge,
     )
-    out = mp.gated_gcn(PARAMS, four_times, normalize=False).nodes
+    out = gated_gcn(PARAMS, four_times, normalize=False).nodes
     np.testing.assert_allclose(out[2], [12, 8], atol=1e-5)
-    out = mp.gated_gcn(PARAMS, four_times).nodes
+    out = gated_gcn(PARAMS, four_times).nodes
     np.testing.assert_allclose(out[2], [3, 2], atol=2e-5)
 
 
 def test_new_edges_are_the_logits_in_the_order_of_the_edges():
     params = PARAMS._replace(receiver=scaled(1.0, 0.0), sender=scaled(0.0, 2.0))
-    out = mp.gated_gcn(params, GRAPH).edges
+    out = gated_gcn(params, GRAPH).edges
     assert out.tolist() == [[-50.0, 2.0], [50.0, 6.0], [1.0, 0.0]]
 
 
 def test_without_an_edge_term_edges_stay():
-    out = mp.gated_gcn(PARAMS._replace(edge=None), GRAPH)
+    out = gated_gcn(PARAMS._replace(edge=None), GRAPH)
     assert out.edges is GRAPH.edges
     np.testing.assert_allclose(out.nodes[2], [2, 2], rtol=1e-5)
 
 
 def test_closed_gates_give_zero_with_a_finite_gradient():
     def loss(edges):
-        return mp.gated_gcn(PARAMS, GRAPH._replace(edges=edges)).nodes.sum()
+        return gated_gcn(PARAMS, GRAPH._replace(edges=edges)).nodes.sum()
 
     closed = jnp.full((3, 2), -200.0)
     value, gradient = jax.value_and_grad(loss)(closed)
@@ -73,9 +77,16 @@ def test_closed_gates_give_zero_with_a_finite_gradient():
 
 
 def test_gated_gcn_arguments():
-    params = mp.init_gated_gcn(jax.random.key(0), 1, 4, edge_features=3, bias=False)
+    params = mp.GatedGCN(4, use_bias=False).init(jax.random.key(0), 1, 3)
     assert [part.bias for part in params] == [None] * 5
-    with pytest.raises(ValueError, match=r"graph.edges must be an array of shape \[E, 3\]"):
-        mp.gated_gcn(params, GRAPH)
-    with pytest.raises(ValueError, match="out_features must be a positive integer"):
-        mp.init_gated_gcn(jax.random.key(0), 1, -1)
+    with pytest.raises(ValueError, match="features must be a positive integer"):
+        mp.GatedGCN(-1)
+
+
+def test_what_else_is_known_of_the_edges_stays():
+    inputs = nn.EdgeInputs(GRAPH.edges, real=np.array([True, False, True]))
+    out = gated_gcn(PARAMS, GRAPH._replace(edges=inputs))
+    want = gated_gcn(PARAMS, GRAPH)
+    assert out.edges.real is inputs.real
+    np.testing.assert_array_equal(out.edges.features, want.edges)
+    np.testing.assert_array_equal(out.nodes, want.nodes)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from graphattn_jax import graphs
+from graphattn_jax import graphs, ops
 from graphattn_jax import message_passing as mp
 
 PATH = graphs.from_edge_list(
@@ -15,7 +15,7 @@ IDENTITY = mp.GCNParams(jnp.ones((1, 1)), None)
 
 
 def gcn(graph, **options):
-    return np.asarray(mp.gcn(IDENTITY, graph, **options).nodes)[:, 0]
+    return np.asarray(mp.GCN().apply(IDENTITY, graph, **options).graph.nodes)[:, 0]
 
 
 def test_path_without_self_loops():
@@ -53,7 +53,7 @@ def test_a_directed_edge_from_a_source_has_weight_zero():
 
 def test_weights_of_zero_have_a_finite_gradient():
     def loss(weights):
-        return mp.gcn(IDENTITY, PATH, edge_weight=weights).nodes.sum()
+        return mp.GCN().apply(IDENTITY, PATH, edge_weight=weights).graph.nodes.sum()
 
     value, gradient = jax.value_and_grad(loss)(jnp.zeros(4))
     assert value == 0
@@ -62,8 +62,29 @@ def test_weights_of_zero_have_a_finite_gradient():
 
 def test_a_node_that_hears_nothing_gets_the_bias():
     alone = graphs.from_edge_list([], [], num_nodes=2, nodes=np.ones((2, 1), np.float32))
-    out = mp.gcn(mp.GCNParams(jnp.ones((1, 1)), jnp.array([3.0])), alone)
-    assert out.nodes.tolist() == [[3.0], [3.0]]
+    params = mp.GCNParams(jnp.ones((1, 1)), jnp.array([3.0]))
+    for graph in (alone, graphs.prepare(alone)):
+        for options in ({}, {"edge_weight": np.zeros(0, np.float32)}):
+            out = mp.GCN().apply(params, graph, **options).graph
+            assert out.nodes.tolist() == [[3.0], [3.0]]
+
+
+def test_weights_of_padding_do_not_count():
+    padded = graphs.pad(PATH, graphs.Budget(n_node=5, n_edge=7, n_graph=2))
+    weights = np.array([2, 1, 3, 4, np.nan, np.nan, np.nan], np.float32)
+    np.testing.assert_array_equal(
+        gcn(padded, edge_weight=weights)[:3], gcn(PATH, edge_weight=weights[:4])
+    )
+
+
+def test_gcn_of_sparse_features():
+    dense = np.eye(3, dtype=np.float32)
+    params = mp.GCN(2).init(jax.random.key(0), 3)
+    sparse = PATH._replace(nodes=ops.SparseFeatures.from_dense(dense))
+    got, want = (
+        mp.GCN(2).apply(params, g).graph.nodes for g in (sparse, PATH._replace(nodes=dense))
+    )
+    np.testing.assert_allclose(got, want, rtol=1e-6)
 
 
 def test_gcn_arguments():
@@ -73,6 +94,16 @@ def test_gcn_arguments():
         gcn(PATH, edge_weight=np.ones(4, np.int32))
     with pytest.raises(ValueError, match=r"graph.nodes must be an array of shape \[N, 1\]"):
         gcn(PATH._replace(nodes=np.ones((3, 2), np.float32)))
-    with pytest.raises(ValueError, match="out_features must be a positive integer"):
-        mp.init_gcn(jax.random.key(0), 4, 0)
-    assert mp.init_gcn(jax.random.key(0), 4, 2, bias=False).bias is None
+    with pytest.raises(ValueError, match="features must be a positive integer"):
+        mp.GCN(0)
+    assert mp.GCN(2, use_bias=False).init(jax.random.key(0), 4).bias is None
+
+
+def test_there_is_no_gcn_of_a_bipartite_graph():
+    graph = graphs.bipartite(
+        np.array([0]), np.array([0]), sender_nodes=np.ones((2, 1)), receiver_nodes=np.ones((1, 1))
+    )
+    with pytest.raises(ValueError, match="one set of nodes, got a bipartite graph"):
+        gcn(graph)
+    with pytest.raises(ValueError, match="in_features must be a positive integer, got tuple"):
+        mp.GCN(2).init(jax.random.key(0), (4, 4))

@@ -29,7 +29,11 @@ def only(scaler, aggregator, *, receiver=0.0):
 
 
 def pna(params, graph=GRAPH):
-    return np.asarray(mp.pna(params, graph, log_degree_mean=DELTA).nodes)[:, 0]
+    return np.asarray(mp.PNA(log_degree_mean=DELTA).apply(params, graph).graph.nodes)
+
+
+def one_channel(params):
+    return pna(params)[:, 0]
 
 
 AGGREGATES = {0: (6, 3), 1: (6, 1), 2: (6, 6), 3: (0, np.std([1, 2, 6]))}
@@ -38,30 +42,30 @@ AGGREGATES = {0: (6, 3), 1: (6, 1), 2: (6, 6), 3: (0, np.std([1, 2, 6]))}
 @pytest.mark.parametrize("aggregator", AGGREGATES)
 def test_aggregators(aggregator):
     one, three = AGGREGATES[aggregator]
-    np.testing.assert_allclose(pna(only(0, aggregator)), [0, one, 0, three], rtol=1e-6)
+    np.testing.assert_allclose(one_channel(only(0, aggregator)), [0, one, 0, three], rtol=1e-6)
 
 
 def test_scalers():
     one, three = np.log([2, 4]) / DELTA
-    np.testing.assert_allclose(pna(only(1, 0)), [0, 6 * one, 0, 3 * three], rtol=1e-6)
-    np.testing.assert_allclose(pna(only(2, 0)), [0, 6 / one, 0, 3 / three], rtol=1e-6)
+    np.testing.assert_allclose(one_channel(only(1, 0)), [0, 6 * one, 0, 3 * three], rtol=1e-6)
+    np.testing.assert_allclose(one_channel(only(2, 0)), [0, 6 / one, 0, 3 / three], rtol=1e-6)
 
 
 @pytest.mark.parametrize("aggregator", AGGREGATES)
 def test_the_receiver_is_part_of_its_messages_only(aggregator):
     """It shifts mean, minimum and maximum, not the standard deviation, and nodes without messages stay 0."""
     shift = 0 if aggregator == 3 else 10 * GRAPH.nodes[:, 0] * [0, 1, 0, 1]
-    shifted = pna(only(0, aggregator, receiver=10.0))
-    np.testing.assert_allclose(shifted, pna(only(0, aggregator)) + shift, rtol=1e-6)
+    shifted = one_channel(only(0, aggregator, receiver=10.0))
+    np.testing.assert_allclose(shifted, one_channel(only(0, aggregator)) + shift, rtol=1e-6)
 
 
 def test_towers_are_layers_side_by_side():
     wide, narrow = (
-        mp.init_pna(jax.random.key(0), 1, out, towers=towers, channels=3)
+        mp.PNA(out, towers=towers, channels=3).init(jax.random.key(0), 1)
         for out, towers in ((4, 2), (2, 1))
     )
     wide = wide._replace(mix=nn.LinearParams(jnp.eye(4), None))
-    both = mp.pna(wide, GRAPH, log_degree_mean=DELTA).nodes
+    both = pna(wide)
     for t in range(2):
         half = slice(2 * t, 2 * t + 2)
         alone = narrow._replace(
@@ -72,22 +76,22 @@ def test_towers_are_layers_side_by_side():
             root=nn.LinearParams(wide.root.weight[:, half], wide.root.bias[half]),
             mix=nn.LinearParams(jnp.eye(2), None),
         )
-        expected = mp.pna(alone, GRAPH, log_degree_mean=DELTA).nodes
+        expected = pna(alone)
         np.testing.assert_allclose(both[:, half], expected, rtol=1e-5, atol=1e-6)
 
 
 def test_pna_arguments():
-    params = only(0, 0)
-    for delta in (0.0, -1.0, float("nan"), None):
+    for delta in (0.0, -1.0, float("nan"), float("inf"), None):
         with pytest.raises(ValueError, match="log_degree_mean must be a positive number"):
-            mp.pna(params, GRAPH, log_degree_mean=delta)
+            mp.PNA(log_degree_mean=delta)
+    for field in ("features", "towers", "channels"):
+        with pytest.raises(ValueError, match=f"{field} must be a positive integer"):
+            mp.PNA(**{field: 0})
+    with pytest.raises(ValueError, match="features must be divisible by towers"):
+        mp.PNA(5, towers=2)
     key = jax.random.key(0)
-    with pytest.raises(ValueError, match="out_features must be divisible by towers"):
-        mp.init_pna(key, 4, 5, towers=2)
-    with pytest.raises(ValueError, match="in_features must be divisible by towers"):
-        mp.init_pna(key, 5, 4, towers=2)
+    for layer in (mp.PNA(4, towers=2), mp.PNA(towers=2, channels=3)):
+        with pytest.raises(ValueError, match="in_features must be divisible by towers"):
+            layer.init(key, 5)
     with pytest.raises(ValueError, match="edge_features must be a positive integer"):
-        mp.init_pna(key, 4, 4, edge_features=0)
-    with_edges = mp.init_pna(key, 1, 4, edge_features=3)
-    with pytest.raises(ValueError, match=r"graph.edges must be an array of shape \[E, 3\]"):
-        mp.pna(with_edges, GRAPH, log_degree_mean=DELTA)
+        mp.PNA().init(key, 4, 0)

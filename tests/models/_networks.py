@@ -1,75 +1,87 @@
-"""The networks of graphs in one table: how each prepares a graph, starts and runs."""
+"""The networks of graphs in one table: how each prepares a graph, and where its predictions lie."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from graphattn_jax import graphs, models, testing
+from graphattn_jax import attention, graphs, message_passing, models, nn, ops, testing
 
-SPEC = models.InputSpec(nodes=(5, 3), edges=(4,), encoding=3, encoding_width=4)
+INPUTS = models.Inputs(nodes=(5, 3), edges=(4,), encoding=3, encoding_width=4)
+GLOBAL = attention.GlobalAttention(heads=2, output=True, dropout=0.5)
+EXPHORMER = attention.Exphormer(heads=2, dropout=0.5)
+SAN = attention.SAN(heads=2, output=True, gamma=0.1, dropout=0.5)
 BUDGET = graphs.Budget(
     28, 260, 6
 )  # of the batch, of each molecule and of each pair of them, prepared
 
 
-class Network(NamedTuple):
-    """`init(key) -> (params, state)`, `apply(params, state, graph, **options) -> (y, state)`."""
+class Case(NamedTuple):
+    """A network, and what makes its graphs of a molecule."""
 
-    config: Any
+    network: models.Network
     prepare: Callable[[Any], Any]
-    init: Callable[[Any], Any]
-    apply: Callable[..., Any]
-    readout: str = "graph"
-    patterned: bool = False
+
+    @property
+    def of_nodes(self) -> bool:
+        return getattr(self.network, "pool", "virtual node") is None
 
 
-def gps(readout="graph", **options):
-    sizes = {"inputs": SPEC, "width": 12, "num_layers": 2, "heads": 2, "out_features": 2}
-    config = models.GPSConfig(**sizes | options)
-    init = partial(models.init_gps_network, config=config)
-    return Network(config, lambda graph: graph, init, models.gps_network, readout)
+@dataclass(frozen=True, repr=False)
+class Mean(nn.Layer):
+    """Somebody's own layer: a map of the mean over incoming neighbours, with noise on it in training."""
+
+    features: int | None = None
+    noise: float = 0.0
+
+    def init(self, key, in_features, edge_features=None):
+        return nn.init_linear(key, in_features, self.features or in_features)
+
+    def apply(self, params, graph, *, training=False, key=None):
+        mask = graphs.edge_mask(graph) if isinstance(graph, graphs.PreparedGraph) else None
+        rows = jnp.asarray(graph.nodes)[graph.senders]
+        mean = ops.segment_mean(rows, graph.receivers, graphs.num_nodes(graph), where=mask)
+        if training and self.noise:
+            mean = mean + self.noise * jax.random.normal(key, mean.shape)
+        return nn.LayerOutput(graph._replace(nodes=nn.linear(params, mean)))
 
 
-def exphormer(num_virtual=1, readout="graph", **options):
-    network = gps(readout, attention="exphormer", num_virtual=num_virtual, **options)
+def gps(prepare=lambda graph: graph, **options):
+    sizes = {"width": 12, "num_layers": 2, "attention": GLOBAL, "out_features": 2}
+    return Case(models.GPS(**{"inputs": INPUTS} | sizes | options), prepare)
+
+
+def exphormer(num_virtual=1, **options):
     prepare = partial(models.prepare_exphormer, degree=2, num_virtual=num_virtual)
-    return network._replace(prepare=prepare, patterned=True)
+    options = {"attention": EXPHORMER, "pattern": True, "num_virtual": num_virtual} | options
+    return gps(prepare, **options)
 
 
 def san(**options):
-    network = gps(attention="san", local=None, gamma=0.1, **options)
-    return network._replace(prepare=models.prepare_san, patterned=True)
+    return gps(models.prepare_san, **{"attention": SAN, "pattern": True, "local": None} | options)
 
 
-def grit(sparse=False, symmetric=False, readout="graph", **options):
-    sizes = {"width": 12, "num_layers": 2, "heads": 2, "out_features": 2, "walks": 4}
-    config = models.GRITConfig((5, 3), (4,), **sizes | options)
+def grit(sparse=False, symmetric=False, layer=attention.GRIT(heads=2, dropout=0.2), **options):
+    sizes = {"width": 12, "num_layers": 2, "out_features": 2, "walks": 4}
+    network = models.GRITNetwork((5, 3), (4,), layer=layer, **sizes | options)
     prepare = partial(models.prepare_grit, walks=4, sparse=sparse, symmetric=symmetric)
-    init = partial(models.init_grit_network, config=config)
-    return Network(config, lambda g: prepare(plain(g)), init, models.grit_network, readout)
+    return Case(network, lambda graph: prepare(plain(graph)))
 
 
-def graphormer(**options):
-    sizes = {"width": 12, "feed_forward": 8, "num_layers": 2, "heads": 2, "out_features": 2}
-    config = models.GraphormerConfig((5, 3), (4,), max_distance=3, max_degree=3, **sizes | options)
-
-    def prepare(graph):
-        return models.prepare_graphormer(
-            plain(graph), 3, max_degree=3, common_neighbours=config.common_neighbours
-        )
-
-    def init(key):
-        return models.init_graphormer_network(key, config), None
-
-    def apply(params, state, graph, **options):
-        return models.graphormer_network(params, graph, **options), state
-
-    return Network(config, prepare, init, apply)
+def graphormer(layer=attention.GraphTransformer(heads=2, output=True, dropout=0.1), **options):
+    sizes = {"width": 12, "feed_forward": 8, "num_layers": 2, "out_features": 2}
+    sizes |= {"max_distance": 3, "max_degree": 3}
+    network = models.Graphormer((5, 3), (4,), layer=layer, **sizes | options)
+    counted = {"common_neighbours": network.common_neighbours}
+    return Case(
+        network, lambda graph: models.prepare_graphormer(plain(graph), 3, max_degree=3, **counted)
+    )
 
 
 def plain(graph):
@@ -79,23 +91,42 @@ def plain(graph):
 
 NETWORKS = {
     "gps-zinc": gps(),
-    "gps-gated": gps(local="gated_gcn", pool="mean"),
-    "gps-gcn-layer-norm": gps(local="gcn", norm="layer", pool="max"),
-    "gps-attention-alone": gps(local=None, normalizer="sinkhorn", score="shared"),
-    "gps-message-passing-alone": gps(local="sage", attention=None),
-    "gps-pna": gps(local="pna", log_degree_mean=1.2),
-    "gps-nodes": gps(readout="node", pool=None),
-    "exphormer": exphormer(local="gated_gcn"),
-    "exphormer-nodes": exphormer(2, readout="node", pool=None, local=None, norm="layer"),
-    "exphormer-symmetric": exphormer(0, score="shared", normalizer="symmetric"),
+    "gps-gated": gps(local=message_passing.GatedGCN(), pool="mean"),
+    "gps-gcn-layer-norm": gps(local=message_passing.GCN(), norm="layer", pool="max"),
+    "gps-attention-alone": gps(
+        local=None, attention=replace(GLOBAL, normalizer=ops.Sinkhorn(), score=attention.Shared())
+    ),
+    "gps-message-passing-alone": gps(local=message_passing.SAGE(), attention=None),
+    "gps-pna": gps(local=message_passing.PNA(log_degree_mean=1.2)),
+    "gps-nodes": gps(pool=None),
+    "gps-gatv2": gps(attention=attention.GATv2(heads=2, dropout=0.5)),
+    "gps-grit": gps(local=None, attention=attention.GRIT(heads=2, dropout=0.5)),
+    "gps-gat-beside-gat": gps(local=attention.GAT(heads=2), attention=attention.GAT(heads=3)),
+    "gps-own-layers": gps(local=Mean(), attention=Mean(noise=0.5)),
+    "exphormer": exphormer(local=message_passing.GatedGCN()),
+    "exphormer-nodes": exphormer(2, pool=None, local=None, norm="layer"),
+    "exphormer-symmetric": exphormer(
+        0, attention=replace(EXPHORMER, score=attention.Shared(), normalizer=ops.Symmetric())
+    ),
     "san": san(),
-    "san-symmetric": san(score="symmetrized", normalizer="sinkhorn"),
+    "san-symmetric": san(
+        attention=replace(SAN, score=attention.Symmetrized(), normalizer=ops.Sinkhorn())
+    ),
     "grit": grit(),
-    "grit-symmetric": grit(symmetric=True, score="symmetrized", normalizer="symmetric"),
-    "grit-sparse-nodes": grit(sparse=True, readout="node", pool=None, norm="layer"),
+    "grit-symmetric": grit(
+        symmetric=True,
+        layer=attention.GRIT(
+            heads=2, score=attention.Symmetrized(), normalizer=ops.Symmetric(), dropout=0.2
+        ),
+    ),
+    "grit-sparse-nodes": grit(sparse=True, pool=None, norm="layer"),
+    "grit-of-graph-transformers": grit(layer=attention.GraphTransformer(heads=2)),
     "graphormer": graphormer(),
     "graphormer-symmetric": graphormer(
-        common_neighbours=True, score="shared", normalizer="sinkhorn"
+        layer=attention.GraphTransformer(
+            heads=2, output=True, score=attention.Shared(), normalizer=ops.Sinkhorn(), dropout=0.1
+        ),
+        common_neighbours=True,
     ),
 }
 
@@ -134,35 +165,54 @@ def noisy(tree):
 
 @cache
 def start(name):
-    return noisy(NETWORKS[name].init(jax.random.key(0)))
+    """`(params, state)`."""
+    return noisy(NETWORKS[name].network.init(jax.random.key(0)))
+
+
+def batched(graphs_):
+    """One of several, plain or patterned."""
+    if isinstance(graphs_[0], models.Patterned):
+        return models.Patterned.batch(graphs_)
+    return graphs.batch(graphs_)
 
 
 def ready(name, molecules, budget: graphs.Budget | None = BUDGET):
-    """`(graph, options)` of molecules, prepared one by one, batched and padded; the options are layout and pattern."""
-    prepared = [NETWORKS[name].prepare(m) for m in molecules]
-    streams = zip(*prepared) if NETWORKS[name].patterned else [prepared]
-    batches = [graphs.batch(list(stream)) for stream in streams]
-    if budget is not None:
-        batches = [graphs.pad(batch, budget) for batch in batches]
-    options = {"layout": graphs.layout(batches[0], block_size=9)}
-    if NETWORKS[name].patterned:
-        options |= {"pattern": batches[1], "pattern_layout": graphs.layout(batches[1])}
-    return batches[0], options
+    """The molecules as the network takes them: prepared one by one, batched, and padded or not."""
+    batch = batched([NETWORKS[name].prepare(m) for m in molecules])
+    patterned = isinstance(batch, models.Patterned)
+    if budget is None:
+        prepare = models.Patterned.prepare if patterned else graphs.prepare
+        return prepare(batch, block_size=9)
+    pad = models.Patterned.pad if patterned else graphs.pad
+    return pad(batch, budget, block_size=9)
+
+
+def main_graph(graph):
+    """That whose nodes have predictions."""
+    return graph.graph if isinstance(graph, models.Patterned) else graph
 
 
 @cache
 def compiled(name):
-    """The network in evaluation."""
+    """The predictions in evaluation."""
     params, state = start(name)
-    run = partial(NETWORKS[name].apply, params, state, config=NETWORKS[name].config)
-    return jax.jit(lambda graph, options: run(graph, **options)[0])
+    network = NETWORKS[name].network
+    return jax.jit(lambda graph: network.apply(params, state, graph).prediction)
 
 
 def evaluated(name, molecules):
     """Predictions of the molecules (or of their nodes)."""
-    graph, options = ready(name, molecules)
-    y = np.asarray(compiled(name)(graph, options))
-    if NETWORKS[name].readout == "graph":
+    graph = ready(name, molecules)
+    y = np.asarray(compiled(name)(graph))
+    if not NETWORKS[name].of_nodes:
         return y[: len(molecules)]
-    real = graphs.node_mask(graph)
-    return y[real & (graph.nodes["virtual"] == 0) if "virtual" in graph.nodes else real]
+    graph = main_graph(graph)
+    real, nodes = graphs.node_mask(graph), graph.nodes
+    virtual = nodes.virtual if isinstance(nodes, models.NodeInputs) else None
+    return y[real if virtual is None else real & (virtual == 0)]
+
+
+def size(network):
+    """The number of parameters."""
+    params, _ = jax.eval_shape(network.init, jax.random.key(0))
+    return sum(leaf.size for leaf in jax.tree.leaves(params))

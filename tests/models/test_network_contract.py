@@ -1,13 +1,27 @@
 """What every network of graphs promises."""
 
+import json
+from dataclasses import replace
+
 import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from _networks import MOLECULES, NETWORKS, compiled, evaluated, ready, renamed, start
+from _networks import (
+    MOLECULES,
+    NETWORKS,
+    Mean,
+    batched,
+    compiled,
+    evaluated,
+    main_graph,
+    ready,
+    renamed,
+    start,
+)
 
-from graphattn_jax import graphs
+from graphattn_jax import graphs, models, nn, ops, values
 
 each_network = pytest.mark.parametrize("name", NETWORKS)
 each_stateful = pytest.mark.parametrize(
@@ -30,18 +44,20 @@ def test_nodes_may_be_renamed(name):
     molecule = MOLECULES[0]
     order = np.random.default_rng(0).permutation(6)
     want, found = (evaluated(name, [m]) for m in (molecule, renamed(molecule, order)))
-    want = want[order] if NETWORKS[name].readout == "node" else want
+    want = want[order] if NETWORKS[name].of_nodes else want
     np.testing.assert_allclose(found, want, rtol=2e-4, atol=2e-5)
 
 
 @each_network
 def test_what_padding_holds_does_not_matter(name):
-    graph, options = ready(name, MOLECULES)
-    want = compiled(name)(graph, options)
-    if "pattern" in options:
-        options |= {"pattern": spoilt(options["pattern"])}
-    found = compiled(name)(spoilt(graph), options)
-    real = graphs.node_mask(graph) if NETWORKS[name].readout == "node" else graphs.graph_mask(graph)
+    graph = ready(name, MOLECULES)
+    want = compiled(name)(graph)
+    if isinstance(graph, models.Patterned):
+        found = compiled(name)(models.Patterned(*(spoilt(g) for g in graph)))
+    else:
+        found = compiled(name)(spoilt(graph))
+    graph = main_graph(graph)
+    real = graphs.node_mask(graph) if NETWORKS[name].of_nodes else graphs.graph_mask(graph)
     np.testing.assert_allclose(found[real], want[real], rtol=1e-5, atol=1e-6)
 
 
@@ -59,54 +75,153 @@ def spoilt(graph):
     )
 
 
+def without_dropout(network):
+    """Neither the network's nor its layers'."""
+    layers = {
+        name: replace(layer, dropout=0.0)
+        for name, layer in vars(network).items()
+        if isinstance(layer, nn.Layer) and hasattr(layer, "dropout")
+    }
+    return replace(network, dropout=0.0, **layers)
+
+
 @each_stateful
 def test_training_sees_real_nodes_only(name):
-    """Loss, gradients and running statistics do not depend on the padding."""
-    network = NETWORKS[name]
+    """Loss, gradients and running statistics do not depend on the padding, and need no key where nothing is random."""
+    network = without_dropout(NETWORKS[name].network)
     params, state = start(name)
-    config = type(network.config)(
-        **vars(network.config) | {"dropout": 0.0, "attention_dropout": 0.0}
-    )
 
-    def loss(params, graph, options):
-        y, new = network.apply(params, state, graph, config=config, training=True, **options)
-        return jnp.sum(jnp.sin(y[: len(MOLECULES)])), new
+    def loss(params, graph):
+        out = network.apply(params, state, graph, training=True)
+        return jnp.sum(jnp.sin(out.prediction[: len(MOLECULES)])), out.state
 
     run = jax.jit(jax.value_and_grad(loss, has_aux=True))
-    want = run(params, *ready(name, MOLECULES, None))
-    found = run(params, *ready(name, MOLECULES))
+    want = run(params, ready(name, MOLECULES, None))
+    found = run(params, ready(name, MOLECULES))
     chex.assert_trees_all_close(found, want, rtol=5e-4, atol=5e-5)
 
 
 @pytest.mark.parametrize("name", ["gps-zinc", "exphormer", "grit", "graphormer"])
 def test_dropout_follows_its_key_and_a_bucket_is_traced_once(name):
     params, state = start(name)
-    network = NETWORKS[name]
+    network = NETWORKS[name].network
 
     traces = []
 
     @jax.jit
-    def step(graph, options, key):
+    def step(graph, key):
         traces.append(name)
-        options = options | {"training": True, "dropout_key": key}
-        return network.apply(params, state, graph, config=network.config, **options)[0]
+        return network.apply(params, state, graph, training=True, key=key).prediction
 
-    step(*ready(name, MOLECULES[:2]), jax.random.key(0))
+    step(ready(name, MOLECULES[:2]), jax.random.key(0))
     batch = ready(name, MOLECULES[1:])
-    one, same, other = (step(*batch, jax.random.key(seed)) for seed in (0, 0, 1))
+    one, same, other = (step(batch, jax.random.key(seed)) for seed in (0, 0, 1))
     np.testing.assert_array_equal(one, same)
     assert not np.allclose(one, other)
     assert len(traces) == 1
-    with pytest.raises(ValueError, match="dropout_key"):
-        network.apply(params, state, batch[0], config=network.config, training=True, **batch[1])
+
+
+@each_network
+def test_training_without_a_key_is_an_error_where_something_is_random(name):
+    network, (params, state) = NETWORKS[name].network, start(name)
+    graph = ready(name, MOLECULES)
+    fields = vars(network).values()
+    rates = [getattr(field, "dropout", 0.0) for field in fields if isinstance(field, nn.Layer)]
+    if any(rates) or network.dropout:
+        with pytest.raises(ValueError, match="key="):
+            network.apply(params, state, graph, training=True)
+
+
+@pytest.mark.parametrize("name", ["gps-zinc", "grit", "graphormer"])
+def test_evaluation_ignores_the_key_and_keeps_the_statistics(name):
+    network, (params, state) = NETWORKS[name].network, start(name)
+    graph = ready(name, MOLECULES)
+    out = network.apply(params, state, graph, key=jax.random.key(0))
+    np.testing.assert_array_equal(out.prediction, network.apply(params, state, graph).prediction)
+    assert out.state is state
 
 
 @pytest.mark.parametrize("name", ["san", "grit", "grit-sparse-nodes", "graphormer-symmetric"])
 def test_a_prepared_batch_is_the_batch_of_prepared_graphs(name):
     prepare = NETWORKS[name].prepare
     alone = [prepare(molecule) for molecule in MOLECULES]
-    if NETWORKS[name].patterned:
-        want = tuple(graphs.batch(list(stream)) for stream in zip(*alone))
-    else:
-        want = graphs.batch(alone)
-    chex.assert_trees_all_equal(prepare(graphs.batch(MOLECULES)), want)
+    chex.assert_trees_all_equal(prepare(graphs.batch(MOLECULES)), batched(alone))
+
+
+@each_network
+def test_a_plain_graph_gives_what_a_prepared_one_gives(name):
+    network, (params, state) = NETWORKS[name].network, start(name)
+    plain = batched([NETWORKS[name].prepare(m) for m in MOLECULES])
+    want = network.apply(params, state, ready(name, MOLECULES, None)).prediction
+    found = network.apply(params, state, plain).prediction
+    np.testing.assert_allclose(found, want, rtol=2e-4, atol=2e-5)
+
+
+@each_network
+def test_the_attention_of_every_layer_can_be_read(name):
+    network, (params, state) = NETWORKS[name].network, start(name)
+    graph = ready(name, MOLECULES)
+    maps = jax.jit(network.apply)(params, state, graph).attention
+    assert len(maps) == 2
+    if "own-layers" in name or "message-passing" in name:
+        assert maps == (None, None)
+        return
+    pattern = graph.pattern if isinstance(graph, models.Patterned) else graph
+    real = np.asarray(graphs.edge_mask(pattern))
+    for layer in maps:
+        assert isinstance(layer, ops.Attention)
+        if layer.weights.ndim == 4:
+            assert layer.weights.shape == (6, 2, 9, 9)
+            continue
+        assert layer.weights.shape[0] == layer.logits.shape[0] == len(real)
+        sums = ops.segment_sum(layer.weights[real], pattern.receivers[real], 28)
+        if "symmetric" not in name:
+            np.testing.assert_allclose(sums[np.unique(pattern.receivers[real])], 1, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["gps-zinc", "gps-gatv2", "exphormer", "san", "graphormer"])
+def test_attention_that_is_not_read_is_not_computed(name):
+    """Not even traced: it stays what could be computed."""
+    network, (params, state) = NETWORKS[name].network, start(name)
+    computed = []
+
+    @jax.jit
+    def prediction(graph):
+        out = network.apply(params, state, graph)
+        computed.extend("_computed" in vars(layer) for layer in out.attention)
+        return out.prediction
+
+    jax.eval_shape(prediction, ready(name, MOLECULES))
+    assert computed == [False, False]
+
+
+@each_network
+def test_a_network_is_a_value(name):
+    network = NETWORKS[name].network
+    data = json.loads(json.dumps(values.to_json(network)))
+    again = values.from_json(data, types=[Mean])
+    assert again == network and hash(again) == hash(network)
+    assert again != replace(network, width=24)
+    assert repr(again) == repr(network) and repr(network).startswith(type(network).__name__ + "(")
+
+    traces = []
+
+    def run(network, params, state, graph):
+        traces.append(name)
+        return network.apply(params, state, graph).prediction.shape
+
+    run = jax.jit(run, static_argnums=0)
+    jax.eval_shape(lambda *a: run(network, *a), *start(name), ready(name, MOLECULES))
+    jax.eval_shape(lambda *a: run(again, *a), *start(name), ready(name, MOLECULES))
+    assert len(traces) == 1
+
+
+@pytest.mark.parametrize("name", ["gps-zinc", "exphormer", "grit", "graphormer"])
+def test_arrays_of_another_network_are_refused(name):
+    network, (params, state) = NETWORKS[name].network, start(name)
+    graph = ready(name, MOLECULES)
+    with pytest.raises(ValueError, match=f"params must be the .* of {type(network).__name__}"):
+        network.apply(params.readout if name != "graphormer" else params.blocks, state, graph)
+    if state is not None:
+        with pytest.raises(ValueError, match="state must be the"):
+            network.apply(params, None, graph)

@@ -1,4 +1,4 @@
-"""The node networks: the paper's stack and the residual one."""
+"""The node networks: layers on top of each other, and the residual one."""
 
 import jax
 import jax.numpy as jnp
@@ -8,11 +8,23 @@ import pytest
 import graphattn_jax as ga
 from graphattn_jax import testing
 
+A = ga.attention
+
+
+def plain(layer, **choices):
+    layers = (layer(2, 2, dropout=0.5, **choices), layer(3, dropout=0.5, **choices))
+    return ga.models.PlainNetwork(5, layers, dropout=0.5)
+
+
+def residual(layer, **options):
+    return ga.models.ResidualNetwork(5, 3, layer, width=4, num_layers=2, **options)
+
+
 CASES = {
-    "plain-gat": (ga.models.AttentionSpec("gat"), "plain"),
-    "plain-gatv2-sinkhorn": (ga.models.AttentionSpec("gatv2", normalizer="sinkhorn"), "plain"),
-    "residual-graph_transformer": (ga.models.AttentionSpec("graph_transformer"), "residual"),
-    "residual-gat-cosine": (ga.models.AttentionSpec("gat", score="cosine"), "residual"),
+    "plain-gat": plain(A.GAT),
+    "plain-gatv2-sinkhorn": plain(A.GATv2, normalizer=ga.ops.Sinkhorn()),
+    "residual-graph_transformer": residual(A.GraphTransformer(heads=2, output=True)),
+    "residual-gat-cosine": residual(A.GAT(heads=2, score=A.Cosine())),
 }
 
 
@@ -21,29 +33,14 @@ def graph():
     return testing.random_graph(0, 9, 24, 5, undirected=True, self_loops=True)
 
 
-def network(name):
-    spec, kind = CASES[name]
-    if kind == "plain":
-        params = ga.models.init_plain_network(
-            jax.random.key(0), 5, 3, spec=spec, channels=2, heads=2
-        )
-        apply = ga.models.plain_network
-    else:
-        params = ga.models.init_residual_network(
-            jax.random.key(0), 5, 3, spec=spec, width=4, heads=2, num_layers=2
-        )
-        apply = ga.models.residual_network
-    return params, lambda params, graph, layout=None, **kw: apply(
-        params, graph, spec=spec, layout=layout, **kw
-    )
-
-
 @pytest.mark.parametrize("name", CASES)
 def test_padding_and_permutation(name, graph):
-    params, apply = network(name)
+    network = CASES[name]
+    params, state = network.init(jax.random.key(0))
+    assert state is None
 
-    def layer(params, graph, layout):
-        return graph._replace(nodes=apply(params, graph, layout)[0])
+    def layer(params, graph):
+        return graph._replace(nodes=network.apply(params, None, graph).prediction)
 
     # Layer norm over four channels amplifies rounding.
     testing.assert_padding_invariant(layer, params, graph, rtol=1e-4)
@@ -52,88 +49,122 @@ def test_padding_and_permutation(name, graph):
 
 @pytest.mark.parametrize("name", CASES)
 def test_logits_attention_and_dropout(name, graph):
-    params, apply = network(name)
-    logits, maps = apply(params, graph)
-    assert logits.shape == (9, 3)
-    assert len(maps) == 2
-    assert all(m.weights.shape[0] == graph.senders.shape[0] for m in maps)
-    train = jax.jit(lambda key: apply(params, graph, dropout_rate=0.5, dropout_key=key)[0])
+    network = CASES[name]
+    params, _ = network.init(jax.random.key(0))
+    out = jax.jit(network.apply)(params, None, graph)
+    assert out.prediction.shape == (9, 3) and out.state is None
+    assert len(out.attention) == 2
+    assert all(m.weights.shape[0] == graph.senders.shape[0] for m in out.attention)
+
+    @jax.jit
+    def train(key):
+        return network.apply(params, None, graph, training=True, key=key).prediction
+
     first = train(jax.random.key(0))
     np.testing.assert_array_equal(first, train(jax.random.key(0)))
     assert not np.allclose(first, train(jax.random.key(1)))
-    with pytest.raises(ValueError, match="dropout_key"):
-        apply(params, graph, dropout_rate=0.5)
+    with pytest.raises(ValueError, match="needs key= in training"):
+        network.apply(params, None, graph, training=True)
+    with pytest.raises(ValueError, match="key must be a typed key"):
+        network.apply(params, None, graph, training=True, key=jnp.zeros(2, jnp.uint32))
 
 
-def test_separate_form_is_a_map_of_the_node_beside_what_it_hears(graph):
-    spec = ga.models.AttentionSpec("graph_transformer")
-    params = ga.models.init_residual_network(
-        jax.random.key(0), 5, 3, spec=spec, width=4, heads=2, num_layers=1, separate=True
+def test_the_network_of_the_gat_paper(graph):
+    network = ga.models.PlainNetwork.gat(5, 3)
+    assert network.layers == (A.GAT(8, 8, dropout=0.6), A.GAT(3, dropout=0.6))
+    assert (network.activation, network.dropout) == ("elu", 0.6)
+    params, _ = network.init(jax.random.key(0))
+    (first, second), (one, two) = params.layers, network.layers
+    hidden = one.apply(first, graph).graph
+    hidden = hidden._replace(nodes=jax.nn.elu(hidden.nodes))
+    want = two.apply(second, hidden).graph.nodes
+    np.testing.assert_allclose(network.apply(params, None, graph).prediction, want, rtol=1e-5)
+    assert len(ga.models.PlainNetwork.gat(5, 3, num_layers=4).layers) == 4
+
+
+def test_each_layer_gets_the_widths_of_the_one_before(graph):
+    """Nodes and edges; a layer with buckets of its own among them."""
+    layers = (
+        ga.message_passing.GatedGCN(7),
+        A.RelativeBias(A.GATv2(4, 3), num_buckets=2),
+        ga.message_passing.GCN(6),
+        A.GraphTransformer(heads=2, output=5),
     )
-    assert params.blocks.attention.layer.root.weight.shape[1:] == (4, 4)
-    with pytest.raises(ValueError, match="separate=True needs layer='graph_transformer'"):
-        ga.models.init_residual_network(
-            jax.random.key(0),
-            5,
-            3,
-            spec=ga.models.AttentionSpec("gat"),
-            width=4,
-            heads=2,
-            separate=True,
-        )
+    network = ga.models.PlainNetwork(5, layers, edge_features=2)
+    params, _ = network.init(jax.random.key(0))
+    gated, relative, gcn, transformer = params.layers
+    assert gated.edge.weight.shape == (2, 7)
+    assert relative.layer.sender_weight.shape == (7, 3, 4)
+    assert relative.layer.edge_weight.shape == (7, 3, 4)
+    assert gcn.weight.shape == (12, 6)
+    assert transformer.query_weight.shape == (6, 2, 3)
+    buckets = np.asarray(graph.senders == graph.receivers).astype(np.int32)
+    features = np.random.default_rng(0).normal(size=(len(buckets), 2)).astype(np.float32)
+    graph = graph._replace(edges=ga.nn.EdgeInputs(features, buckets=buckets))
+    out = network.apply(params, None, graph)
+    assert out.prediction.shape == (9, 5)
+    assert [m is None for m in out.attention] == [True, False, True, False]
+
+
+def test_separate_form_is_a_map_of_the_node_beside_what_it_hears():
+    network = residual(A.GraphTransformer(heads=2, output=True, separate=True))
+    params, _ = network.init(jax.random.key(0))
+    assert params.blocks.attention.root.weight.shape[1:] == (4, 4)
 
 
 def test_relative_buckets_reach_the_logits(graph):
-    spec = ga.models.AttentionSpec("gat", relative_buckets=2)
-    params = ga.models.init_plain_network(jax.random.key(0), 5, 3, spec=spec, channels=2, heads=2)
+    layer = A.RelativeBias(A.GAT(2, 2), num_buckets=2)
+    network = ga.models.PlainNetwork(5, (layer, A.GAT(3)))
+    params, _ = network.init(jax.random.key(0))
     buckets = jnp.asarray(graph.senders == graph.receivers).astype(jnp.int32)
 
     def logits(table_value):
-        layer = params.layers[0]._replace(relative=jnp.array([[0.0, 0.0], [table_value] * 2]))
-        changed = params._replace(layers=(layer, *params.layers[1:]))
-        return ga.models.plain_network(changed, graph, spec=spec, buckets=buckets)[1][0].logits
+        table = jnp.array([[0.0, 0.0], [table_value] * 2])
+        first = params.layers[0]._replace(table=table)
+        changed = params._replace(layers=(first, params.layers[1]))
+        with_buckets = graph._replace(edges=ga.nn.EdgeInputs(buckets=buckets))
+        return network.apply(changed, None, with_buckets).attention[0].logits
 
     difference = np.asarray(logits(1.5) - logits(0.0))
     np.testing.assert_allclose(
         difference, 1.5 * np.asarray(buckets)[:, None] * np.ones((1, 2)), atol=1e-6
     )
-    with pytest.raises(ValueError, match="relative_buckets=2 needs buckets="):
-        ga.models.plain_network(params, graph, spec=spec)
+    with pytest.raises(ValueError, match=r"graph\.edges must hold the bucket of every edge"):
+        network.apply(params, None, graph)
+
+
+def test_edge_features_reach_every_layer(graph):
+    network = residual(A.GraphTransformer(heads=2, output=True), edge_features=6)
+    params, _ = network.init(jax.random.key(0))
+    edges = jax.random.normal(jax.random.key(1), (graph.senders.shape[0], 6))
+
+    def logits_of_layers(edges):
+        out = network.apply(params, None, graph._replace(edges=edges))
+        return [m.logits for m in out.attention]
+
+    found, without = logits_of_layers(edges), logits_of_layers(jnp.zeros_like(edges))
+    for layer in (0, 1):
+        assert not np.allclose(found[layer], without[layer])
+    with pytest.raises(ValueError, match=r"graph\.edges must be an array of shape"):
+        network.apply(params, None, graph._replace(edges=None))
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("make", "message"),
     [
-        ({"layer": "gcn"}, "layer must be one of 'gat', 'gatv2', 'graph_transformer'"),
-        ({"score": "dot"}, "score must be one of 'standard'"),
-        ({"normalizer": "softmin"}, "normalizer must be one of 'softmax'"),
-        ({"sinkhorn_iterations": 0}, "sinkhorn_iterations must be a positive integer"),
+        (lambda: ga.models.PlainNetwork(5, ()), "layers must be a tuple of at least one layer"),
+        (lambda: ga.models.PlainNetwork(5, [A.GAT(3)]), "layers must be a tuple"),
+        (lambda: ga.models.PlainNetwork(5, ("gat",)), r"layers\[0\] must be a layer such as"),
+        (lambda: ga.models.PlainNetwork(5, (A.GAT(3),), "softmin"), "activation must be one of"),
+        (lambda: ga.models.PlainNetwork.gat(5, 3, num_layers=0), "num_layers must be a positive"),
+        (lambda: residual(A.GAT), "layer must be a layer such as"),
+        (lambda: residual(A.GAT(heads=2), dropout=1.0), "dropout must be a number"),
+        (
+            lambda: residual(A.GAT(3, 2)).init(jax.random.key(0)),
+            "layer must give nodes as wide as the network, 4, got 6 of GAT",
+        ),
     ],
 )
-def test_spec_lists_the_valid_options(arguments, message):
+def test_errors(make, message):
     with pytest.raises(ValueError, match=message):
-        ga.models.AttentionSpec(**arguments)
-
-
-def test_edge_features_and_bias_reach_every_layer(graph):
-    spec = ga.models.AttentionSpec("graph_transformer")
-    sizes = {"width": 4, "heads": 2, "num_layers": 2}
-    params = ga.models.init_residual_network(
-        jax.random.key(0), 5, 3, spec=spec, edge_features=6, **sizes
-    )
-    edges = jax.random.normal(jax.random.key(1), (graph.senders.shape[0], 6))
-    bias = jax.random.normal(jax.random.key(2), (graph.senders.shape[0], 2))
-
-    def logits_of_layers(edges, bias):
-        _, maps = ga.models.residual_network(
-            params, graph._replace(edges=edges), spec=spec, bias=bias
-        )
-        return [m.logits for m in maps]
-
-    plain, with_bias = logits_of_layers(edges, None), logits_of_layers(edges, bias)
-    np.testing.assert_allclose(with_bias[0], plain[0] + bias, rtol=1e-5, atol=1e-6)
-    for layer in (0, 1):
-        assert not np.allclose(plain[layer], logits_of_layers(jnp.zeros_like(edges), None)[layer])
-        assert not np.allclose(plain[layer], with_bias[layer])
-    with pytest.raises(ValueError, match=r"graph\.edges must be an array of shape"):
-        ga.models.residual_network(params, graph._replace(edges=None), spec=spec)
+        make()

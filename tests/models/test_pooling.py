@@ -19,15 +19,18 @@ def graphs():
     ]
 
 
+POOL = ga.models.AttentionPool(heads=2)
+
+
 @pytest.fixture
 def params():
-    return ga.models.init_attention_pool(jax.random.key(0), 4, heads=2)
+    return POOL.init(jax.random.key(0), 4)
 
 
 def pools(params):
     """Every way of pooling as a function of the graph and keywords."""
     yield from ((lambda g, m=m, **kw: ga.models.pool(g, m, **kw)) for m in METHODS)
-    yield lambda g, **kw: ga.models.attention_pool(params, g, **kw)
+    yield lambda g, **kw: POOL.apply(params, g, **kw).features
 
 
 def slow_attention(params, x):
@@ -53,7 +56,7 @@ def test_a_batch_is_pooled_graph_by_graph(graphs, params):
     wanted = np.stack([slow(params, graph.nodes) for graph in graphs], axis=1)
     for pool, want in zip(pools(params), wanted, strict=True):
         np.testing.assert_allclose(pool(batch), want, atol=1e-6)
-        np.testing.assert_allclose(pool(batch, layout=ga.graphs.layout(batch)), want, atol=1e-6)
+        np.testing.assert_allclose(pool(ga.graphs.prepare(batch)), want, atol=1e-6)
         for graph, row in zip(graphs, want, strict=True):
             np.testing.assert_allclose(pool(graph)[0], row, atol=1e-6)
 
@@ -76,8 +79,8 @@ def test_what_where_leaves_out_changes_no_gradient(graphs, params):
     @jax.jit
     def gradients(params, nodes):
         def loss(params, nodes):
-            pooled = ga.models.attention_pool(params, batch._replace(nodes=nodes), where=where)
-            return jnp.sin(pooled).sum()
+            pooled = POOL.apply(params, batch._replace(nodes=nodes), where=where)
+            return jnp.sin(pooled.features).sum()
 
         return jax.grad(loss, argnums=(0, 1))(params, nodes)
 
@@ -101,17 +104,17 @@ def test_padding_changes_neither_values_nor_gradients(graphs, params):
     for pool in pools(params):
 
         @jax.jit
-        def value_and_gradient(graph, layout, pool=pool):
+        def value_and_gradient(graph, pool=pool):
             def loss(nodes):
-                pooled = pool(graph._replace(nodes=nodes), layout=layout)
+                pooled = pool(graph._replace(nodes=nodes))
                 return jnp.sin(pooled).sum(), pooled
 
             return jax.grad(loss, has_aux=True)(graph.nodes)
 
-        gradient, pooled = value_and_gradient(batch, None)
+        gradient, pooled = value_and_gradient(batch)
         assert (np.asarray(gradient) != 0).any()
-        for layout in (None, ga.graphs.layout(padded)):
-            got_gradient, got = value_and_gradient(padded, layout)
+        for graph in (padded, ga.graphs.PaddedGraphsTuple(*padded)):
+            got_gradient, got = value_and_gradient(graph)
             np.testing.assert_allclose(got[:3], pooled, atol=1e-6)
             np.testing.assert_array_equal(got[3:], 0)
             np.testing.assert_allclose(got_gradient[:9], gradient, atol=1e-6)
@@ -135,7 +138,7 @@ def test_virtual_nodes_are_read_by_their_mask(graphs):
 
 def test_attention_weights(graphs, params):
     padded = ga.graphs.pad(ga.graphs.batch(graphs), ga.graphs.Budget(13, 16, 6))
-    _, weights = ga.models.attention_pool(params, padded, return_attention=True)
+    weights = POOL.apply(params, padded).weights
     assert weights.shape == (13, 2)
     sums = ga.ops.segment_sum(weights, ga.graphs.node_graph_ids(padded), 6)
     np.testing.assert_allclose(sums, np.repeat([[1.0], [0.0]], 3, axis=0).repeat(2, 1), atol=1e-6)
@@ -145,7 +148,7 @@ def test_attention_weights(graphs, params):
 def test_a_gate_of_zeros_is_the_mean(graphs, params):
     batch = ga.graphs.batch(graphs)
     flat = jax.tree.map(jnp.zeros_like, params)
-    got, want = ga.models.attention_pool(flat, batch), ga.models.pool(batch, "mean")
+    got, want = POOL.apply(flat, batch).features, ga.models.pool(batch, "mean")
     np.testing.assert_allclose(got, want, atol=1e-6)
 
 
@@ -167,7 +170,7 @@ def test_gradients_of_attention(graphs, params):
         batch = ga.graphs.batch(graphs)
         nodes = jnp.asarray(batch.nodes, jnp.float64)
         check_grads(
-            lambda p, x: ga.models.attention_pool(p, batch._replace(nodes=x)),
+            lambda p, x: POOL.apply(p, batch._replace(nodes=x)).features,
             (wide, nodes),
             order=1,
             modes=["rev"],
@@ -192,6 +195,31 @@ def test_errors(graphs, params):
     with pytest.raises(ValueError, match=r"graph.nodes must be floating point"):
         ga.models.pool(graph._replace(nodes=np.ones((5, 2), np.int32)))
     with pytest.raises(ValueError, match=r"graph.nodes must be an array of shape \[N, 4\]"):
-        ga.models.attention_pool(params, graph._replace(nodes=np.ones((5, 3), np.float32)))
+        POOL.apply(params, graph._replace(nodes=np.ones((5, 3), np.float32)))
     with pytest.raises(ValueError, match="width must be divisible by heads"):
-        ga.models.init_attention_pool(jax.random.key(0), 4, heads=3)
+        ga.models.AttentionPool(heads=3).init(jax.random.key(0), 4)
+    with pytest.raises(ValueError, match="params must be the AttentionPoolParams"):
+        POOL.apply(params.gate, graph)
+
+
+@pytest.mark.parametrize("pool", [*METHODS, None])
+def test_readout_is_an_mlp_of_what_is_pooled(graphs, pool):
+    batch = ga.graphs.prepare(ga.graphs.batch(graphs))
+    readout = ga.models.Readout(3, pool, hidden=(5,))
+    params = readout.init(jax.random.key(0), 4)
+    x = batch.nodes if pool is None else ga.models.pool(batch, pool)
+    np.testing.assert_allclose(readout.apply(params, batch), ga.nn.mlp(params, x), atol=1e-6)
+    assert [layer.weight.shape for layer in params.layers] == [(4, 5), (5, 3)]
+    halving = ga.models.Readout(3, pool).init(jax.random.key(0), 4)
+    assert [layer.weight.shape for layer in halving.layers] == [(4, 2), (2, 1), (1, 3)]
+
+
+def test_errors_of_a_readout():
+    with pytest.raises(ValueError, match="pool must be one of"):
+        ga.models.Readout(pool="add")
+    with pytest.raises(ValueError, match="hidden must be a tuple"):
+        ga.models.Readout(hidden=[4])
+    with pytest.raises(ValueError, match="out_features must be a positive integer"):
+        ga.models.Readout(0)
+    with pytest.raises(ValueError, match="out_features must be a positive integer"):
+        ga.models.Readout(2).init(jax.random.key(0), 2)

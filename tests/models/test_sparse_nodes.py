@@ -2,7 +2,6 @@
 
 import math
 import re
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -34,64 +33,69 @@ def graph_pair():
 
 
 LAYERS = {
-    "gat": (ga.attention.init_gat, ga.attention.gat),
-    "gatv2": (ga.attention.init_gatv2, ga.attention.gatv2),
-    "graph_transformer": (
-        partial(ga.attention.init_graph_transformer, separate=True),
-        ga.attention.graph_transformer,
-    ),
-    "gcn": (
-        lambda key, d, c, heads: ga.message_passing.init_gcn(key, d, c),
-        ga.message_passing.gcn,
-    ),
+    "gat": ga.attention.GAT(4, 2),
+    "gatv2": ga.attention.GATv2(4, 2),
+    "graph_transformer": ga.attention.GraphTransformer(4, 2, separate=True),
+    "gcn": ga.message_passing.GCN(4),
 }
 
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_values_and_gradients_of_layers(name):
-    init, layer = LAYERS[name]
-    params = init(KEY, D, 4, heads=2)
+    layer = LAYERS[name]
+    params = layer.init(KEY, D)
 
-    def loss(params, graph, layout):
-        out = layer(params, graph, layout=layout).nodes
+    def loss(params, graph):
+        out = layer.apply(params, graph).graph.nodes
         return jnp.sin(out).sum(), out
 
     step = jax.jit(jax.value_and_grad(loss, has_aux=True))
-    dense, sparse = graph_pair()
-    layout = ga.graphs.layout(sparse)
-    (_, expected), wanted = step(params, dense, layout)
-    (_, got), gradient = step(params, sparse, layout)
+    dense, sparse = map(ga.graphs.prepare, graph_pair())
+    (_, expected), wanted = step(params, dense)
+    (_, got), gradient = step(params, sparse)
     assert got.dtype == jnp.float32
     np.testing.assert_allclose(got, expected, atol=1e-6)
     for a, b in zip(jax.tree.leaves(gradient), jax.tree.leaves(wanted), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
-def network(params, graph, spec, layout=None, **options):
-    return ga.models.plain_network(params, graph, spec=spec, layout=layout, **options)[0]
-
-
 def init_network(width=D):
-    spec = ga.models.AttentionSpec("gat")
-    params = ga.models.init_plain_network(KEY, width, 7, spec=spec, channels=4, heads=2)
-    return params, spec
+    network = ga.models.PlainNetwork.gat(width, 7, channels=4, heads=2)
+    params, _ = network.init(KEY)
+    return (
+        params,
+        lambda params, graph, **options: network.apply(params, None, graph, **options).prediction,
+    )
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        ga.models.PlainNetwork.gat(D, 7, channels=4, heads=2),
+        ga.models.ResidualNetwork(D, 7, ga.attention.GATv2(heads=2), width=8, num_layers=1),
+    ],
+    ids=["plain", "residual"],
+)
+def test_networks(network):
+    dense, sparse = graph_pair()
+    params, state = network.init(KEY)
+    found, want = (network.apply(params, state, g).prediction for g in (sparse, dense))
+    np.testing.assert_allclose(found, want, atol=1e-5)
 
 
 def test_network_with_dropout():
     dense, sparse = graph_pair()
-    params, spec = init_network()
-    np.testing.assert_allclose(
-        network(params, sparse, spec), network(params, dense, spec), atol=1e-6
-    )
-    options = {"dropout_rate": 0.6, "dropout_key": KEY}
-    first, again = (network(params, sparse, spec, **options) for _ in range(2))
+    params, network = init_network()
+    np.testing.assert_allclose(network(params, sparse), network(params, dense), atol=1e-6)
+    options = {"training": True, "key": KEY}
+    first, again = (network(params, sparse, **options) for _ in range(2))
     np.testing.assert_array_equal(first, again)
-    assert np.abs(np.asarray(first) - np.asarray(network(params, sparse, spec))).max() > 1e-3
+    assert np.abs(np.asarray(first) - np.asarray(network(params, sparse))).max() > 1e-3
 
 
 def test_padding():
     dense, sparse = graph_pair()
-    params, spec = init_network()
+    params, network = init_network()
     budget = ga.graphs.Budget(n_node=48, n_edge=200, n_graph=2)
     padded = ga.graphs.pad(sparse, budget)
     assert padded.nodes.shape == (48, D)
@@ -99,8 +103,8 @@ def test_padding():
         padded.nodes.to_dense(), np.asarray(ga.graphs.pad(dense, budget).nodes)
     )
     ga.graphs.validate(padded)
-    out = network(params, padded, spec, layout=ga.graphs.layout(padded))
-    np.testing.assert_allclose(out[:N], network(params, dense, spec), atol=1e-6)
+    out = network(params, padded)
+    np.testing.assert_allclose(out[:N], network(params, dense), atol=1e-6)
     restored = ga.graphs.unpad(padded)
     np.testing.assert_array_equal(restored.nodes.to_dense(), dense.nodes)
     mixed = sparse._replace(nodes={"words": sparse.nodes, "label": np.arange(N)})
@@ -116,14 +120,14 @@ def largest_array(function, *arguments):
 
 def test_no_dense_matrix_appears_in_a_training_step():
     num_nodes, width = 400, 1433
-    params, spec = init_network(width)
+    params, network = init_network(width)
     senders = np.arange(num_nodes)
     graph = ga.graphs.from_edge_list(senders, (senders + 1) % num_nodes, num_nodes=num_nodes)
     words = bag_of_words(num_nodes, width)
-    layout = ga.graphs.layout(graph)
+    graph = ga.graphs.prepare(graph)
 
     def loss(params, graph, key):
-        logits = network(params, graph, spec, layout=layout, dropout_rate=0.6, dropout_key=key)
+        logits = network(params, graph, training=True, key=key)
         return jnp.square(logits).sum()
 
     def largest(nodes):
@@ -163,17 +167,18 @@ def test_functions_on_edges_keep_it():
 
 def test_other_layers_refuse():
     _, sparse = graph_pair()
-    params = ga.message_passing.init_sage(KEY, D, 4)
-    with pytest.raises(ValueError, match="is used where a dense array is needed"):
-        ga.message_passing.sage(params, sparse)
+    layer = ga.message_passing.SAGE(4)
+    with pytest.raises(ValueError, match="needs the nodes as an array, got SparseFeatures"):
+        layer.apply(layer.init(KEY, D), sparse)
     with pytest.raises(ValueError, match=rf"graph.nodes must be an array of shape \[N, {D + 1}\]"):
-        ga.attention.gat(ga.attention.init_gat(KEY, D + 1, 4), sparse)
+        layer = ga.attention.GAT(4)
+        layer.apply(layer.init(KEY, D + 1), sparse)
 
 
 def test_modules_take_it():
     from graphattn_jax.modules import linen
 
     _, sparse = graph_pair()
-    layer = linen.GAT(channels=4, heads=2)
+    layer = linen.Layer(ga.attention.GAT(channels=4, heads=2))
     out, _ = layer.init_with_output(KEY, sparse)
-    assert out.nodes.shape == (N, 8)
+    assert out.graph.nodes.shape == (N, 8)

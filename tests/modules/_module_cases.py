@@ -1,12 +1,12 @@
-"""Every module with options off their defaults, and the same call written with the function."""
+"""A value of every kind, of this package and of one's own, with the arguments of its call."""
 
-from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from graphattn_jax import attention, graphs, message_passing, models, ops
+from graphattn_jax import attention, graphs, message_passing, models, nn, ops
 
 WIDTH, EDGE_WIDTH = 4, 3
 
@@ -17,199 +17,90 @@ GRAPH = graphs.from_edge_list(
     nodes=rng.normal(size=(4, WIDTH)).astype(np.float32),
     edges=rng.normal(size=(7, EDGE_WIDTH)).astype(np.float32),
 )
+PLAIN = GRAPH._replace(edges=None)
 BIAS = rng.normal(size=(7, 2)).astype(np.float32)
-SPEC = models.AttentionSpec("graph_transformer", score="cosine", relative_buckets=3)
-BUCKETS = np.array([0, 1, 2, 0, 1, 2, 0])
-GPS = models.GPSConfig(
-    models.InputSpec(nodes=WIDTH, edges=EDGE_WIDTH),
-    width=WIDTH,
-    heads=2,
-    num_layers=1,
-    local="gated_gcn",
-    attention_dropout=0.3,
+BUCKETS = PLAIN._replace(edges=nn.EdgeInputs(buckets=np.array([0, 1, 2, 0, 1, 2, 0])))
+PAIRS = GRAPH._replace(edges=nn.EdgeInputs(GRAPH.edges, real=np.arange(7) % 2 > 0))
+BIPARTITE = graphs.bipartite(
+    np.array([0, 1, 2]),
+    np.array([0, 0, 1]),
+    sender_nodes=np.ones((3, 5), np.float32),
+    receiver_nodes=np.ones((2, WIDTH), np.float32),
 )
-LAYER_NORM = models.GPSConfig(models.InputSpec(nodes=WIDTH), width=WIDTH, heads=2, norm="layer")
-SMALL = {"width": 8, "heads": 2, "num_layers": 1}
-GRIT = models.GRITConfig(nodes=WIDTH, edges=EDGE_WIDTH, walks=4, norm="layer", **SMALL)
-GRAPHORMER = models.GraphormerConfig(nodes=WIDTH, feed_forward=8, max_distance=3, **SMALL)
+GPS = models.GPS(
+    models.Inputs(nodes=WIDTH, edges=EDGE_WIDTH),
+    width=WIDTH,
+    num_layers=1,
+    local=message_passing.GatedGCN(),
+    attention=attention.GlobalAttention(heads=2, output=True, dropout=0.3),
+)
+LAYER_NORM = models.GPS(
+    models.Inputs(nodes=WIDTH),
+    width=WIDTH,
+    num_layers=1,
+    attention=attention.GlobalAttention(heads=2, output=True, dropout=0.3),
+    norm="layer",
+)
+
+
+@dataclass(frozen=True)
+class Mean(nn.Layer):
+    """A layer of one's own, whose parameters are a dict."""
+
+    features: int
+
+    def init(self, key, in_features, edge_features=None):
+        return {"map": nn.init_linear(key, in_features, self.features)}
+
+    def apply(self, params, graph, *, training=False, key=None):
+        mean = ops.segment_mean(graph.nodes[graph.senders], graph.receivers, len(graph.nodes))
+        return nn.LayerOutput(graph._replace(nodes=nn.linear(params["map"], mean)))
 
 
 class Case(NamedTuple):
-    """options: of both constructors, widths left out. init(key) and apply(params, [state], ...): the functions.
+    """A layer with what NNX has to be told, or a network, and the arguments of the call."""
 
-    widths: of the inputs, for NNX. call: arrays of the call.
-    """
+    value: Any
+    widths: tuple[Any, ...] = (WIDTH,)
+    graph: Any = PLAIN
+    call: Any = MappingProxyType({})
 
-    options: dict[str, Any]
-    init: Callable[..., Any]
-    apply: Callable[..., Any]
-    widths: dict[str, int]
-    call: dict[str, Any]
-    inputs: tuple[Any, ...]
+    @property
+    def is_network(self):
+        return isinstance(self.value, models.Network)
 
+    def init(self, key):
+        return self.value.init(key, *(() if self.is_network else self.widths))
 
-def case(init, apply, made, used, *, widths=("in_features",), call=None, inputs=(GRAPH,), **both):
-    """`made`, `used`, `both`: options of init, of apply, of the two."""
-    sizes = {name: EDGE_WIDTH if name == "edge_features" else WIDTH for name in widths}
-    options = {("use_bias" if name == "bias" else name): value for name, value in made.items()}
-    return Case(
-        options=options | used | both,
-        init=partial(init, **sizes, **made, **both),
-        apply=partial(apply, **used, **both),
-        widths=sizes,
-        call=call or {},
-        inputs=inputs,
-    )
+    def apply(self, made):
+        if self.is_network:
+            return self.value.apply(*made, self.graph, **self.call).prediction
+        return self.value.apply(made, self.graph, **self.call)
 
 
-HEADS = {"channels": 3, "heads": 2}
-OUT = {"out_features": 5}
-ALL = ("in_features", "edge_features")
-
+EDGES = (WIDTH, EDGE_WIDTH)
 CASES = {
-    "GAT": case(
-        attention.init_gat,
-        attention.gat,
-        HEADS | {"edge_features": 3},
-        {"normalizer": "sigmoid", "negative_slope": 0.5},
-        score="shared",
-        concat=False,
-        call={"bias": BIAS},
+    "GAT": Case(
+        attention.GAT(3, 2, score=attention.Shared(), normalizer=ops.Sigmoid(), concat=False),
+        EDGES,
+        GRAPH,
+        {"bias": BIAS},
     ),
-    "GATv2": case(
-        attention.init_gatv2,
-        attention.gatv2,
-        HEADS | {"bias": False},
-        {"normalizer": ops.Sinkhorn(iterations=3)},
-        score="symmetrized",
-    ),
-    "GraphTransformer": case(
-        attention.init_graph_transformer,
-        attention.graph_transformer,
-        HEADS | {"separate": True, **OUT},
-        {"temperature": 0.5},
-        score="cosine",
-        call={"return_attention": True},
-    ),
-    "GlobalAttention": case(
-        attention.init_graph_transformer,
-        attention.global_attention,
-        HEADS,
-        {"concat": False},
-        score="shared",
-    ),
-    "Exphormer": case(
-        attention.init_exphormer,
-        attention.exphormer,
-        HEADS | {"bias": True, **OUT},
-        {"clamp": 0.1},
-        score="shared",
-        widths=ALL,
-    ),
-    "SAN": case(
-        attention.init_san,
-        attention.san,
-        HEADS,
-        {"gamma": 0.5},
-        widths=ALL,
-        call={"real": np.arange(7) < 4},
-    ),
-    "GRIT": case(
-        attention.init_grit,
-        attention.grit,
-        HEADS,
-        {"activation": "gelu", "clamp": None},
-        score="pairwise",
-        widths=ALL,
-    ),
-    "DegreeScaler": case(
-        attention.init_degree_scaler,
-        attention.degree_scaler,
-        {},
-        {},
-        widths=("width",),
-        inputs=(GRAPH.nodes, GRAPH.nodes[:, 0]),
-    ),
-    "GCN": case(
-        message_passing.init_gcn,
-        message_passing.gcn,
-        OUT | {"bias": False},
-        {},
-        call={"edge_weight": np.linspace(0.5, 1.5, 7, dtype=np.float32)},
-    ),
-    "SAGE": case(message_passing.init_sage, message_passing.sage, OUT, {}),
-    "GINE": case(
-        message_passing.init_gine,
-        message_passing.gine,
-        OUT | {"hidden_features": 6, "edge_features": 3},
-        {"activation": "gelu"},
-    ),
-    "GatedGCN": case(
-        message_passing.init_gated_gcn, message_passing.gated_gcn, OUT, {"normalize": False}
-    ),
-    "PNA": case(
-        message_passing.init_pna,
-        message_passing.pna,
-        {"out_features": 6, "towers": 2},
-        {"log_degree_mean": 0.7},
-    ),
-    "PlainNetwork": case(
-        models.init_plain_network,
-        models.plain_network,
-        HEADS | OUT | {"num_layers": 2},
-        {},
-        spec=SPEC,
-        call={"buckets": BUCKETS},
-    ),
-    "ResidualNetwork": case(
-        models.init_residual_network,
-        models.residual_network,
-        OUT | {"width": 6, "heads": 2, "num_layers": 2},
-        {},
-        spec=SPEC,
-        call={"buckets": BUCKETS, "bias": BIAS},
-    ),
-    "GPSLayer": case(
-        models.init_gps_layer,
-        models.gps_layer,
-        {},
-        {},
-        config=LAYER_NORM,
-        widths=(),
-    ),
-    "GPSNetwork": case(models.init_gps_network, models.gps_network, {}, {}, config=GPS, widths=()),
-    "GRITNetwork": case(
-        models.init_grit_network,
-        models.grit_network,
-        {},
-        {},
-        config=GRIT,
-        widths=(),
-        inputs=(models.prepare_grit(GRAPH, 4),),
-    ),
-    "GraphormerNetwork": case(
-        models.init_graphormer_network,
-        models.graphormer_network,
-        {},
-        {},
-        config=GRAPHORMER,
-        widths=(),
-        inputs=(models.prepare_graphormer(GRAPH._replace(edges=None), 3),),
-    ),
-    "AttentionPool": case(
-        models.init_attention_pool,
-        models.attention_pool,
-        {"heads": 2},
-        {},
-        widths=("width",),
-        call={"where": np.arange(4) < 3},
-    ),
-    "Readout": case(
-        models.init_readout,
-        models.readout,
-        OUT | {"halvings": 1},
-        {"method": "max"},
-        widths=("width",),
-    ),
-}
-STATEFUL = ("GPSLayer", "GPSNetwork", "GRITNetwork")
+    "GATv2": Case(attention.GATv2(3, 2, normalizer=ops.Sinkhorn(3), dropout=0.5)),
+    "bipartite": Case(attention.GATv2(3, 2), ((5, WIDTH),), BIPARTITE),
+    "GraphTransformer": Case(attention.GraphTransformer(3, 2, output=5, separate=True), EDGES, GRAPH),
+    "GlobalAttention": Case(attention.GlobalAttention(3, 2, output=True)),
+    "Exphormer": Case(attention.Exphormer(3, 2), EDGES, GRAPH),
+    "SAN": Case(attention.SAN(3, 2, gamma=0.1), EDGES, PAIRS),
+    "GRIT": Case(attention.GRIT(3, 2), EDGES, GRAPH),
+    "RelativeBias": Case(attention.RelativeBias(attention.GAT(3, 2), 3), graph=BUCKETS),
+    "GCN": Case(message_passing.GCN(5)),
+    "SAGE": Case(message_passing.SAGE(5)),
+    "GINE": Case(message_passing.GINE(5, edge_map=True), EDGES, GRAPH),
+    "GatedGCN": Case(message_passing.GatedGCN(5), EDGES, GRAPH),
+    "PNA": Case(message_passing.PNA(6, log_degree_mean=1.2), EDGES, GRAPH),
+    "own": Case(Mean(5)),
+    "PlainNetwork": Case(models.PlainNetwork.gat(WIDTH, 3, dropout=0.5)),
+    "GPS": Case(GPS, graph=GRAPH),
+    "layer norm": Case(LAYER_NORM),
+}  # fmt: skip

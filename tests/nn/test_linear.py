@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from graphattn_jax import nn
+from graphattn_jax import nn, ops
 
 
 def test_linear_is_the_affine_map_on_any_leading_axes(rng):
@@ -107,8 +107,7 @@ def test_dropout_falls_on_hidden_units_differs_by_layer_and_repeats_with_its_key
             nn.MLPParams((identity,) * layers),
             x,
             activation="identity",
-            dropout_rate=0.5,
-            dropout_key=jax.random.key(seed),
+            dropout=ops.Dropout(0.5, jax.random.key(seed)),
         )
 
     one = np.asarray(run(2, 0))
@@ -177,9 +176,9 @@ def test_layers_of_an_mlp_start_different():
         ),
         (
             lambda: nn.mlp(
-                nn.init_mlp(jax.random.key(0), [3, 4, 2]), jnp.ones((5, 3)), dropout_rate=0.1
+                nn.init_mlp(jax.random.key(0), [3, 4, 2]), jnp.ones((5, 3)), dropout=0.1
             ),
-            "dropout_rate=0.1 needs dropout_key",
+            r"dropout must be a ga.ops.Dropout\(rate, key\) or None, got float 0.1",
         ),
     ],
 )

@@ -1,7 +1,10 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from _dense_blocks import as_blocks, block_attention
 
 from graphattn_jax import ops
 
@@ -18,19 +21,25 @@ def as_edges(query, key, value, bias, normalizer):
     """The same as attention over an explicit edge list of the flattened slots."""
     block, receiver, sender = PAIRS.T
     flat = [x.reshape(B * SIZE, HEADS, -1) for x in (query, key, value)]
-    return ops.edge_attention(
-        *flat,
-        block * SIZE + sender,
-        block * SIZE + receiver,
-        bias=bias[block, :, receiver, sender],
-        normalizer=normalizer,
-    )
+    edges = ops.Edges(block * SIZE + sender, block * SIZE + receiver, num_senders=B * SIZE)
+    score = ops.DotScore(bias=bias[block, :, receiver, sender])
+    return ops.edge_attention(*flat, edges, score=score, normalizer=normalizer)
 
 
-@pytest.mark.parametrize("normalizer", ops.NORMALIZERS)
+NORMALIZERS = (
+    ops.Softmax(),
+    ops.Sigmoid(),
+    ops.PostHoc(),
+    ops.PostHoc(heads=(True, False)),
+    ops.Symmetric(),
+    ops.Sinkhorn(),
+)
+
+
+@pytest.mark.parametrize("normalizer", NORMALIZERS, ids=str)
 def test_equals_edge_attention_on_all_pairs_in_values_and_gradients(normalizer):
     def blocks(query, key, value, bias):
-        return ops.block_attention(
+        return block_attention(
             query, key, value, mask=MASK, bias=bias, normalizer=normalizer
         ).out.reshape(B * SIZE, HEADS, CHANNELS)
 
@@ -49,8 +58,8 @@ def test_equals_edge_attention_on_all_pairs_in_values_and_gradients(normalizer):
 
 def test_weights_and_residual_are_those_of_the_edges():
     block, receiver, sender = PAIRS.T
-    found = ops.block_attention(QUERY, KEY, VALUE, mask=MASK, bias=BIAS, normalizer=ops.Sinkhorn(3))
-    edges = as_edges(QUERY, KEY, VALUE, BIAS, ops.Sinkhorn(3))
+    found = block_attention(QUERY, KEY, VALUE, mask=MASK, bias=BIAS, normalizer=ops.Sinkhorn(3))
+    edges = as_edges(QUERY, KEY, VALUE, BIAS, ops.Sinkhorn(3)).attention
     np.testing.assert_allclose(
         found.weights[block, :, receiver, sender], edges.weights, rtol=1e-5, atol=1e-6
     )
@@ -67,24 +76,28 @@ def test_rows_of_nodes_are_the_same_as_blocks(implementation, which):
         except RuntimeError as error:
             pytest.skip(str(error))
     ids = np.array([2, 0, 9, 0, 2, 0, 2, 9, 0])  # 9: no block, as padding
-    blocks = ops.block_layout(np.minimum(ids, 2), B, SIZE, where=ids < 9)
+    blocks = ops.prepare_blocks(np.minimum(ids, 2), B, SIZE, where=ids < 9)
     mask = {
         "nodes": None,
         "fewer nodes": blocks.mask & (np.arange(SIZE) != 1)[None],
         "pairs": blocks.mask[:, :, None] & np.tri(SIZE, dtype=bool)[None],
     }[which]
-    options = {"dropout_rate": 0.2, "dropout_key": jax.random.key(3), "bias": BIAS}
-    options |= {"implementation": implementation}
+    pairs = mask[:, :, None] & mask[:, None] if which == "fewer nodes" else mask
+    options = {"dropout": ops.Dropout(0.2, jax.random.key(3)), "implementation": implementation}
     rows = tuple(jax.random.normal(k, (len(ids), HEADS, CHANNELS)) for k in KEYS[:3])
 
     def by_rows(*rows):
-        found = ops.block_attention(*rows, mask=mask, blocks=blocks, **options)
-        return found.out, found.weights
+        pattern = dataclasses.replace(blocks, pairs=pairs)
+        out, attention = ops.block_attention(
+            *rows, pattern, score=ops.DotScore(bias=BIAS), **options
+        )
+        return out, attention.weights
 
     def by_blocks(*rows):
-        found = ops.block_attention(
+        found = block_attention(
             *(ops.to_blocks(x, blocks) for x in rows),
             mask=blocks.mask if mask is None else mask,
+            bias=BIAS,
             **options,
         )
         return ops.from_blocks(found.out, blocks), found.weights
@@ -98,19 +111,17 @@ def test_rows_of_nodes_are_the_same_as_blocks(implementation, which):
 
 def test_a_mask_of_pairs_is_obeyed():
     causal = np.tril(np.ones((SIZE, SIZE), bool))[None].repeat(B, 0)
-    weights = ops.block_attention(QUERY, KEY, VALUE, mask=causal).weights
+    weights = block_attention(QUERY, KEY, VALUE, mask=causal).weights
     np.testing.assert_allclose(weights.sum(-1), 1, rtol=1e-6)
     assert not np.any(np.asarray(weights)[:, :, ~causal[0]])
 
 
 def test_dropout_keeps_the_mean_and_repeats_with_its_key():
     def out(key):
-        return ops.block_attention(
-            QUERY, KEY, VALUE, mask=MASK, dropout_rate=0.5, dropout_key=key
-        ).out
+        return block_attention(QUERY, KEY, VALUE, mask=MASK, dropout=ops.Dropout(0.5, key)).out
 
     outs = jax.vmap(out)(jax.random.split(jax.random.key(7), 4000))
-    plain = ops.block_attention(QUERY, KEY, VALUE, mask=MASK).out
+    plain = block_attention(QUERY, KEY, VALUE, mask=MASK).out
     np.testing.assert_allclose(outs.mean(0), plain, atol=0.1)
     assert np.array_equal(out(jax.random.key(1)), out(jax.random.key(1)))
 
@@ -118,20 +129,31 @@ def test_dropout_keeps_the_mean_and_repeats_with_its_key():
 def test_nothing_is_nan_where_nothing_may_attend(debug_nans):
     def total(query):
         none = np.zeros((B, SIZE), bool)
-        return jnp.sum(ops.block_attention(query, KEY, VALUE, mask=none).out)
+        return jnp.sum(block_attention(query, KEY, VALUE, mask=none).out)
 
     value, grad = jax.jit(jax.value_and_grad(total))(QUERY)
     assert value == 0 and not np.any(grad)
 
 
 def test_errors():
-    with pytest.raises(ValueError, match="mask must"):
-        ops.block_attention(QUERY, KEY, VALUE, mask=MASK[:2])
-    with pytest.raises(ValueError, match="mask is needed"):
-        ops.block_attention(QUERY, KEY, VALUE)
-    with pytest.raises(ValueError, match="query must"):
-        ops.block_attention(QUERY, KEY, VALUE, blocks=ops.block_layout(np.zeros(2, int), 1, 2))
-    with pytest.raises(ValueError, match="bias must have four axes"):
-        ops.block_attention(QUERY, KEY, VALUE, mask=MASK, bias=BIAS[:, :, 0])
-    with pytest.raises(ValueError, match="dropout_key"):
-        ops.block_attention(QUERY, KEY, VALUE, mask=MASK, dropout_rate=0.1)
+    rows = [x.reshape(-1, HEADS, CHANNELS) for x in (QUERY, KEY, VALUE)]
+    blocks = as_blocks(MASK)
+    for change, message in (
+        ({"node": blocks.node[:, ::-1]}, "blocks.node must hold .* empty slots behind"),
+        ({"pairs": MASK}, r"blocks.pairs must have shape \[3, 5, 5\]"),
+        ({"pairs": np.ones((B, SIZE, SIZE))}, "blocks.pairs must be boolean"),
+        ({"slot": blocks.slot[:-1]}, r"query must have shape \[14, H, C\], got \(15, 2, 4\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            ops.block_attention(*rows, dataclasses.replace(blocks, **change))
+    for options, message in (
+        ({"score": ops.DotScore(bias=BIAS[:, :, 0])}, "score.bias must have four axes"),
+        ({"score": ops.DotScore(edge=BIAS)}, "score must be a DotScore without an edge term"),
+        ({"score": ops.AdditiveScore()}, "score must be a DotScore without an edge term"),
+        ({"dropout": 0.1}, r"dropout must be a ga.ops.Dropout\(rate, key\)"),
+        ({"dropout": ops.Dropout(1.0, KEYS[0])}, r"dropout.rate must be a number in \[0, 1\)"),
+        ({"normalizer": "softmax"}, "normalizer must be a value"),
+        ({"implementation": "xla"}, "implementation must be one of 'cpp', 'triton', 'reference'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            ops.block_attention(*rows, blocks, **options)

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from _dense_blocks import block_attention
 from jax.test_util import check_grads
 
 from graphattn_jax import ops
@@ -26,7 +27,7 @@ def arrays(n, channels, value_channels, bias=None, dtype=np.float32):
 
 
 def loss(p, implementation, **options):
-    r = ops.block_attention(**p, implementation=implementation, **options)
+    r = block_attention(**p, implementation=implementation, **options)
     return jnp.sum(jnp.sin(3 * r.out)), (r.out, r.weights)
 
 
@@ -60,7 +61,7 @@ def test_a_mask_of_pairs_and_dropout():
     n = 21
     mask = np.random.default_rng(1).random((B, n, n)) < 0.5
     mask[0, 4] = False
-    options = {"dropout_rate": 0.3, "dropout_key": jax.random.key(1)}
+    options = {"dropout": ops.Dropout(0.3, jax.random.key(1))}
     _, (out, _) = assert_equal_to_reference(
         arrays(n, 8, 8, (B, H, n, n)), mask=mask, scale=0.9, **options
     )
@@ -94,15 +95,15 @@ def test_float64_and_second_derivatives():
 
 def test_second_derivatives_of_rows():
     with jax.enable_x64(True):
-        blocks = ops.block_layout(np.array([0, 1, 0, 2, 1]), 3, 2, where=np.arange(5) != 3)
+        blocks = ops.prepare_blocks(np.array([0, 1, 0, 2, 1]), 3, 2, where=np.arange(5) != 3)
         p = {k: x[0] for k, x in arrays(5, 4, 3, dtype=np.float64).items()}
-        f = jax.jit(lambda p: loss(p, "cpp", blocks=blocks)[0])
+        f = jax.jit(lambda p: ops.block_attention(**p, blocks=blocks, implementation="cpp").out)
         check_grads(f, (p,), order=2, modes=["rev"], atol=1e-5, rtol=1e-5, eps=1e-5)
 
 
 def test_other_normalizers_are_left_to_the_reference():
     p = arrays(4, 4, 4)
     with pytest.raises(NotImplementedError, match="has the softmax only"):
-        ops.block_attention(**p, mask=nodes(4), normalizer="sigmoid", implementation="cpp")
-    r = ops.block_attention(**p, mask=nodes(4), normalizer="sigmoid")
+        block_attention(**p, mask=nodes(4), normalizer=ops.Sigmoid(), implementation="cpp")
+    r = block_attention(**p, mask=nodes(4), normalizer=ops.Sigmoid())
     assert r.out.shape == (B, 4, H, 4)

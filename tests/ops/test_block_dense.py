@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from _edges import attend as attend_with
+from _edges import prepared
 
 from graphattn_jax import graphs, ops
 
@@ -27,11 +29,9 @@ def arrays(dtype=np.float32):
 
 
 def attend(p, edges, implementation="block_dense", **options):
-    return ops.edge_attention(
-        p["query"], p["key"], p["value"], *edges,
-        score=ops.GATv2Score(p["vector"], edge=p["edge"]), bias=p["bias"],
-        implementation=implementation, **options,
-    )  # fmt: skip
+    score = ops.GATv2Score(p["vector"], edge=p["edge"], bias=p["bias"])
+    options |= {"score": score, "implementation": implementation}
+    return attend_with(p["query"], p["key"], p["value"], edges, **options)
 
 
 def close(got, want, atol=2e-5):
@@ -40,13 +40,12 @@ def close(got, want, atol=2e-5):
 
 @pytest.mark.parametrize("x64", [False, True])
 def test_mask_dropout_and_hub_equal_the_reference(x64):
-    edges, where = hub(), np.arange(40) % 5 > 0
-    layout = ops.edge_layout(*edges, num_senders=N, where=where, degree_blocks=True)
-    options = {"layout": layout, "where": where, "dropout_rate": 0.4}
+    where = np.arange(40) % 5 > 0
+    edges = prepared(*hub(), num_senders=N, where=where, degree_blocks=True)
 
     def loss(p, implementation):
-        key = jax.random.key(2)
-        r = attend(p, edges, implementation, dropout_key=key, **options)
+        dropout = ops.Dropout(0.4, jax.random.key(2))
+        r = attend(p, edges, implementation, dropout=dropout)
         return jnp.sum(jnp.sin(3 * r.out)) + jnp.sum(jnp.sin(3 * r.weights)), (r.out, r.applied)
 
     run = jax.jit(
@@ -57,18 +56,16 @@ def test_mask_dropout_and_hub_equal_the_reference(x64):
 
 
 def test_neither_direction_scatters():
-    edges = hub()
-    layout = ops.edge_layout(*edges, num_senders=N, degree_blocks=True)
-    gradient = jax.grad(lambda p: jnp.sum(attend(p, edges, layout=layout).out ** 2))
+    edges = prepared(*hub(), num_senders=N, degree_blocks=True)
+    gradient = jax.grad(lambda p: jnp.sum(attend(p, edges).out ** 2))
     assert "scatter" not in jax.jit(gradient).lower(arrays()).as_text()
 
 
 def test_second_derivatives():
-    edges = hub()
-    layout = ops.edge_layout(*edges, num_senders=N, degree_blocks=True)
+    edges = prepared(*hub(), num_senders=N, degree_blocks=True)
 
     def norm_of_gradient(p, implementation):
-        f = lambda p: jnp.sum(attend(p, edges, implementation, layout=layout).out ** 2)  # noqa: E731
+        f = lambda p: jnp.sum(attend(p, edges, implementation).out ** 2)  # noqa: E731
         return sum(jnp.sum(g**2) for g in jax.grad(f)(p).values())
 
     run = jax.jit(
@@ -80,16 +77,5 @@ def test_second_derivatives():
 def test_layouts_of_graphs():
     senders, receivers = hub()
     graph = graphs.from_edge_list(senders, receivers, num_nodes=N)
-    layout = graphs.layout(graph, degree_blocks=True).edges
-    out = attend(arrays(), (graph.senders, graph.receivers), layout=layout).out
-    close(out, attend(arrays(), (graph.senders, graph.receivers), "reference").out)
-
-
-def test_unsupported_arguments_say_the_fix():
-    edges = hub()
-    with pytest.raises(NotImplementedError, match=r"'block_dense' needs layout=\. Fix: layout = "):
-        attend(arrays(), edges)
-    with pytest.raises(
-        NotImplementedError, match=r"degree blocks\. Fix: ga\.graphs\.layout\(graph"
-    ):
-        attend(arrays(), edges, layout=ops.edge_layout(*edges, num_senders=N))
+    out = attend(arrays(), graphs.pattern(graphs.prepare(graph, degree_blocks=True))).out
+    close(out, attend(arrays(), graphs.pattern(graph), "reference").out)

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from _dense_blocks import block_attention
 from _h100 import KERNEL, lowered_for_h100
 
 from graphattn_jax import ops
@@ -21,7 +22,7 @@ def arrays(n, bias=None, batch=B, dtype=jnp.float32):
 
 def values_and_gradients(implementation, p, **options):
     def loss(p):
-        r = ops.block_attention(**p, implementation=implementation, **options)
+        r = block_attention(**p, implementation=implementation, **options)
         return jnp.sum(jnp.sin(3 * r.out.astype(jnp.float32))), (r.out, r.weights)
 
     return jax.jit(jax.grad(loss, has_aux=True))(p)
@@ -56,7 +57,7 @@ def test_pairs_dropout_and_more_than_one_tile(monkeypatch):
     n = 21
     mask = np.random.default_rng(1).random((B, n, n)) < 0.5
     mask[0, 4] = False
-    options = {"mask": mask, "dropout_rate": 0.3, "dropout_key": jax.random.key(1), "scale": 0.9}
+    options = {"mask": mask, "dropout": ops.Dropout(0.3, jax.random.key(1)), "scale": 0.9}
     got, want = both(arrays(n, (B, H, n, n)), **options)
     close(got, want)
     assert not got[1][0][0, 4].any()
@@ -80,7 +81,7 @@ def test_second_derivatives_and_vmap():
     p = arrays(4, (1, H, 4, 4))
 
     def out(p, implementation="triton"):
-        return ops.block_attention(**p, mask=nodes(4), implementation=implementation).out
+        return block_attention(**p, mask=nodes(4), implementation=implementation).out
 
     def norm_of_gradient(p, implementation):
         gradient = jax.grad(lambda p: jnp.sum(out(p, implementation) ** 2))(p)
@@ -95,10 +96,10 @@ def test_second_derivatives_and_vmap():
 def test_lowers_for_an_h100_without_arrays_of_pairs(monkeypatch):
     n = 37
     p = arrays(n, (1, H, 1, n))
-    options = {"mask": nodes(n), "dropout_rate": 0.1, "dropout_key": jax.random.key(0)}
+    options = {"mask": nodes(n), "dropout": ops.Dropout(0.1, jax.random.key(0))}
 
     def out(p):
-        return ops.block_attention(**p, implementation="triton", **options).out
+        return block_attention(**p, implementation="triton", **options).out
 
     forward = lowered_for_h100(monkeypatch, out, p)
     backward = lowered_for_h100(monkeypatch, jax.grad(lambda p: jnp.sum(out(p) ** 2)), p)
@@ -113,26 +114,27 @@ def test_chosen_on_a_gpu_for_what_it_supports(monkeypatch):
         seen.append(arguments)
         return _block_triton.KERNELS.forward(*arguments)
 
-    kernels = _block_triton.KERNELS._replace(forward=forward)
-    monkeypatch.setitem(_block_attention._KERNELS, "triton", kernels)
-    monkeypatch.setattr(_block_attention, "_candidates", lambda: ("reference",))
-    ops.block_attention(**p, mask=nodes(4))
+    fused = _block_attention.IMPLEMENTATIONS["triton"]
+    fused = fused._replace(kernels=fused.kernels._replace(forward=forward))
+    monkeypatch.setitem(_block_attention.IMPLEMENTATIONS, "triton", fused)
+    monkeypatch.setattr(_block_attention, "_order", lambda: ("reference",))
+    block_attention(**p, mask=nodes(4))
     assert not seen
-    monkeypatch.setattr(_block_attention, "_candidates", lambda: ("triton",))
-    ops.block_attention(**p, mask=nodes(4), normalizer="sigmoid")
+    monkeypatch.setattr(_block_attention, "_order", lambda: ("triton", "reference"))
+    block_attention(**p, mask=nodes(4), normalizer=ops.Sigmoid())
     assert not seen
-    ops.block_attention(**p, mask=nodes(4))
+    block_attention(**p, mask=nodes(4))
     assert len(seen) == 1
 
 
 def test_unsupported_arguments_say_the_fix():
     p = arrays(4)
     with pytest.raises(NotImplementedError, match=r"has the softmax only, got Sigmoid.*Fix: impl"):
-        ops.block_attention(**p, mask=nodes(4), normalizer="sigmoid", implementation="triton")
+        block_attention(**p, mask=nodes(4), normalizer=ops.Sigmoid(), implementation="triton")
     with pytest.raises(
-        ValueError, match=r"implementation must be one of 'triton', 'cpp', 'reference'"
+        ValueError, match=r"implementation must be one of 'cpp', 'triton', 'reference'"
     ):
-        ops.block_attention(**p, mask=nodes(4), implementation="xla")
+        block_attention(**p, mask=nodes(4), implementation="xla")
     with jax.enable_x64(True), pytest.raises(NotImplementedError, match="got float64"):
         p = {k: jnp.asarray(np.asarray(v, np.float64)) for k, v in p.items()}
-        ops.block_attention(**p, mask=nodes(4), implementation="triton")
+        block_attention(**p, mask=nodes(4), implementation="triton")

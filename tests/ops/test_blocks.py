@@ -8,7 +8,7 @@ from graphattn_jax import ops
 
 IDS = np.array([0, 2, 0, 2, 2, 3, 0])
 REAL = np.array([True, True, True, True, True, False, True])
-BLOCKS = ops.block_layout(IDS, 4, 3, where=REAL)
+BLOCKS = ops.prepare_blocks(IDS, 4, 3, where=REAL)
 
 
 def test_slots_by_hand():
@@ -37,9 +37,9 @@ def test_the_gradient_of_either_is_the_other(rng):
 
 def test_errors():
     with pytest.raises(ValueError, match=r"size must be at least .* 3, got 2"):
-        ops.block_layout(IDS, 4, 2, where=REAL)
+        ops.prepare_blocks(IDS, 4, 2, where=REAL)
     with pytest.raises(ValueError, match="block_ids"):
-        ops.block_layout(IDS, 3, 3)
+        ops.prepare_blocks(IDS, 3, 3)
     with pytest.raises(ValueError, match="x must"):
         ops.to_blocks(jnp.ones((6, 2)), BLOCKS)
     with pytest.raises(ValueError, match="x must"):

@@ -71,6 +71,36 @@ def test_rows_without_pairs_are_zero():
     assert got[0].all() and not got[1].any()
 
 
+def test_a_bias_of_minus_infinity_is_a_pair_that_may_not_attend():
+    rng = np.random.default_rng(4)
+
+    @jax.jit
+    def values_and_gradients(qkv, bias, mask):
+        def loss(qkv, bias):
+            out = ops.dense_attention(*qkv, bias=bias, mask=mask)
+            return jnp.sum(jnp.sin(out)), out
+
+        return jax.grad(loss, argnums=(0, 1), has_aux=True)(qkv, bias)
+
+    for case in range(200):
+        *qkv, bias = (np.asarray(rng.normal(size=x.shape), np.float32) for x in inputs())
+        closed = rng.random((B, H, N, M)) < 0.4
+        closed[case % B, case % H, case % N] = True  # a row of nothing else
+        mask = rng.random((B, H, N, M)) < 0.8
+        infinite = np.where(closed, -np.inf, bias)
+        gradient, out = values_and_gradients(qkv, infinite, mask)
+        want_gradient, want = values_and_gradients(qkv, bias, mask & ~closed)
+        np.testing.assert_allclose(out, want, atol=1e-6)
+        for got, other in zip(
+            jax.tree.leaves(gradient), jax.tree.leaves(want_gradient), strict=True
+        ):
+            assert np.isfinite(got).all()
+            np.testing.assert_allclose(got, other, atol=1e-6)
+        assert not np.asarray(out)[case % B, case % N, case % H].any()
+    alone = ops.dense_attention(*qkv, bias=np.full((1, 1, N, 1), -np.inf, np.float32))
+    assert not alone.any()
+
+
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 def test_half_precision(dtype):
     low = inputs(dtype)

@@ -26,8 +26,14 @@ def elsewhere(tmp_path, monkeypatch):
 
 
 def test_nothing_is_built_by_itself(elsewhere):
-    with pytest.raises(NotImplementedError, match=r"is not built on this machine. Fix: ga.ops"):
-        _native.check_built()
+    assert "is not built on this machine. Fix: ga.ops.build_cpp()" in _native.missing()
+    edges = ops.prepare_edges(ops.Edges(np.arange(3), np.arange(3), num_senders=3))
+    x = np.ones((3, 1, 64), np.float32)
+    with pytest.raises(
+        NotImplementedError, match=r"'cpp' is not built on this machine\. Fix: ga\.ops"
+    ):
+        ops.edge_attention(x, x, x, edges, implementation="cpp")
+    assert ops.explain_choice(x, x, x, edges).implementation == "xla"
     assert not list(elsewhere.iterdir())
 
 
@@ -47,11 +53,11 @@ def test_a_compiler_that_fails_says_what_it_said(elsewhere, monkeypatch):
 @pytest.mark.parametrize("check", [True, False])
 def test_shard_map_works_or_falls_back(check):
     ids = np.arange(4)
-    layout = ops.edge_layout(ids, ids[::-1].copy(), num_senders=4)
+    edges = ops.prepare_edges(ops.Edges(ids, ids[::-1].copy(), num_senders=4))
     x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 4, 1, 3)), jnp.float32)
 
     def attend(x):
-        return ops.edge_attention(x[0], x[0], x[0], ids, ids[::-1].copy(), layout=layout).out[None]
+        return ops.edge_attention(x[0], x[0], x[0], edges).out[None]
 
     one = PartitionSpec("data")
     mesh = Mesh(np.array(jax.devices()[:2]), ("data",))

@@ -15,6 +15,11 @@ CONSTRAINTS = {
 }
 
 
+def make(name, **options):
+    plain = {"softmax": ops.Softmax, "sigmoid": ops.Sigmoid}
+    return (plain | CONSTRAINTS)[name](**options)
+
+
 def graph(one_way=True, seed=0):
     """A connected graph: a ring in both directions, all self-loops, some one-way chords; shuffled."""
     ring = np.arange(NUM_NODES)
@@ -66,30 +71,33 @@ def dense_weights(name, logits, senders, receivers, mutual=None):
 
 
 @partial(jax.jit, static_argnums=0)
-def normalize(name, logits, senders, receivers, **options):
-    normalizer = CONSTRAINTS[name]() if name in CONSTRAINTS else name
-    return ops.normalize(logits, senders, receivers, NUM_NODES, normalizer=normalizer, **options)
+def normalize(name, logits, edges):
+    return ops.normalize(logits, edges, make(name))
 
 
 @partial(jax.jit, static_argnums=0)
-def normalize_and_gradient(name, cotangent, logits, *edges, **options):
+def normalize_and_gradient(name, cotangent, logits, edges):
     def loss(logits):
-        out = normalize(name, logits, *edges, **options).weights
+        out = normalize(name, logits, edges).weights
         return jnp.sum(out * cotangent), out
 
     gradient, out = jax.grad(loss, has_aux=True)(logits)
     return out, gradient
 
 
+def pattern(senders, receivers, **parts):
+    return ops.Edges(senders, receivers, num_senders=NUM_NODES, **parts)
+
+
 def weights(name, logits, senders, receivers):
     reverse = ops.reverse_edges(senders, receivers)
-    return normalize(name, logits, senders, receivers, reverse=reverse)
+    return normalize(name, logits, pattern(senders, receivers, reverse=reverse))
 
 
-def weights_and_gradient(name, logits, senders, receivers, where):
-    options = {"where": where, "reverse": ops.reverse_edges(senders, receivers)}
+def weights_and_gradient(name, logits, senders, receivers, mask):
+    edges = pattern(senders, receivers, mask=mask, reverse=ops.reverse_edges(senders, receivers))
     cotangent = random_logits(len(senders), seed=9)
-    out, gradient = normalize_and_gradient(name, cotangent, logits, senders, receivers, **options)
+    out, gradient = normalize_and_gradient(name, cotangent, logits, edges)
     return np.asarray(out), np.asarray(gradient)
 
 
@@ -175,9 +183,13 @@ def test_constraint_on_a_subset_of_edges(name):
     logits = random_logits(len(senders))
     edges, mutual = mutual_subset(senders, receivers)
     assert edges.any() and not edges.all() and mutual[0, 0] and not mutual[0, 1]
-    got, residual = ops.normalize(
-        logits, senders, receivers, NUM_NODES, normalizer=CONSTRAINTS[name](edges=edges)
-    )
+    for prepare in (lambda edges: edges, ops.prepare_edges):
+        check_subset(name, logits, prepare(pattern(senders, receivers)).one_way(~edges), mutual)
+
+
+def check_subset(name, logits, edges, mutual):
+    senders, receivers = edges.senders, edges.receivers
+    got, residual = ops.normalize(logits, edges, make(name))
     a = dense(got, senders, receivers)
     np.testing.assert_allclose(
         a, dense_weights(name, logits, senders, receivers, mutual[None]), atol=2e-5
@@ -193,15 +205,10 @@ def test_constraint_on_a_subset_of_edges(name):
 def test_constraint_on_a_subset_of_heads(name):
     senders, receivers = graph()
     logits = random_logits(len(senders))
-    free = ops.normalize(logits, senders, receivers, NUM_NODES).weights
+    edges = pattern(senders, receivers)
+    free = ops.normalize(logits, edges).weights
     whole = weights(name, logits, senders, receivers).weights
-    got = ops.normalize(
-        logits,
-        senders,
-        receivers,
-        NUM_NODES,
-        normalizer=CONSTRAINTS[name](heads=np.array([False, True])),
-    ).weights
+    got = ops.normalize(logits, edges, make(name, heads=(False, True))).weights
     np.testing.assert_allclose(got[:, 0], free[:, 0], atol=1e-6)
     np.testing.assert_allclose(got[:, 1], whole[:, 1], atol=1e-6)
 
@@ -227,6 +234,71 @@ def test_masked_edges_change_neither_values_nor_gradients(name):
         assert not got[~where].any() and not gradient[~where].any()
         np.testing.assert_array_equal(got, want)
         np.testing.assert_array_equal(gradient, want_gradient)
+
+
+def multigraphs(count=200):
+    """Small ones with copies of edges, of which some are masked; and the same without these."""
+    rng = np.random.default_rng(0)
+    first = np.array([0, 0, 1, 2]), np.array([1, 1, 0, 1]), np.array([False, True, True, True])
+    for case in range(count):
+        senders, receivers = rng.integers(0, 3, (2, 8))
+        real = rng.random(8) < 0.6
+        if not case:
+            senders[:4], receivers[:4], real[:4], real[4:] = *first, False
+        yield senders, receivers, real, rng.normal(size=(8, HEADS)).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", ["softmax", "sigmoid", *CONSTRAINTS])
+def test_masked_copies_of_an_edge_have_no_part_in_the_pairing(name):
+    for senders, receivers, real, logits in multigraphs():
+        plain = ops.Edges(senders, receivers, NUM_NODES)
+        # The same size for one compilation: what is left out becomes loops at nodes of their own.
+        apart = (
+            np.where(real, senders, 3 + np.arange(8) % 4),
+            np.where(real, receivers, 3 + np.arange(8) % 4),
+        )
+        alone = normalize(name, logits, ops.Edges(*apart, NUM_NODES))
+        ways = {
+            "mask": plain.where(real),
+            "prepared": ops.prepare_edges(plain.where(real), static=True),
+            "prepared before": ops.prepare_edges(plain, static=True).where(real),
+            "twice": ops.prepare_edges(plain.where(real | (senders == 1)), static=True).where(real),
+        }
+        for edges in ways.values():
+            found = normalize(name, logits, edges)
+            np.testing.assert_allclose(
+                np.asarray(found.weights)[real],
+                np.asarray(alone.weights)[real],
+                rtol=2e-5,
+                atol=2e-6,
+            )
+            assert not np.asarray(found.weights)[~real].any()
+            if name == "sinkhorn":
+                np.testing.assert_allclose(found.residual[:3], alone.residual[:3], atol=1e-5)
+
+
+@pytest.mark.parametrize("gradient", ["unrolled", "implicit"])
+@pytest.mark.parametrize("name", ["softmax", "sigmoid", *CONSTRAINTS])
+def test_second_derivatives_are_finite_also_without_constrained_or_real_edges(name, gradient):
+    if name == "sinkhorn":
+        normalizer = ops.Sinkhorn(5, gradient)
+    elif gradient == "implicit":
+        return
+    else:
+        normalizer = make(name)
+
+    @jax.jit
+    def second(logits, edges, g):
+        def loss(logits):
+            weights, residual = ops.normalize(logits, edges, normalizer)
+            return jnp.sum(weights * g) + (0 if residual is None else jnp.sum(residual))
+
+        return jax.grad(lambda x: jnp.sum(jax.grad(loss)(x) * g[::-1]))(logits)
+
+    for senders, receivers, real, logits in multigraphs():
+        edges = ops.prepare_edges(ops.Edges(senders, receivers, NUM_NODES).where(real), static=True)
+        got = second(logits, edges, random_logits(8, seed=3))
+        assert np.isfinite(got).all() and not np.asarray(got)[~real].any()
 
 
 @pytest.mark.parametrize("name", CONSTRAINTS)
@@ -256,10 +328,11 @@ def test_given_reverse_is_the_computed_one(name):
     senders, receivers = graph()
     logits = random_logits(len(senders))
     given = weights(name, logits, senders, receivers).weights
-    computed = normalize(name, logits, senders, receivers).weights
+    computed = normalize(name, logits, pattern(senders, receivers)).weights
     np.testing.assert_allclose(given, computed, atol=1e-6)
     # Without reverse edges nothing is constrained.
-    none = normalize(name, logits, senders, receivers, reverse=np.full(len(senders), -1)).weights
+    none = pattern(senders, receivers, reverse=np.full(len(senders), -1))
+    none = normalize(name, logits, none).weights
     softmax = weights("softmax", logits, senders, receivers).weights
     np.testing.assert_allclose(none, softmax, atol=1e-6)
 
@@ -279,35 +352,67 @@ def test_half_precision_logits_give_float32_weights():
         assert out.weights.dtype == jnp.float32
 
 
-def test_names_are_public():
-    assert set(ops.NORMALIZERS) == {"softmax", "sigmoid", *CONSTRAINTS}
+def test_a_normalizer_of_ones_own():
+    class Uniform:
+        is_constraint = False
+
+        def __call__(self, logits, edges):
+            ones = jnp.where(jnp.isneginf(logits), 0.0, 1.0)
+            degree = ops.segment_sum(ones, edges.receivers, edges.num_rows)
+            return ops.Normalized(ones / jnp.maximum(degree, 1)[edges.receivers])
+
+    senders, receivers = graph()
+    edges = pattern(senders, receivers)
+    value = jnp.ones((NUM_NODES, HEADS, 2))
+    got = ops.edge_attention(value, value, value, edges, normalizer=Uniform())
+    np.testing.assert_allclose(got.out, 1, atol=1e-6)
+
+
+def test_they_are_values():
+    for name in ("softmax", "sigmoid", *CONSTRAINTS):
+        assert make(name) == make(name) and hash(make(name)) == hash(make(name))
+    assert ops.Sinkhorn(3) != ops.Sinkhorn(4) and repr(ops.Sigmoid()) == "Sigmoid()"
+
+
+@pytest.mark.parametrize("name", CONSTRAINTS)
+def test_a_constraint_needs_the_same_nodes_on_both_sides(name):
+    edges = ops.Edges(IDS, IDS, num_senders=3, num_receivers=3)
+    with pytest.raises(ValueError, match="needs the same nodes on both sides, got a bipartite"):
+        ops.normalize(LOGITS, edges, make(name))
+    assert ops.normalize(LOGITS, edges).weights.shape == (3, 2)
 
 
 LOGITS, IDS = np.zeros((3, 2), np.float32), np.array([0, 1, 2])
 INVALID = {
-    "unknown name": (
-        {"normalizer": "softmaxx"},
-        "normalizer must be one of 'softmax', 'sigmoid', 'post_hoc', 'symmetric', 'sinkhorn'; got",
+    "name": (
+        lambda: {"normalizer": "softmax"},
+        r"normalizer must be a value such as ga.ops.Softmax\(\).*got str 'softmax'",
     ),
-    "class": ({"normalizer": ops.Sinkhorn}, r"options tuple such as ga.ops.Sinkhorn\(iterations=50\)"),
-    "logits": ({"logits": LOGITS[:, 0]}, r"logits must have shape \[E, H\], got \(3,\)"),
-    "integer logits": ({"logits": LOGITS.astype(int)}, "logits must be floating point"),
-    "receivers": ({"receivers": IDS[:2]}, r"receivers must have shape \[3\]"),
-    "mask": ({"where": IDS}, "where must be boolean"),
-    "sigmoid mask": ({"where": IDS, "normalizer": "sigmoid"}, "where must be boolean"),
-    "reverse": (
-        {"normalizer": "post_hoc", "reverse": IDS[:2]},
-        r"reverse must have shape \[3\], got \(2,\)",
+    "class": (lambda: {"normalizer": ops.Sinkhorn}, r"or Sinkhorn\(iterations=50\), got type"),
+    "logits": (lambda: {"logits": LOGITS[:, 0]}, r"logits must have shape \[3, H\], got \(3,\)"),
+    "integer logits": (lambda: {"logits": LOGITS.astype(int)}, "logits must be floating point"),
+    "receivers": (lambda: {"receivers": IDS[:2]}, r"edges.receivers must have shape \[3\]"),
+    "out of range": (lambda: {"receivers": IDS + 1}, r"edges.receivers must lie in \[0, 3\)"),
+    "mask": (lambda: {"mask": IDS}, "edges.mask must be boolean"),
+    "reverse": (lambda: {"reverse": IDS[:2]}, r"edges.reverse must have shape \[3\], got \(2,\)"),
+    "heads": (
+        lambda: {"normalizer": ops.Symmetric(heads=(True,) * 3)},
+        "heads must have one bool for each of 2 heads",
     ),
-    "edges": ({"normalizer": ops.PostHoc(edges=IDS)}, "edges must be boolean"),
-    "heads": ({"normalizer": ops.Symmetric(heads=np.ones(3, bool))}, r"heads must have shape \[2\]"),
-    "iterations": ({"normalizer": ops.Sinkhorn(0)}, "iterations must be a positive integer"),
+    "array of heads": (
+        lambda: {"normalizer": ops.Symmetric(heads=np.ones(2, bool))},
+        "heads must be a tuple of bools",
+    ),
+    "iterations": (lambda: ops.Sinkhorn(0), "iterations must be a positive integer"),
+    "gradient": (lambda: ops.Sinkhorn(gradient="none"), "gradient must be one of 'unrolled', 'implicit'"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("case", INVALID)
 def test_invalid_arguments(case):
     change, message = INVALID[case]
-    arguments = {"logits": LOGITS, "senders": IDS, "receivers": IDS, "num_nodes": 3}
     with pytest.raises(ValueError, match=message):
-        ops.normalize(**(arguments | change))
+        arguments = {"logits": LOGITS, "normalizer": ops.PostHoc()} | change()
+        ids = {name: arguments.pop(name, IDS) for name in ("senders", "receivers")}
+        parts = {name: arguments.pop(name) for name in ("mask", "reverse") if name in arguments}
+        ops.normalize(edges=ops.Edges(**ids, num_senders=3, **parts), **arguments)

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, PartitionSpec
 
-from graphattn_jax.ops._pallas import Axis, axis, launch, load, power_of_two, program, store
+from graphattn_jax.ops._pallas import (
+    Axis,
+    axis,
+    launch,
+    load,
+    missing,
+    power_of_two,
+    program,
+    store,
+)
 
 
 def test_access_beyond_the_end_reads_zeros_and_writes_nothing():
@@ -23,7 +32,7 @@ def test_access_beyond_the_end_reads_zeros_and_writes_nothing():
     np.testing.assert_array_equal(sums[0, :2], [3 + 4, 12 + 4])
 
 
-def test_shard_map_works_or_says_the_fix():
+def test_missing_says_where_shard_map_does_not_work():
     mesh = Mesh(np.array(jax.devices()[:2]), ("data",))
     one = PartitionSpec("data")
 
@@ -31,15 +40,19 @@ def test_shard_map_works_or_says_the_fix():
         store(out, load(x, axis(1, 1)) + 1.0, axis(1, 1))
 
     def add_one(x):
+        said.append(missing((x,)))
         return launch(kernel, (1, 1), (x,), jax.ShapeDtypeStruct((1,), jnp.float32), num_warps=1)
 
     def run(check):
         mapped = jax.shard_map(add_one, mesh=mesh, in_specs=one, out_specs=one, check_vma=check)
         return jax.jit(mapped)(jnp.array([1.0, 2.0]))
 
+    said = []
     np.testing.assert_array_equal(run(False), [2, 3])
-    with pytest.raises(NotImplementedError, match=r"Fix: check_vma=False of jax\.shard_map"):
+    assert said == [None]
+    with pytest.raises(ValueError, match="check_vma"):
         run(True)
+    assert "Fix: check_vma=False of jax.shard_map, or implementation=None" in said[1]
 
 
 def test_sizes():

@@ -49,6 +49,19 @@ def test_involution(edges):
     np.testing.assert_array_equal(receivers[reverse[found]], senders[found])
 
 
+@given(edges=edge_lists(8), real=st.lists(st.booleans(), min_size=8, max_size=8))
+@settings(deterministic, max_examples=200)
+def test_masked_edges_are_none(edges, real):
+    real, want = np.array(real), np.full(8, -1)
+    among_real = ops.reverse_edges(*(x[real] for x in edges))
+    want[real] = (
+        np.where(among_real >= 0, np.flatnonzero(real)[among_real], -1) if real.any() else []
+    )
+    host = ops.reverse_edges(*edges, where=real)
+    assert isinstance(host, np.ndarray) and host.tolist() == want.tolist()
+    assert on_device(*edges, where=real).tolist() == want.tolist()
+
+
 def test_duplicates_are_paired_by_rank():
     senders, receivers = np.array([0, 0, 1, 0, 1]), np.array([1, 1, 0, 1, 0])
     assert ops.reverse_edges(senders, receivers).tolist() == [2, 4, 0, -1, 1]
@@ -72,6 +85,11 @@ def test_no_edges():
 def test_one_device_array_suffices_to_stay_on_the_device():
     got = ops.reverse_edges(jnp.array([0, 1]), np.array([1, 0]))
     assert isinstance(got, jax.Array) and got.tolist() == [1, 0]
+
+
+def test_the_mask_is_boolean():
+    with pytest.raises(ValueError, match=r"where must be boolean \(True = real\)"):
+        ops.reverse_edges(np.array([0]), np.array([0]), where=np.array([1]))
 
 
 @pytest.mark.parametrize(

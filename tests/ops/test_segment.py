@@ -146,6 +146,40 @@ def test_logsumexp_of_only_minus_infinity_has_zero_gradient(debug_nans):
     assert out.tolist() == [-np.inf, 1.0, -np.inf] and gradient.tolist() == [0.0, 0.0, 1.0]
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_what_is_not_finite_reaches_its_segment_and_no_other(name):
+    rng = np.random.default_rng(0)
+    for case in range(200):
+        data = rng.normal(size=(NUM_ROWS, 2)).astype(np.float32)
+        ids, where = rng.integers(0, NUM_SEGMENTS, NUM_ROWS), rng.random(NUM_ROWS) < 0.7
+        row, bad = case % NUM_ROWS, data.copy()
+        bad[row, 0] = wild = (np.nan, np.inf, -np.inf)[case % 3]
+        want = np.asarray(JITTED[name](data, ids, NUM_SEGMENTS, where=where))
+        got = np.asarray(JITTED[name](bad, ids, NUM_SEGMENTS, where=where))
+        if name == "segment_softmax":
+            assert not got[~where].any()
+            same = ids != ids[row] if where[row] else np.ones(NUM_ROWS, bool)
+        else:
+            same = np.arange(NUM_SEGMENTS) != (ids[row] if where[row] else -1)
+        np.testing.assert_array_equal(got[same], want[same])
+        np.testing.assert_array_equal(got[:, 1], want[:, 1])
+        if not where[row]:
+            continue
+        own = got[row if name == "segment_softmax" else ids[row], 0]
+        if name in (
+            "segment_sum",
+            "segment_mean",
+            "segment_max",
+            "segment_min",
+            "segment_logsumexp",
+        ):
+            rows = bad[(ids == ids[row]) & where, :1].astype(np.float64)
+            with np.errstate(divide="ignore"):
+                np.testing.assert_allclose(own, ORACLES[name][0](rows)[0], rtol=1e-5)
+        else:
+            assert not np.isfinite(own) or (name == "segment_softmax" and wild == -np.inf)
+
+
 def test_logsumexp_and_softmax_of_large_logits():
     logits = np.array([1e4, 1e4, -1e4, -1e4], np.float32)
     ids = np.array([0, 0, 1, 1])

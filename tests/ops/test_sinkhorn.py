@@ -11,6 +11,10 @@ from graphattn_jax import ops
 NUM_NODES, HEADS = 8, 2
 
 
+def sinkhorn(logits, senders, receivers, num_nodes, **options):
+    return ops.sinkhorn(logits, ops.Edges(senders, receivers, num_senders=num_nodes), **options)
+
+
 def symmetric_edges(seed=0, loops=True, num_nodes=NUM_NODES):
     """Both directions of about half the pairs, shuffled; with all self-loops or none."""
     rng = np.random.default_rng(seed)
@@ -45,7 +49,7 @@ def test_symmetric_after_every_number_of_steps_and_residual_is_the_row_error(loo
     reverse = ops.reverse_edges(senders, receivers)
     every = jax.jit(
         lambda logits: [
-            ops.sinkhorn(logits, senders, receivers, NUM_NODES, iterations=t) for t in range(1, 31)
+            sinkhorn(logits, senders, receivers, NUM_NODES, iterations=t) for t in range(1, 31)
         ]
     )(logits)
     for weights, residual in every:
@@ -58,7 +62,7 @@ def test_symmetric_after_every_number_of_steps_and_residual_is_the_row_error(loo
 def test_doubly_stochastic_after_convergence(gradient):
     senders, receivers = symmetric_edges()
     logits = symmetric_logits(senders, receivers)
-    out = ops.sinkhorn(logits, senders, receivers, NUM_NODES, iterations=100, gradient=gradient)
+    out = sinkhorn(logits, senders, receivers, NUM_NODES, iterations=100, gradient=gradient)
     assert out.residual.shape == (NUM_NODES, HEADS) and (out.residual < 1e-5).all()
     np.testing.assert_allclose(row_sums(out.weights, receivers), 1, atol=1e-5)
     np.testing.assert_allclose(row_sums(out.weights, senders), 1, atol=1e-5)
@@ -68,7 +72,7 @@ def test_logits_far_apart_neither_overflow_nor_lose_a_row(debug_nans):
     """The second row's only weights underflow after the first step; it is still scaled to 1."""
     senders, receivers = np.array([0, 1, 0, 1, 2, 2]), np.array([0, 0, 1, 2, 1, 2])
     logits = np.array([[400.0], [0.0], [0.0], [0.0], [0.0], [300.0]], np.float32)
-    step = jax.jit(lambda logits: ops.sinkhorn(logits, senders, receivers, 3, iterations=60))
+    step = jax.jit(lambda logits: sinkhorn(logits, senders, receivers, 3, iterations=60))
     weights, residual = step(logits)
     assert np.isfinite(weights).all() and (weights <= 1 + 1e-6).all()
     np.testing.assert_array_equal(
@@ -83,7 +87,7 @@ def test_logits_far_apart_neither_overflow_nor_lose_a_row(debug_nans):
 def test_scales_rows_and_columns_by_one_vector():
     senders, receivers = symmetric_edges()
     logits = symmetric_logits(senders, receivers)
-    weights, _ = ops.sinkhorn(logits, senders, receivers, NUM_NODES)
+    weights, _ = sinkhorn(logits, senders, receivers, NUM_NODES)
     log_scale = np.log(weights) - logits  # f_i + f_j
     loop = {i: e for e, (i, j) in enumerate(zip(senders, receivers, strict=True)) if i == j}
     f = np.stack([log_scale[loop[i]] / 2 for i in range(NUM_NODES)])
@@ -95,7 +99,7 @@ def test_one_step_is_the_symmetric_normalizer():
     senders, receivers = symmetric_edges()
     logits = symmetric_logits(senders, receivers)
     d = row_sums(np.exp(logits), receivers)
-    weights, _ = ops.sinkhorn(logits, senders, receivers, NUM_NODES, iterations=1)
+    weights, _ = sinkhorn(logits, senders, receivers, NUM_NODES, iterations=1)
     np.testing.assert_allclose(
         weights, np.exp(logits) / np.sqrt(d[senders] * d[receivers]), rtol=1e-5
     )
@@ -105,7 +109,7 @@ def test_two_nodes_closed_form():
     # E = [[1, e], [e, 1]] has constant row sums: A = E / (1 + e).
     senders, receivers = np.array([0, 1, 0, 1]), np.array([1, 0, 0, 1])
     logits = np.array([[1.0], [1.0], [0.0], [0.0]], np.float32)
-    weights, _ = ops.sinkhorn(logits, senders, receivers, 2, iterations=40)
+    weights, _ = sinkhorn(logits, senders, receivers, 2, iterations=40)
     np.testing.assert_allclose(weights[:, 0] * (1 + np.e), [np.e, np.e, 1, 1], rtol=1e-6)
 
 
@@ -119,7 +123,7 @@ def test_a_star_can_be_scaled_only_with_self_loops():
     for loops in (True, False):
         senders, receivers = star(4, loops)
         logits = np.zeros((len(senders), 1), np.float32)
-        out = ops.sinkhorn(logits, senders, receivers, 5, iterations=200)
+        out = sinkhorn(logits, senders, receivers, 5, iterations=200)
         np.testing.assert_array_equal(
             out.weights, np.asarray(out.weights)[ops.reverse_edges(senders, receivers)]
         )
@@ -135,7 +139,7 @@ def test_prescribed_marginals():
     senders, receivers = symmetric_edges()
     logits = symmetric_logits(senders, receivers)
     marginals = np.random.default_rng(2).uniform(0.5, 1.5, (NUM_NODES, HEADS)).astype(np.float32)
-    out = ops.sinkhorn(
+    out = sinkhorn(
         logits, senders, receivers, NUM_NODES, log_marginals=np.log(marginals), iterations=200
     )
     assert out.residual.max() < 1e-4
@@ -150,7 +154,7 @@ def test_dense_agrees_with_sparse(gradient):
     cotangent = np.random.default_rng(4).normal(size=logits.shape).astype(np.float32)
 
     def sparse_loss(logits):
-        out = ops.sinkhorn(logits, senders, receivers, NUM_NODES, iterations=60, gradient=gradient)
+        out = sinkhorn(logits, senders, receivers, NUM_NODES, iterations=60, gradient=gradient)
         return jnp.sum(out.weights * cotangent), out
 
     def dense_loss(matrix):
@@ -200,9 +204,7 @@ def test_masked_edges_and_nodes_without_edges(gradient):
     @jax.jit
     def run(logits):
         def loss(logits):
-            out = ops.sinkhorn(
-                logits, senders, receivers, NUM_NODES, where=where, gradient=gradient
-            )
+            out = sinkhorn(logits, senders, receivers, NUM_NODES, where=where, gradient=gradient)
             return jnp.sum(out.weights * cotangent), out
 
         return jax.grad(loss, has_aux=True)(logits)
@@ -212,7 +214,7 @@ def test_masked_edges_and_nodes_without_edges(gradient):
     assert not out.residual[jnp.array([2, 6, 7])].any()
     assert np.isfinite(d_logits).all()
     # The same on the real edges alone.
-    alone = ops.sinkhorn(logits[where], senders[where], receivers[where], NUM_NODES)
+    alone = sinkhorn(logits[where], senders[where], receivers[where], NUM_NODES)
     np.testing.assert_allclose(np.asarray(out.weights)[where], alone.weights, rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(out.residual, alone.residual, atol=1e-6)
 
@@ -222,14 +224,14 @@ def test_mask_per_head():
     logits = symmetric_logits(senders, receivers)
     loops_only = (senders == receivers)[:, None]
     where = np.concatenate([np.ones_like(loops_only), loops_only], 1)
-    weights, _ = ops.sinkhorn(logits, senders, receivers, NUM_NODES, where=where, iterations=40)
+    weights, _ = sinkhorn(logits, senders, receivers, NUM_NODES, where=where, iterations=40)
     np.testing.assert_allclose(weights[:, 1], loops_only[:, 0], atol=1e-5)
     assert (weights[:, 0] > 0).all()
 
 
 def test_no_edges():
     none = np.zeros(0, int)
-    out = ops.sinkhorn(np.zeros((0, 2), np.float32), none, none, 3)
+    out = sinkhorn(np.zeros((0, 2), np.float32), none, none, 3)
     assert out.weights.shape == (0, 2) and out.residual.shape == (3, 2)
     assert not out.residual.any()
 
@@ -238,8 +240,8 @@ def test_no_edges():
 def test_half_precision_is_computed_in_float32(dtype):
     senders, receivers = symmetric_edges()
     logits = jnp.asarray(symmetric_logits(senders, receivers)).astype(dtype)
-    want = ops.sinkhorn(logits.astype(jnp.float32), senders, receivers, NUM_NODES)
-    got = ops.sinkhorn(logits, senders, receivers, NUM_NODES)
+    want = sinkhorn(logits.astype(jnp.float32), senders, receivers, NUM_NODES)
+    got = sinkhorn(logits, senders, receivers, NUM_NODES)
     assert got.weights.dtype == jnp.float32
     np.testing.assert_array_equal(got.weights, want.weights)
     assert ops.dense_sinkhorn(jnp.zeros((2, 2), dtype)).weights.dtype == jnp.float32
@@ -247,7 +249,7 @@ def test_half_precision_is_computed_in_float32(dtype):
 
 def _loss(free, senders, receivers, reverse, cotangent, **options):
     """A function of free parameters, one per edge, through symmetric logits."""
-    out = ops.sinkhorn(free + free[reverse], senders, receivers, NUM_NODES, **options)
+    out = sinkhorn(free + free[reverse], senders, receivers, NUM_NODES, **options)
     return jnp.sum(out.weights * cotangent)
 
 
@@ -268,16 +270,81 @@ def test_gradients_in_float64():
         np.testing.assert_allclose(implicit, unrolled, atol=1e-6)
 
 
+def test_second_derivatives_in_float64():
+    """Of both gradients; node 7 has no edge, and in the dense form no row."""
+    senders, receivers = symmetric_edges()
+    inside = (senders != 7) & (receivers != 7)
+    senders, receivers = senders[inside], receivers[inside]
+    reverse = ops.reverse_edges(senders, receivers)
+    rng = np.random.default_rng(5)
+    with jax.enable_x64(True):
+        free, direction, cotangent = (jnp.asarray(rng.normal(size=(len(senders), 1))) for _ in range(3))  # fmt: skip
+
+        def sparse(free, gradient):
+            return _loss(
+                free, senders, receivers, reverse, cotangent, iterations=400, gradient=gradient
+            )
+
+        def dense_form(free, gradient):
+            at = (receivers, senders)
+            square = jnp.zeros((NUM_NODES, NUM_NODES))
+            pattern = square.at[at].set(1) > 0
+            logits = square.at[at].set((free + free[reverse])[:, 0])
+            out = ops.dense_sinkhorn(logits, where=pattern, iterations=400, gradient=gradient)
+            return jnp.sum(out.weights[at] * cotangent[:, 0])
+
+        def along(loss, gradient):
+            slope = jax.grad(partial(loss, gradient=gradient))
+            return jax.jit(jax.grad(lambda x: jnp.sum(slope(x) * direction)))(free)
+
+        want = along(sparse, "unrolled")
+        assert np.abs(want).max() > 0.01
+        for loss, gradient in (
+            (sparse, "implicit"),
+            (dense_form, "unrolled"),
+            (dense_form, "implicit"),
+        ):
+            np.testing.assert_allclose(along(loss, gradient), want, atol=1e-6)
+        step = 1e-6
+        slope = jax.jit(jax.grad(partial(sparse, gradient="unrolled")))
+        numerical = (slope(free + step * direction) - slope(free - step * direction)) / (2 * step)
+        np.testing.assert_allclose(want, numerical, atol=1e-6)
+
+
+@pytest.mark.parametrize("gradient", ["unrolled", "implicit"])
+@pytest.mark.parametrize("scale", [1.0, 300.0])
+def test_second_derivatives_of_empty_and_underflowing_rows_are_finite(gradient, scale):
+    rng = np.random.default_rng(6)
+
+    @jax.jit
+    def second(matrix, pattern, g):
+        def loss(matrix):
+            out = ops.dense_sinkhorn(matrix, where=pattern, iterations=6, gradient=gradient)
+            return jnp.sum(out.weights * g)
+
+        return jax.grad(lambda x: jnp.sum(jax.grad(loss)(x) * g.T))(matrix)
+
+    for _ in range(200):
+        matrix, g = rng.normal(size=(2, 5, 5)).astype(np.float32)
+        pattern = np.triu(rng.random((5, 5)) < 0.4)
+        symmetric = ((matrix + matrix.T) * np.float32(scale), pattern | pattern.T)
+        got = np.asarray(second(*symmetric, g))
+        assert np.isfinite(got).all() and not got[~symmetric[1]].any()
+
+
 def test_implicit_gradient_through_edge_attention(rng):
     senders, receivers = symmetric_edges()
-    layout = ops.edge_layout(senders, receivers, num_senders=NUM_NODES)
+    edges = ops.prepare_edges(ops.Edges(senders, receivers, num_senders=NUM_NODES))
     x, value = rng.normal(size=(2, NUM_NODES, HEADS, 3)).astype(np.float32)
 
     def loss(x, value, gradient):
         out = ops.edge_attention(
-            x, x, value, senders, receivers, layout=layout,
+            x,
+            x,
+            value,
+            edges,
             normalizer=ops.Sinkhorn(iterations=150, gradient=gradient),
-        ).out  # fmt: skip
+        ).out
         return jnp.sum(out**2)
 
     gradients = jax.jit(jax.grad(loss, argnums=(0, 1)), static_argnums=2)
@@ -290,9 +357,9 @@ def test_implicit_gradient_through_edge_attention(rng):
 
 LOGITS, IDS = np.zeros((3, 1), np.float32), np.array([0, 1, 2])
 INVALID = {
-    "logits rank": ({"logits": LOGITS[:, 0]}, r"logits must have shape \[E, H\], got \(3,\)"),
+    "logits rank": ({"logits": LOGITS[:, 0]}, r"logits must have shape \[3, H\], got \(3,\)"),
     "integer logits": ({"logits": np.zeros((3, 1), int)}, "logits must be floating point"),
-    "senders": ({"senders": IDS[:2]}, r"senders must have shape \[3\], got \(2,\)"),
+    "senders": ({"receivers": IDS[:2]}, r"receivers must have shape \[3\], got \(2,\)"),
     "receivers": ({"receivers": LOGITS[:, 0]}, "receivers must be integer ids"),
     "range": ({"senders": IDS + 1}, r"senders must lie in \[0, 3\) for 3 nodes, got 3"),
     "iterations": ({"iterations": 0}, "iterations must be a positive integer, got int 0"),
@@ -308,7 +375,7 @@ def test_invalid_arguments(case):
     change, message = INVALID[case]
     arguments = {"logits": LOGITS, "senders": IDS, "receivers": IDS, "num_nodes": 3}
     with pytest.raises(ValueError, match=message):
-        ops.sinkhorn(**(arguments | change))
+        sinkhorn(**(arguments | change))
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_gradient_of_the_values():
     weight = jax.random.normal(KEY, (6, 3))
 
     def product(values, weight):
-        return SparseFeatures(values, x.rows, x.columns, x.layout) @ weight
+        return SparseFeatures(values, x.edges) @ weight
 
     check_grads(product, (jnp.asarray(x.values), weight), order=1, modes=["rev"], rtol=1e-2)
 
@@ -87,7 +87,7 @@ def test_linear_and_mlp_take_it():
         ga.nn.linear(linear, x), ga.nn.linear(linear, dense), atol=1e-6, rtol=1e-6
     )
     mlp = ga.nn.init_mlp(KEY, [20, 8, 3])
-    options = {"dropout_rate": 0.5, "dropout_key": KEY}  # of the hidden layer
+    options = {"dropout": ga.ops.Dropout(0.5, KEY)}  # of the hidden layer
     np.testing.assert_allclose(
         ga.nn.mlp(mlp, x, **options), ga.nn.mlp(mlp, dense, **options), atol=1e-6
     )
@@ -101,7 +101,7 @@ class TestDropout:
         kept = values > 0
         np.testing.assert_allclose(values[kept], 2.5, rtol=1e-6)
         assert abs(kept.mean() - 0.4) < 4 * np.sqrt(0.24 / values.size)
-        np.testing.assert_array_equal(dropped.rows, x.rows)
+        assert dropped.edges is x.edges
 
     def test_same_key_same_mask(self):
         x = SparseFeatures.from_dense(random_matrix())

@@ -3,15 +3,19 @@
 What they share with the other implementations is in `test_edge_attention`.
 """
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from _edges import attend as attend_with
+from _edges import prepared
 from _h100 import KERNEL, lowered_for_h100
 
 from graphattn_jax import ops
 from graphattn_jax.ops import _pallas
-from graphattn_jax.ops._edge_attention import _choice, _fused, _triton
+from graphattn_jax.ops._edge_attention import _call, _implementations, _triton
 
 N, H, C = 7, 3, 5
 SCORES = {
@@ -41,9 +45,8 @@ def arrays(name, num_edges, n_r=N, n_s=N, c_v=4):
 
 
 def attend(name, p, edges, **options):
-    return ops.edge_attention(
-        p["query"], p["key"], p["value"], *edges, score=SCORES[name](p), bias=p.get("bias"), **options
-    )  # fmt: skip
+    score = dataclasses.replace(SCORES[name](p), bias=p.get("bias"))
+    return attend_with(p["query"], p["key"], p["value"], edges, score=score, **options)
 
 
 def values_and_gradients(name, p, edges, **options):
@@ -74,12 +77,11 @@ def test_everything_at_once_equals_the_reference(name, monkeypatch):
     monkeypatch.setattr(_triton, "MAX_SLOTS", 2)
     monkeypatch.setattr(_triton, "CHUNK", 4)
     monkeypatch.setattr(_triton, "MAX_ROW", 32)
-    edges = hub()
     where = np.arange(40) % 5 > 0
-    layout = ops.edge_layout(*edges, num_senders=N, where=where, static=True)
-    assert np.diff(layout.by_receiver.start).max() * layout.by_receiver.edge.shape[1] > 8
-    options = {"where": where, "dropout_rate": 0.4, "dropout_key": jax.random.key(3)}
-    got, want = both(name, arrays(name, 40), edges, layout=layout, **options)
+    edges = prepared(*hub(), num_senders=N, where=where, static=True)
+    assert np.diff(edges.tiles.start).max() * edges.tiles.edge.shape[1] > 8
+    dropout = ops.Dropout(0.4, jax.random.key(3))
+    got, want = both(name, arrays(name, 40), edges, dropout=dropout)
     close(got, want)
     assert all(np.abs(g).max() > 1e-3 for g in want[0].values())
     assert not got[1][0][6].any()
@@ -89,45 +91,41 @@ def test_everything_at_once_equals_the_reference(name, monkeypatch):
 def test_the_parts_of_a_hub_add_up(slots, chunk, monkeypatch):
     monkeypatch.setattr(_triton, "MAX_SLOTS", slots)
     monkeypatch.setattr(_triton, "CHUNK", chunk)
-    edges = hub(60)
-    layout = ops.edge_layout(*edges, num_senders=N)
+    edges = prepared(*hub(60), num_senders=N)
     p = arrays("dot", 60)
     p["bias"] = p["bias"].at[:].multiply(20)  # parts of very different weight
-    close(*both("dot", p, edges, layout=layout))
+    close(*both("dot", p, edges))
 
 
 def test_bipartite_without_bias_and_one_channel():
     rng = np.random.default_rng(2)
-    edges = rng.integers(0, 5, 12), rng.integers(0, 3, 12)
-    layout = ops.edge_layout(*edges, num_senders=5, num_receivers=3)
+    ids = rng.integers(0, 5, 12), rng.integers(0, 3, 12)
+    edges = prepared(*ids, num_senders=5, num_receivers=3)
     p = arrays("gatv2", 12, 3, 5, c_v=1)
     del p["bias"]
-    close(*both("gatv2", p, edges, layout=layout))
+    close(*both("gatv2", p, edges))
 
 
 def test_rows_without_anything_to_attend_to_are_zero_and_finite(debug_nans):
-    edges = np.array([0, 1, 2]), np.array([1, 1, 0])
+    edges = prepared(np.array([0, 1, 2]), np.array([1, 1, 0]), num_senders=N)
     p = arrays("dot", 3)
     p["bias"] = p["bias"].at[:2].set(-jnp.inf)  # every logit of node 1
-    layout = ops.edge_layout(*edges, num_senders=N)
-    arguments = _fused.Arguments(
-        p["query"], p["key"], p["value"], *map(jnp.asarray, edges), ops.DotScore(1.0), p["bias"], None, None, 0.0,
-        jax.tree.map(jnp.asarray, layout),
+    arguments = _call.Fused(
+        p["query"], p["key"], p["value"], jax.tree.map(jnp.asarray, edges), ops.DotScore(1.0, bias=p["bias"]), 0.0, None
     )  # fmt: skip
-    _, logsumexp = _choice.MODULES["triton"].attention(arguments)
+    _, logsumexp = _triton.Triton().attention(arguments)
     assert np.isfinite(logsumexp[0]).all() and np.isposinf(logsumexp[1:]).all()
 
     def loss(p):
-        return jnp.sum(attend("dot", p, edges, layout=layout, implementation="triton").out[:3] ** 2)
+        return jnp.sum(attend("dot", p, edges, implementation="triton").out[:3] ** 2)
 
-    out = attend("dot", p, edges, layout=layout, implementation="triton").out
+    out = attend("dot", p, edges, implementation="triton").out
     assert not out[1:].any() and out[0].any()
     assert all(np.isfinite(g).all() for g in jax.grad(loss)(p).values())
 
 
 def test_half_precision_is_read_as_it_is(monkeypatch):
-    edges = hub()
-    layout = ops.edge_layout(*edges, num_senders=N)
+    edges = prepared(*hub(), num_senders=N)
     p = jax.tree.map(lambda x: x.astype(jnp.bfloat16), arrays("dot", 40))
     seen = []
 
@@ -136,26 +134,25 @@ def test_half_precision_is_read_as_it_is(monkeypatch):
         return _pallas.launch(kernel, grid, arguments, *rest, **options)
 
     monkeypatch.setattr(_triton, "launch", launch)
-    got, want = both("dot", p, edges, layout=layout)
+    got, want = both("dot", p, edges)
     assert seen == [2, 2, 2]  # key and value
     assert all(g.dtype == jnp.bfloat16 for g in got[0].values())
     close(*jax.tree.map(lambda x: x.astype(jnp.float32), (got, want)), atol=0.05)
 
 
 def test_second_derivatives_and_vmap():
-    edges = hub(12)
-    layout = ops.edge_layout(*edges, num_senders=N)
+    edges = prepared(*hub(12), num_senders=N)
     p = arrays("gatv2", 12)
 
     def norm_of_gradient(p, implementation):
         f = lambda p: jnp.sum(  # noqa: E731
-            attend("gatv2", p, edges, layout=layout, implementation=implementation).out ** 2
+            attend("gatv2", p, edges, implementation=implementation).out ** 2
         )
         return sum(jnp.sum(g**2) for g in jax.grad(f)(p).values())
 
     run = jax.jit(lambda p: [jax.grad(norm_of_gradient)(p, i) for i in ("triton", "reference")])
     close(*run(p), atol=1e-4)
-    out = lambda p: attend("gatv2", p, edges, layout=layout, implementation="triton").out  # noqa: E731
+    out = lambda p: attend("gatv2", p, edges, implementation="triton").out  # noqa: E731
     two = jax.tree.map(lambda x: jnp.stack([x, -x]), p)
     close(jax.jit(jax.vmap(out))(two)[1], out(jax.tree.map(jnp.negative, p)))
 
@@ -163,16 +160,16 @@ def test_second_derivatives_and_vmap():
 @pytest.mark.parametrize("name", ["dot edge", "additive", "gatv2"])
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 def test_lowers_for_an_h100_without_a_scatter(name, dtype, monkeypatch):
-    edges = np.random.default_rng(0).integers(0, 50, (2, 900))
-    edges[1, ::2] = 0  # more than one program for node 0
-    layout = ops.edge_layout(*edges, num_senders=50)
+    ids = np.random.default_rng(0).integers(0, 50, (2, 900))
+    ids[1, ::2] = 0  # more than one program for node 0
+    edges = dataclasses.replace(prepared(*ids, num_senders=50), mask=np.arange(900) > 3)
     shapes = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, dtype), arrays(name, 900, 50, 50, c_v=24)
     )
-    options = {"where": np.arange(900) > 3, "dropout_rate": 0.1, "dropout_key": jax.random.key(0)}
+    dropout = ops.Dropout(0.1, jax.random.key(0))
 
     def out(p):
-        return attend(name, p, edges, layout=layout, implementation="triton", **options).out
+        return attend(name, p, edges, implementation="triton", dropout=dropout).out
 
     forward = lowered_for_h100(monkeypatch, out, shapes)
     gradient = jax.grad(lambda p: out(p).astype(jnp.float32).sum())
@@ -182,25 +179,22 @@ def test_lowers_for_an_h100_without_a_scatter(name, dtype, monkeypatch):
 
 
 def test_chosen_on_a_gpu_only(monkeypatch):
-    monkeypatch.setattr(_choice, "on_cpu", lambda: True)
-    monkeypatch.setattr(_choice, "on_recent_nvidia_gpu", lambda: False)
-    assert _choice.candidates() == ("cpp", "xla", "reference")
-    monkeypatch.setattr(_choice, "on_cpu", lambda: False)
-    assert _choice.candidates() == ("xla", "reference")
-    monkeypatch.setattr(_choice, "on_recent_nvidia_gpu", lambda: True)
-    assert _choice.candidates()[0] == "triton"
+    x = np.ones((N, H, 64), np.float32)
+    call = _call.Call("attention", prepared(*hub(), num_senders=N), (x, x, x), ops.DotScore(), True)
+    monkeypatch.setattr(_implementations, "on_cpu", lambda: True)
+    monkeypatch.setattr(_implementations, "on_recent_nvidia_gpu", lambda: False)
+    assert _implementations.order(call) == ("cpp", "xla", "reference")
+    monkeypatch.setattr(_implementations, "on_cpu", lambda: False)
+    assert _implementations.order(call) == ("xla", "reference")
+    monkeypatch.setattr(_implementations, "on_recent_nvidia_gpu", lambda: True)
+    assert _implementations.order(call)[0] == "triton"
 
 
-def test_unsupported_arguments_say_the_fix():
-    edges = hub()
-    p = arrays("dot", 40)
-    with pytest.raises(NotImplementedError, match=r"'triton' needs layout=\. Fix: layout = ga\."):
-        attend("dot", p, edges, implementation="triton")
-    layout = ops.edge_layout(*edges, num_senders=N)
-    error = pytest.raises(NotImplementedError, match="computes in float32, got float64")
+def test_float64_says_the_fix():
+    edges, p = prepared(*hub(), num_senders=N), arrays("dot", 40)
+    error = pytest.raises(
+        NotImplementedError, match=r"computes in float32, got float64\. Fix: impl"
+    )
     with jax.enable_x64(True), error:
         p = {k: jnp.asarray(np.asarray(v, np.float64)) for k, v in p.items()}
-        attend("dot", p, edges, implementation="triton", layout=layout)
-    layout = ops.edge_layout(*edges[:, :3], num_senders=N)
-    with pytest.raises(ValueError, match="layout describes 3 edges, got 40 senders"):
-        attend("dot", arrays("dot", 40), edges, implementation="triton", layout=layout)
+        attend("dot", p, edges, implementation="triton")

@@ -56,8 +56,21 @@ def test_permuting_edges_moves_their_features_too(rng):
 
 def test_a_padded_graph_stays_padded():
     graph = graphs.pad(testing.random_graph(0, 3, 4, 2), graphs.Budget(5, 6, 2))
-    assert isinstance(testing.permute_nodes(graph, np.array([1, 0, 2, 4, 3])), type(graph))
-    assert isinstance(testing.permute_edges(graph, np.array([1, 0, 2, 3, 5, 4])), type(graph))
+    for moved in (
+        testing.permute_nodes(graph, np.array([1, 0, 2, 4, 3])),
+        testing.permute_edges(graph, np.array([1, 0, 2, 3, 5, 4])),
+    ):
+        assert type(moved) is graphs.PaddedGraphsTuple
+        assert graphs.prepare(moved).layout.node_mask.tolist() == [True] * 3 + [False] * 2
+
+
+def test_bipartite_graphs_are_refused():
+    graph = graphs.bipartite([0], [0], sender_nodes=np.ones((2, 1)), receiver_nodes=np.ones((1, 1)))
+    for permute in (testing.permute_nodes, testing.permute_edges):
+        with pytest.raises(
+            ValueError, match=f"{permute.__name__} is for graphs with one set of nodes"
+        ):
+            permute(graph, np.array([0]))
 
 
 @pytest.mark.parametrize(

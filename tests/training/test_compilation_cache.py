@@ -17,7 +17,7 @@ import graphattn_jax as ga
 
 def loss_fn(params, batch, dropout_key):
     x = ga.ops.dropout(ga.nn.mlp(params, batch), 0.5, dropout_key)
-    return ga.models.l2_loss(x, jnp.ones_like(x))
+    return ga.losses.l2_loss(x, jnp.ones_like(x))
 
 optimizer = ga.training.make_optimizer(0.1)
 params = ga.nn.init_mlp(jax.random.key(0), [4, 64, 64, 1])

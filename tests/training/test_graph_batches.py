@@ -1,9 +1,11 @@
+import json
+
 import jax
 import numpy as np
 import pytest
 
-from graphattn_jax import graphs, models
-from graphattn_jax.training import DataIterator, GraphBatches, batch_budgets
+from graphattn_jax import attention, graphs, models
+from graphattn_jax.training import DataIterator, GraphBatches, Repeat, batch_budgets, evaluate
 
 RNG = np.random.default_rng(0)
 
@@ -20,8 +22,8 @@ GRAPHS = graphs.batch([path(i) for i in range(50)])
 
 
 def contents(batch):
-    real = batch.graph.globals[batch.layout.graph_mask]
-    nodes = batch.graph.nodes[batch.layout.node_mask][:, 0]
+    real = batch.globals[batch.layout.graph_mask]
+    nodes = batch.nodes[batch.layout.node_mask][:, 0]
     np.testing.assert_array_equal(np.unique(nodes), np.sort(real))
     return real.tolist()
 
@@ -46,7 +48,7 @@ def test_few_shapes_hold_all_batches():
     assert 1 < len(budgets) <= 4 and list(budgets) == sorted(budgets, key=lambda b: b.n_node)
     batches = GraphBatches(GRAPHS, 8, seed=0, block_size=8)
     shapes = {
-        (len(batch.graph.nodes), len(batch.graph.senders), batch.layout.blocks.node.shape)
+        (len(batch.nodes), len(batch.senders), batch.layout.blocks.node.shape)
         for _ in range(40)
         for batch in batches.epoch()
     }
@@ -72,20 +74,22 @@ def test_64_batches_of_molecule_sizes_compile_at_most_six_times():
         n_edge=bonds,
         globals=np.zeros((len(sizes), 1), np.float32),
     )
-    config = models.GPSConfig(
-        models.InputSpec(nodes=4, edges=4), width=8, heads=2, num_layers=1, attention_dropout=0.0
+    network = models.GPS(
+        models.Inputs(nodes=4, edges=4),
+        width=8,
+        num_layers=1,
+        attention=attention.GlobalAttention(heads=2, output=True),
     )
-    params, state = models.init_gps_network(jax.random.key(0), config)
+    params, state = network.init(jax.random.key(0))
 
     @jax.jit
     def loss(params, batch):
-        options = {"config": config, "layout": batch.layout, "training": True}
-        return models.gps_network(params, state, batch.graph, **options)[0].sum()
+        return network.apply(params, state, batch, training=True).prediction.sum()
 
     shapes = set()
     for batch in GraphBatches(molecules, 8, seed=0, block_size=40).epoch():
         loss(params, batch)
-        shapes.add((int(batch.graph.n_node[:-1].sum()), int(batch.graph.n_edge[:-1].sum())))
+        shapes.add((int(batch.n_node[:-1].sum()), int(batch.n_edge[:-1].sum())))
     assert len(shapes) > 50 and loss._cache_size() <= 6
 
 
@@ -104,6 +108,30 @@ def test_a_saved_position_continues_with_the_very_next_batch():
         assert contents(next(resumed)) == contents(next(straight))
     with pytest.raises(ValueError, match="batch_size=8"):
         GraphBatches(GRAPHS, 4, seed=1).load_state_dict(saved.state_dict())
+
+
+def test_in_order_it_is_one_epoch_each_time_it_is_iterated():
+    in_order = GraphBatches(GRAPHS, 8, seed=None)
+    for _ in range(2):
+        assert [g for batch in in_order for g in contents(batch)] == list(range(50))
+    sizes = evaluate(
+        lambda _, batch: {"size": (batch.globals.sum() * 1.0, np.float32(1))}, None, in_order
+    )
+    assert sizes["size"] > 0
+    for endless in (GraphBatches(GRAPHS, 8, seed=0), Repeat(GRAPHS)):
+        with pytest.raises(
+            ValueError, match=f"batches must end, got an endless {type(endless).__name__}"
+        ):
+            evaluate(lambda *_: {}, None, endless)
+
+
+def test_a_position_is_plain_json_whatever_the_numbers_were():
+    batches = GraphBatches(GRAPHS, np.int64(8), seed=np.int32(3))
+    next(batches)
+    saved = json.loads(json.dumps(batches.state_dict()))
+    resumed = GraphBatches(GRAPHS, 8, seed=3)
+    resumed.load_state_dict(saved)
+    assert contents(next(resumed)) == contents(next(batches))
 
 
 def test_errors():

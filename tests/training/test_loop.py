@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from graphattn_jax.models import l2_loss
+from graphattn_jax.losses import l2_loss
 from graphattn_jax.training import (
     Checkpointer,
     EarlyStopping,

@@ -5,7 +5,8 @@ import numpy as np
 import optax
 import pytest
 
-from graphattn_jax.models import accuracy, l2_loss, softmax_cross_entropy
+from graphattn_jax.losses import l2_loss, softmax_cross_entropy
+from graphattn_jax.metrics import accuracy
 from graphattn_jax.training import evaluate, init_train_state, make_eval_step, make_train_step
 
 BATCH = {
@@ -49,6 +50,16 @@ def test_auxiliary_pairs_are_reported_as_pairs():
     step, state = make(with_aux)
     _, metrics = step(state, BATCH)
     assert metrics["seen"] == (23.0, 6.0) and metrics["loss"] == 3.125
+
+
+def test_the_mean_of_a_weighted_loss_is_over_the_weights_however_small():
+    def weighted(params, batch, dropout_key):
+        logits, weights = jnp.stack([params["w"], params["w"]]), jnp.full(2, 1e-3)
+        return softmax_cross_entropy(logits, jnp.array([0, 1]), class_weights=weights)
+
+    step, state = make(weighted)
+    _, metrics = step(state, BATCH)
+    np.testing.assert_allclose(metrics["loss"], np.logaddexp(0.5, -0.5), rtol=1e-6)
 
 
 def test_batch_that_counts_nothing_changes_nothing():
@@ -155,8 +166,6 @@ def test_evaluate_divides_once_over_unequal_batches():
 
 
 def test_errors():
-    with pytest.raises(ValueError, match="devices must be one of 'single'; got 'pmap'"):
-        make_train_step(loss_fn, optax.sgd(0.1), devices="pmap")
     with pytest.raises(ValueError, match=r"key must be one typed key.*jax.random.key\(seed\)"):
         init_train_state(params(), optax.sgd(0.1), jnp.zeros(2, jnp.uint32))
     for result in (jnp.float32(1), (jnp.ones(2), jnp.float32(1)), (jnp.float32(1), jnp.int32(1))):

@@ -1,14 +1,7 @@
 """Sparse attention over an edge list: one op, several implementations.
 
-An implementation is a module with these functions, on wide (float32 or float64) arrays:
-
-    scores(query, key, senders, receivers, score, layout) -> [E, H]
-    aggregate(weights, value, senders, receivers, num_nodes, layout) -> [N, H, C]
-    attention(arguments) -> (out [N, H, C], logsumexp [N, H])
-
-The last one is optional: softmax attention in one kernel, on the `Arguments` of `_fused`, with wide results. The
-logsumexp of a receiver without edges is +inf, so that exp(logit - logsumexp) is the weight of every edge. All are
-differentiable, and raise `NotImplementedError` for what they do not support. `_choice` lists the modules.
+An implementation is an object in a file of its own (`EdgeImplementation` in `_call` says what it has), and a line in
+`_implementations`.
 """
 
 from graphattn_jax.ops._edge_attention._api import (
@@ -17,9 +10,9 @@ from graphattn_jax.ops._edge_attention._api import (
     edge_aggregate,
     edge_attention,
     edge_scores,
+    explain_choice,
 )
-from graphattn_jax.ops._edge_attention._choice import IMPLEMENTATIONS
-from graphattn_jax.ops._edge_attention._explain import Choice, explain_choice
+from graphattn_jax.ops._edge_attention._implementations import IMPLEMENTATIONS
 from graphattn_jax.ops._edge_attention._scores import (
     AdditiveScore,
     DotScore,
@@ -31,7 +24,6 @@ from graphattn_jax.ops._edge_attention._scores import (
 __all__ = [
     "IMPLEMENTATIONS",
     "AdditiveScore",
-    "Choice",
     "DotScore",
     "EdgeAttention",
     "GATv2Score",

@@ -13,45 +13,47 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from graphattn_jax.ops._edge_attention import _fused, _xla
+from graphattn_jax.ops._edge_attention import _xla
+from graphattn_jax.ops._edge_attention._call import Call, Fused
 from graphattn_jax.ops._edge_attention._fused import (
-    Arguments,
     Ends,
     Fixed,
     Kernels,
     Operands,
     Spec,
     dropout_factors,
+    fused_attention,
     gradients_of_ends,
     gradients_of_logits,
     logits_of_ends,
 )
-from graphattn_jax.ops._edge_attention._scores import OneWayScore
-from graphattn_jax.ops._layout import DegreeBlock, DegreeBlocks, check_layout
+from graphattn_jax.ops._layout import DegreeBlock, DegreeBlocks
+from graphattn_jax.ops._pattern import without_layout
 from graphattn_jax.ops._segment import take
 from graphattn_jax.typing import Array, ArrayLike
 
 
-def scores(
-    query: Array, key: Array, senders: Array, receivers: Array, score: OneWayScore, layout
-) -> Array:
-    """`[E, H]` logits, as `_xla` computes them."""
-    check_layout("block_dense", layout, senders)
-    return _fused.composed_scores(query, key, senders, receivers, score, layout)
+class BlockDense:
+    """Supports softmax attention, of every score, on edges with degree blocks."""
 
+    name, is_fused = "block_dense", True
+    scores, aggregate = staticmethod(_xla.scores), staticmethod(_xla.aggregate)
 
-aggregate = _xla.aggregate
+    def supports(self, call: Call) -> str | None:
+        """Softmax attention, with degree blocks."""
+        if not call.softmax:
+            return "has softmax attention only. Fix: implementation=None."
+        layout = call.edges.layout
+        if layout is not None and layout.degree_blocks is None:
+            return (
+                "needs the layout's degree blocks. Fix: ga.graphs.prepare(graph, degree_blocks=True), or "
+                "ga.ops.prepare_edges(edges, degree_blocks=True)."
+            )
+        return without_layout(call.edges)
 
-
-def attention(arguments: Arguments) -> tuple[Array, Array]:
-    """`(out [N_r, H, C_v], logsumexp [N_r, H])` for every score, with edge terms, a bias, a mask and dropout."""
-    layout = check_layout("block_dense", arguments.layout, arguments.senders)
-    if layout.degree_blocks is None:
-        raise NotImplementedError(
-            "implementation='block_dense' needs the layout's degree blocks. Fix: ga.graphs.layout(graph, "
-            "degree_blocks=True), or ga.ops.edge_layout(..., degree_blocks=True)."
-        )
-    return _fused.fused_attention(Kernels(_forward, _backward), arguments)
+    def attention(self, arguments: Fused) -> tuple[Array, Array]:
+        """`(out [N_r, H, C_v], logsumexp [N_r, H])` for every score, with edge terms, a bias, a mask and dropout."""
+        return fused_attention(Kernels(_forward, _backward), arguments)
 
 
 class _Slots(NamedTuple):
@@ -64,17 +66,27 @@ class _Slots(NamedTuple):
 
 
 def _slots(operands: Operands, fixed: Fixed, spec: Spec, block: DegreeBlock) -> _Slots:
-    num_edges, heads = len(fixed.senders), operands.value.shape[1]
+    num_edges, heads = fixed.edges.num_edges, operands.value.shape[1]
     edge = jnp.asarray(block.edge)
     valid, edge = edge < num_edges, jnp.minimum(edge, num_edges - 1)
-    if fixed.where is not None:
-        valid = valid & take(jnp.asarray(fixed.where), edge)
+    if fixed.edges.mask is not None:
+        valid = valid & take(jnp.asarray(fixed.edges.mask), edge)
     kept = jnp.ones((1, 1, 1), operands.query.dtype)
     if fixed.words is not None:
         place = edge[:, :, None] * heads + jnp.arange(heads, dtype=jnp.int32)[None, None]
         kept = dropout_factors(fixed.words, spec, place, kept.dtype)
     terms, bias = (None if x is None else take(x, edge) for x in (operands.edge, operands.bias))
-    return _Slots(valid, terms, bias, kept)
+    return _Slots(valid, None if terms is None else _in_slots(terms, valid), bias, kept)
+
+
+def _in_slots(x: Array, valid: Array) -> Array:
+    """`[n, w, ...]` with 0 where there is no edge: an empty slot points at node 0, whose row may hold anything."""
+    return jnp.where(valid.reshape(*valid.shape, *(1,) * (x.ndim - 2)), x, 0)
+
+
+def _neighbors(arrays: Sequence[Array], block: DegreeBlock, slots: _Slots) -> list[Array]:
+    """The rows of the neighbours in the slots of a block."""
+    return [_in_slots(take(x, block.neighbor), slots.valid) for x in arrays]
 
 
 def _logits(spec: Spec, ends: Ends, slots: _Slots) -> Array:
@@ -103,7 +115,7 @@ def _forward(operands: Operands, fixed: Fixed, spec: Spec) -> tuple[Array, Array
     for block in by_receiver.blocks:
         slots = _slots(operands, fixed, spec, block)
         query = take(operands.query, block.node)[:, None]
-        key, value = (take(x, block.neighbor) for x in (operands.key, operands.value))
+        key, value = _neighbors((operands.key, operands.value), block, slots)
         ends = Ends(query, key, slots.edge_terms, _vector(operands))
         logits = _logits(spec, ends, slots)
         top = jnp.max(logits, axis=1)
@@ -130,20 +142,20 @@ def _backward(
         slots = _slots(operands, fixed, spec, block)
         query = take(operands.query, block.node)[:, None]
         saved = [take(x, block.node)[:, None] for x in (logsumexp, g, d)]
-        key, value = (take(x, block.neighbor) for x in (operands.key, operands.value))
+        key, value = _neighbors((operands.key, operands.value), block, slots)
         ends = Ends(query, key, slots.edge_terms, _vector(operands))
         _, d_logits = gradients_of_logits(_logits(spec, ends, slots), slots.kept, value, *saved)
         gradients = gradients_of_ends(spec, ends, d_logits)
         of_rows.append(jnp.sum(gradients.query, axis=1))
-        of_slots.append((gradients.edge, d_logits))
+        terms = None if gradients.edge is None else _in_slots(gradients.edge, slots.valid)
+        of_slots.append((terms, d_logits))
         if gradients.vector is not None:
             of_vector.append(jnp.sum(gradients.vector, axis=(0, 1)))
     of_neighbors = []
     for block in by_sender.blocks:
         slots = _slots(operands, fixed, spec, block)
         key, value = (take(x, block.node)[:, None] for x in (operands.key, operands.value))
-        query = take(operands.query, block.neighbor)
-        saved = [take(x, block.neighbor) for x in (logsumexp, g, d)]
+        query, *saved = _neighbors((operands.query, logsumexp, g, d), block, slots)
         ends = Ends(query, key, slots.edge_terms, _vector(operands))
         p, d_logits = gradients_of_logits(_logits(spec, ends, slots), slots.kept, value, *saved)
         d_key = jnp.sum(gradients_of_ends(spec, ends, d_logits).key, axis=1)
@@ -165,5 +177,6 @@ def _backward(
 
 
 def _blocks(fixed: Fixed) -> tuple[DegreeBlocks, DegreeBlocks]:
-    assert fixed.layout.degree_blocks is not None  # `attention` has looked
-    return fixed.layout.degree_blocks
+    layout = fixed.edges.layout
+    assert layout is not None and layout.degree_blocks is not None  # `supports` has looked
+    return layout.degree_blocks

@@ -12,53 +12,47 @@ import jax.numpy as jnp
 import numpy as np
 
 from graphattn_jax.ops import _native
-from graphattn_jax.ops._edge_attention import _adjoint
-from graphattn_jax.ops._edge_attention._adjoint import Edges, tiled_edges
+from graphattn_jax.ops._edge_attention import _adjoint, _xla
+from graphattn_jax.ops._edge_attention._call import Call, Fused
 from graphattn_jax.ops._edge_attention._fused import (
-    Arguments,
     Fixed,
     Kernels,
     Operands,
     Spec,
-    composed_scores,
     fused_attention,
 )
 from graphattn_jax.ops._edge_attention._scores import DotScore, OneWayScore
-from graphattn_jax.ops._layout import Tiles, check_layout
+from graphattn_jax.ops._pattern import Edges, without_layout
 from graphattn_jax.typing import Array
+
+__all__ = ["CPP"]
 
 _SCORES = ("dot", "additive", "gatv2")  # in the order of the enumeration in C++
 
 
-def scores(
-    query: Array, key: Array, senders: Array, receivers: Array, score: OneWayScore, layout
-) -> Array:
-    """`[E, H]` logits; 0 for edges that the layout leaves out."""
-    _native.check_built()
-    if not isinstance(score, DotScore) or score.edge is not None:
-        return composed_scores(query, key, senders, receivers, score, layout)
-    edges = tiled_edges("cpp", senders, receivers, layout)
-    return _adjoint.edge_dot(_PAIR, query * jnp.asarray(score.scale, query.dtype), key, edges)
+class CPP:
+    """Supports every call on edges with a layout, where the kernels are."""
 
+    name, is_fused = "cpp", True
 
-def aggregate(
-    weights: Array, value: Array, senders: Array, receivers: Array, num_nodes: int, layout
-) -> Array:
-    """Σ_j w_ij v_j, `[N, H, C]`."""
-    _native.check_built()
-    edges = tiled_edges("cpp", senders, receivers, layout)
-    return _adjoint.aggregate(_PAIR, weights, value, edges, num_nodes)
+    def supports(self, call: Call) -> str | None:
+        """With a layout, once built."""
+        return without_layout(call.edges) or _native.missing(call.arrays)
 
+    def scores(self, query: Array, key: Array, edges: Edges, score: OneWayScore) -> Array:
+        """`[E, H]` logits; scores that are not dot products are XLA's."""
+        if not isinstance(score, DotScore) or score.edge is not None:
+            return _xla.scores(query, key, edges, score)
+        query = query * jnp.asarray(score.scale, query.dtype)
+        return _adjoint.edge_dot(_PAIR, query, key, edges)
 
-def attention(arguments: Arguments) -> tuple[Array, Array]:
-    """`(out, logsumexp)` of softmax attention."""
-    _native.check_built()
-    check_layout("cpp", arguments.layout, arguments.senders)
-    return fused_attention(_KERNELS, arguments)
+    def aggregate(self, weights: Array, value: Array, edges: Edges) -> Array:
+        """Σ_j w_ij v_j, `[N_r, H, C]`."""
+        return _adjoint.aggregate(_PAIR, weights, value, edges)
 
-
-def _indices(tiles: Tiles) -> tuple[Array, ...]:
-    return tuple(jnp.asarray(x) for x in (tiles.neighbor, tiles.edge, tiles.start))
+    def attention(self, arguments: Fused) -> tuple[Array, Array]:
+        """`(out, logsumexp)` of softmax attention."""
+        return fused_attention(_KERNELS, arguments)
 
 
 def _padded(x: Array) -> Array:
@@ -71,14 +65,16 @@ def _padded(x: Array) -> Array:
 
 
 def _edge_dot(x: Array, y: Array, edges: Edges) -> Array:
-    out = jax.ShapeDtypeStruct((len(edges.rows), x.shape[1]), x.dtype)
-    return _native.call("edge_dot", out, _padded(x), _padded(y), *_indices(edges.by_row))
+    out = jax.ShapeDtypeStruct((edges.num_edges, x.shape[1]), x.dtype)
+    arrays = (_padded(x), _padded(y), edges.mask)
+    return _native.call("edge_dot", out, *arrays, *edges.tiles.walk)
 
 
-def _aggregate(weights: Array, y: Array, edges: Edges, num_rows: int) -> Array:
+def _aggregate(weights: Array, y: Array, edges: Edges) -> Array:
     padded = _padded(y)
-    out = jax.ShapeDtypeStruct((num_rows, *padded.shape[1:]), y.dtype)
-    summed = _native.call("aggregate", out, weights, padded, *_indices(edges.by_row))
+    out = jax.ShapeDtypeStruct((edges.num_rows, *padded.shape[1:]), y.dtype)
+    arrays = (weights, padded, edges.mask)
+    summed = _native.call("aggregate", out, *arrays, *edges.tiles.walk)
     return summed[..., : y.shape[-1]]
 
 
@@ -100,14 +96,13 @@ def _padded_operands(operands: Operands) -> Operands:
 
 def _arguments(operands: Operands, fixed: Fixed, spec: Spec):
     """Operands and attributes that forward and backward share."""
-    where = None if fixed.where is None else jnp.asarray(fixed.where)
     attributes = {
         "score": np.int32(_SCORES.index(spec.score)),
         "slope": np.float64(spec.negative_slope),
-        "num_edges": np.int64(len(fixed.senders)),
+        "num_edges": np.int64(fixed.edges.num_edges),
         **_native.dropout_attributes(spec.dropout_rate),
     }
-    return (*operands, where, fixed.words), attributes
+    return (*operands, fixed.edges.mask, fixed.words), attributes
 
 
 def _forward(operands: Operands, fixed: Fixed, spec: Spec) -> tuple[Array, Array]:
@@ -117,7 +112,7 @@ def _forward(operands: Operands, fixed: Fixed, spec: Spec) -> tuple[Array, Array
     shapes = [(rows, *padded.value.shape[1:]), (rows, heads)]
     results = [jax.ShapeDtypeStruct(shape, dtype) for shape in shapes]
     out, logsumexp = _native.call(
-        "edge_forward", results, *arrays, *_indices(fixed.layout.by_receiver), **attributes
+        "edge_forward", results, *arrays, *fixed.edges.tiles.walk, **attributes
     )
     return out[..., : operands.value.shape[-1]], logsumexp
 
@@ -125,12 +120,11 @@ def _forward(operands: Operands, fixed: Fixed, spec: Spec) -> tuple[Array, Array
 def _backward(operands: Operands, fixed: Fixed, spec: Spec, logsumexp, g, d) -> Operands:
     padded = _padded_operands(operands)
     arrays, attributes = _arguments(padded, fixed, spec)
-    layout = fixed.layout
-    tiles = (*_indices(layout.by_receiver), *_indices(layout.by_sender))
+    tiles = (*fixed.edges.tiles.walk, *fixed.edges.T.tiles.walk)
     empty = jax.ShapeDtypeStruct((0,), operands.query.dtype)
     results = [empty if x is None else jax.ShapeDtypeStruct(x.shape, x.dtype) for x in padded]
     # A result only so that XLA finds the memory: slopes and applied weights, from the first pass to the second.
-    numbers = (len(fixed.senders), 2 * operands.value.shape[1])
+    numbers = (fixed.edges.num_edges, 2 * operands.value.shape[1])
     results.append(jax.ShapeDtypeStruct(numbers, operands.query.dtype))
     *gradients, _ = _native.call(
         "edge_backward", results, *arrays, *tiles, logsumexp, _padded(g), d, **attributes

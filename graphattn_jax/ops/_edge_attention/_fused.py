@@ -18,28 +18,27 @@ import jax
 import jax.numpy as jnp
 
 from graphattn_jax._dtypes import accumulation_dtype
-from graphattn_jax.ops._dropout import apply_words, dropout_threshold, random_bits
-from graphattn_jax.ops._edge_attention import _reference, _xla
-from graphattn_jax.ops._edge_attention._adjoint import no_gradient
+from graphattn_jax.ops._dropout_hash import apply_words, dropout_threshold, random_bits
+from graphattn_jax.ops._edge_attention import _xla
+from graphattn_jax.ops._edge_attention._call import Fused
 from graphattn_jax.ops._edge_attention._scores import (
     AdditiveScore,
     DotScore,
     GATv2Score,
     OneWayScore,
 )
-from graphattn_jax.ops._layout import EdgeLayout
+from graphattn_jax.ops._no_gradient import no_gradient
+from graphattn_jax.ops._pattern import Edges
 from graphattn_jax.ops._segment import segment_logsumexp, take
 from graphattn_jax.typing import Array
 
 __all__ = [
-    "Arguments",
     "Ends",
     "Fixed",
     "Kernels",
     "Operands",
     "Spec",
     "composed_attention",
-    "composed_scores",
     "dropout_factors",
     "fused_attention",
     "gradients_of_ends",
@@ -65,13 +64,10 @@ class Operands(NamedTuple):
 
 
 class Fixed(NamedTuple):
-    """What has none: ids `[E]`, the mask `[E]` or None, two words of the dropout key or None, the layout."""
+    """What has none: the edges with their mask and layout, two words of the dropout key or None."""
 
-    senders: Array
-    receivers: Array
-    where: Any
+    edges: Edges
     words: Any
-    layout: EdgeLayout
 
 
 class Spec(NamedTuple):
@@ -85,31 +81,23 @@ class Spec(NamedTuple):
 def composed_attention(operands: Operands, fixed: Fixed, spec: Spec) -> tuple[Array, Array]:
     """The same from the separate ops: the reference of the kernels."""
     query, key, value, edge, vector, bias = operands
-    senders, receivers, where, words, layout = fixed
+    edges, words = fixed
     key, value = key.astype(query.dtype), value.astype(query.dtype)
     score: OneWayScore = DotScore(1.0, edge)
     if spec.score == "additive":
         score = AdditiveScore(spec.negative_slope, edge)
     elif vector is not None:
         score = GATv2Score(vector, spec.negative_slope, edge)
-    logits = composed_scores(query, key, senders, receivers, score, layout)
+    logits = _xla.scores(query, key, edges, score)
     logits = logits if bias is None else logits + bias
-    if where is not None:
-        logits = jnp.where(jnp.asarray(where)[:, None], logits, -jnp.inf)
-    logsumexp = segment_logsumexp(logits, receivers, len(query))
+    if edges.mask is not None:
+        logits = jnp.where(edges.mask[:, None], logits, -jnp.inf)
+    logsumexp = segment_logsumexp(logits, edges.receivers, edges.num_rows)
     logsumexp = jnp.where(jnp.isneginf(logsumexp), jnp.inf, logsumexp)
-    weights = jnp.exp(logits - take(logsumexp, receivers))
+    weights = jnp.exp(logits - take(logsumexp, edges.receivers))
     if words is not None:
         weights = apply_words(weights, words, spec.dropout_rate)
-    return _xla.aggregate(weights, value, senders, receivers, len(query), layout), logsumexp
-
-
-def composed_scores(
-    query: Array, key: Array, senders: Array, receivers: Array, score: OneWayScore, layout
-) -> Array:
-    """`[E, H]` logits where no kernel computes them: by `_xla`, or by `_reference` what that does not have."""
-    by = _xla if score.edge is None or isinstance(score, AdditiveScore) else _reference
-    return by.scores(query, key, senders, receivers, score, layout)
+    return _xla.aggregate(weights, value, edges), logsumexp
 
 
 class Kernels(NamedTuple):
@@ -129,25 +117,9 @@ class Kernels(NamedTuple):
     composed: Callable[..., tuple[Array, Array]] = composed_attention
 
 
-class Arguments(NamedTuple):
-    """Of softmax attention by one kernel: query, key and value in their own dtype, the rest as in `edge_attention`."""
-
-    query: Array
-    key: Array
-    value: Array
-    senders: Array
-    receivers: Array
-    score: OneWayScore
-    bias: Any
-    where: Any
-    dropout_words: Any
-    dropout_rate: float
-    layout: Any
-
-
-def fused_attention(kernels: Kernels, arguments: Arguments) -> tuple[Array, Array]:
+def fused_attention(kernels: Kernels, arguments: Fused) -> tuple[Array, Array]:
     """`(out, logsumexp)` by these kernels, wide, differentiable twice."""
-    query, key, value, score = *arguments[:3], arguments.score
+    query, key, value, edges, score, rate, words = arguments
     vector, slope = None, 0.0
     query = query.astype(accumulation_dtype(query.dtype))
     if not kernels.half:
@@ -156,18 +128,10 @@ def fused_attention(kernels: Kernels, arguments: Arguments) -> tuple[Array, Arra
         query = query * jnp.asarray(score.scale, query.dtype)
     else:
         slope = float(score.negative_slope)
-        vector = jnp.asarray(score.vector) if isinstance(score, GATv2Score) else None
-    edge = None if score.edge is None else jnp.asarray(score.edge)
+        vector = score.vector if isinstance(score, GATv2Score) else None
     name = {DotScore: "dot", AdditiveScore: "additive", GATv2Score: "gatv2"}[type(score)]
-    operands = Operands(query, key, value, edge, vector, arguments.bias)
-    fixed = Fixed(
-        arguments.senders,
-        arguments.receivers,
-        arguments.where,
-        arguments.dropout_words,
-        arguments.layout,
-    )
-    return with_gradient(kernels, Spec(name, slope, arguments.dropout_rate), operands, fixed)
+    operands = Operands(query, key, value, score.edge, vector, score.bias)
+    return with_gradient(kernels, Spec(name, slope, rate), operands, Fixed(edges, words))
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
@@ -245,9 +209,11 @@ def logits_of_ends(spec: Spec, ends: Ends) -> Array:
 def gradients_of_logits(
     logits: Array, kept: Array, value: Array, logsumexp: Array, g: Array, d: Array
 ) -> tuple[Array, Array]:
-    """P and ds of the equations above, `[..., H]`."""
-    p = jnp.exp(logits - logsumexp)
-    return p, p * (kept * jnp.sum(g * value, axis=-1) - d)
+    """P and ds of the equations above, `[..., H]`; 0 where a logit is -inf, whatever the ends hold there."""
+    absent = logits == -jnp.inf
+    p = jnp.where(absent, 0.0, jnp.exp(logits - logsumexp))
+    d_logits = p * (kept * jnp.sum(g * value, axis=-1) - d)
+    return p, jnp.where(absent, 0.0, d_logits)
 
 
 def gradients_of_ends(spec: Spec, ends: Ends, d_logits: Array) -> Ends:
@@ -261,6 +227,7 @@ def gradients_of_ends(spec: Spec, ends: Ends, d_logits: Array) -> Ends:
     z, d_vector = _sum(ends), None
     if vector is not None:
         d_vector = d_logits[..., None] * _leaky_relu(z, spec.negative_slope)
+        d_vector = jnp.where(d_logits[..., None] == 0, 0.0, d_vector)
         d_logits = d_logits[..., None] * vector
     d_z = d_logits * jnp.where(z >= 0, 1.0, spec.negative_slope).astype(z.dtype)
     return Ends(d_z, d_z, None if edge is None else d_z, d_vector)

@@ -21,22 +21,32 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from graphattn_jax.ops._edge_attention import _fused, _xla
+from graphattn_jax.ops._edge_attention import _xla
+from graphattn_jax.ops._edge_attention._call import Call, Fused
 from graphattn_jax.ops._edge_attention._fused import (
-    Arguments,
     Ends,
     Fixed,
     Kernels,
     Operands,
     Spec,
     dropout_factors,
+    fused_attention,
     gradients_of_ends,
     gradients_of_logits,
     logits_of_ends,
 )
-from graphattn_jax.ops._edge_attention._scores import OneWayScore
-from graphattn_jax.ops._layout import Tiles, check_layout
-from graphattn_jax.ops._pallas import Axis, axis, launch, load, power_of_two, program, store
+from graphattn_jax.ops._layout import Tiles
+from graphattn_jax.ops._pallas import (
+    Axis,
+    axis,
+    launch,
+    load,
+    missing,
+    power_of_two,
+    program,
+    store,
+)
+from graphattn_jax.ops._pattern import without_layout
 from graphattn_jax.typing import Array
 
 # Of keys and values together, measured on an H200:
@@ -46,28 +56,24 @@ CHUNK = 64  # slots
 MAX_ROW = 2048  # entries of an edge; the heads of wider ones are shared by several programs
 
 
-def scores(
-    query: Array, key: Array, senders: Array, receivers: Array, score: OneWayScore, layout
-) -> Array:
-    """`[E, H]` logits, by XLA."""
-    check_layout("triton", layout, senders)
-    return _fused.composed_scores(query, key, senders, receivers, score, layout)
+class Triton:
+    """Supports softmax attention, of every score, on edges with a layout, in float32 and half precision."""
 
+    name, is_fused = "triton", True
+    scores, aggregate = staticmethod(_xla.scores), staticmethod(_xla.aggregate)
 
-aggregate = _xla.aggregate
+    def supports(self, call: Call) -> str | None:
+        """Softmax attention, with a layout, not in float64."""
+        if not call.softmax:
+            return "has softmax attention only. Fix: implementation=None."
+        return without_layout(call.edges) or missing(call.arrays)
 
+    def attention(self, arguments: Fused) -> tuple[Array, Array]:
+        """`(out [N_r, H, C_v], logsumexp [N_r, H])` for every score, with edge terms, a bias, a mask and dropout.
 
-def attention(arguments: Arguments) -> tuple[Array, Array]:
-    """`(out [N_r, H, C_v], logsumexp [N_r, H])` for every score, with edge terms, a bias, a mask and dropout.
-
-    Sums are in float32; keys and values in half precision are gathered as they are, at half the bytes.
-    """
-    check_layout("triton", arguments.layout, arguments.senders)
-    if any(x.dtype == jnp.float64 for x in arguments[:3]):
-        raise NotImplementedError(
-            "implementation='triton' computes in float32, got float64. Fix: implementation=None."
-        )
-    return _fused.fused_attention(Kernels(_forward, _backward, half=True), arguments)
+        Sums are in float32; keys and values in half precision are gathered as they are, at half the bytes.
+        """
+        return fused_attention(Kernels(_forward, _backward, half=True), arguments)
 
 
 # --- what a program works on -------------------------------------------------------------------------------
@@ -119,7 +125,7 @@ def _sizes(operands: Operands, fixed: Fixed, tiles: Tiles) -> _Sizes:
     steps, steps_of_chunk = num_tiles * width // slots, max(CHUNK // slots, 1)
     return _Sizes(
         rows=tiles.start.shape[0] - 1,
-        edges=len(fixed.senders),
+        edges=fixed.edges.num_edges,
         heads=heads,
         slots=slots,
         steps_of_tile=width // slots,
@@ -244,7 +250,7 @@ def _kept(words: Any, spec: Spec, sizes: _Sizes, edges: Axis, heads: Axis) -> Ar
 
 
 def _forward(operands: Operands, fixed: Fixed, spec: Spec) -> tuple[Array, Array]:
-    tiles = fixed.layout.by_receiver
+    tiles = fixed.edges.tiles
     num_rows, heads, channels = len(operands.query), *operands.value.shape[1:]
     if not tiles.row.shape[0]:
         return jnp.zeros((num_rows, heads, channels)), jnp.full((num_rows, heads), jnp.inf)
@@ -302,7 +308,7 @@ def _softmax(top: Array, total: Array, weighted: Array) -> tuple[Array, Array]:
 def _backward(
     operands: Operands, fixed: Fixed, spec: Spec, logsumexp: Array, g: Array, d: Array
 ) -> Operands:
-    if not fixed.layout.by_receiver.row.shape[0]:
+    if not fixed.edges.tiles.row.shape[0]:
         return jax.tree.map(jnp.zeros_like, operands)
     saved = (logsumexp, g, d)
     d_query, d_edge, d_bias, d_vector = _by_receiver(operands, fixed, spec, saved)
@@ -311,7 +317,7 @@ def _backward(
 
 
 def _by_receiver(operands: Operands, fixed: Fixed, spec: Spec, saved):
-    tiles = fixed.layout.by_receiver
+    tiles = fixed.edges.tiles
     sizes = _sizes(operands, fixed, tiles)
     # Edges in no tile are written by no program.
     of_edges = jax.tree.map(jnp.zeros_like, (operands.edge, operands.bias))
@@ -357,7 +363,7 @@ def _by_receiver_kernel(
 
 
 def _by_sender(operands: Operands, fixed: Fixed, spec: Spec, saved):
-    tiles = fixed.layout.by_sender
+    tiles = fixed.edges.T.tiles
     sizes = _sizes(operands, fixed, tiles)
     results = launch(
         partial(_by_sender_kernel, spec=spec, sizes=sizes),
@@ -460,10 +466,16 @@ def _float32(*shape: int) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(shape, jnp.float32)
 
 
-def _arrays(fixed: Fixed) -> Fixed:
-    """What the kernels read of it, the mask as bytes."""
-    where = None if fixed.where is None else jnp.asarray(fixed.where).astype(jnp.int8)
-    return fixed._replace(senders=None, receivers=None, where=where, layout=None)
+class _Arrays(NamedTuple):
+    """What the kernels read of `Fixed` beside the tiles: the mask as bytes, the words of the dropout key."""
+
+    where: Array | None
+    words: Array | None
+
+
+def _arrays(fixed: Fixed) -> _Arrays:
+    mask = fixed.edges.mask
+    return _Arrays(None if mask is None else jnp.asarray(mask).astype(jnp.int8), fixed.words)
 
 
 def _flat(tiles: Tiles) -> Tiles:

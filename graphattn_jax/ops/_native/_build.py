@@ -18,10 +18,10 @@ import jax.numpy as jnp
 import jaxlib.version
 import numpy as np
 
-from graphattn_jax.ops._dropout import dropout_threshold
-from graphattn_jax.ops._platform import varies_over_devices
+from graphattn_jax.ops._dropout_hash import dropout_threshold
+from graphattn_jax.ops._platform import on_cpu, varies_over_devices
 
-__all__ = ["build_cpp", "call", "check_built", "dropout_attributes"]
+__all__ = ["build_cpp", "call", "dropout_attributes", "missing"]
 
 _NAMES = ("edge_attention", "block_attention", "rectified_sum", "batch_norm")
 _SOURCES = tuple(Path(__file__).with_name(f"{name}.cc") for name in _NAMES)
@@ -52,7 +52,7 @@ _FLAGS = (
 
 
 def build_cpp() -> Path:
-    """Compile the C++ kernels for this machine: implementation "cpp" of sparse and block attention, and sums of GINE.
+    """Compile the C++ kernels for this machine: implementation "cpp" of attention, GINE's sums and batch normalisation.
 
     They are compiled once per machine and version and kept in the folder named by `GRAPHATTN_CACHE`, or else in
     `graphattn_jax` under the user's cache folder. Every later process finds them there by itself; a call finds them
@@ -93,22 +93,22 @@ def loaded() -> str | None:
     return digest
 
 
-def check_built() -> None:
-    """Refuse the implementation "cpp" where there are no kernels."""
+def missing(*arrays: Any) -> str | None:
+    """Why the kernels cannot be called on these arrays, or None."""
+    if not on_cpu():
+        return "runs on the CPU, which is not the default device. Fix: implementation=None."
     if loaded() is None:
-        raise NotImplementedError(
-            "implementation='cpp' is not built on this machine. Fix: ga.ops.build_cpp(), once."
+        return "is not built on this machine. Fix: ga.ops.build_cpp(), once."
+    if any(varies_over_devices(x) for x in jax.tree.leaves(arrays)):
+        return (
+            "does not work where jax.shard_map checks how results vary over devices. "
+            "Fix: check_vma=False of jax.shard_map, or implementation=None."
         )
+    return None
 
 
 def call(name: str, results: Any, *operands: Any, **attributes: Any) -> Any:
     """Call a kernel. An operand that is None becomes an empty array."""
-    check_built()
-    if any(varies_over_devices(x) for x in operands if x is not None):
-        raise NotImplementedError(
-            "implementation='cpp' does not work where jax.shard_map checks how results vary over devices. "
-            "Fix: check_vma=False of jax.shard_map, or implementation=None."
-        )
     empty = jnp.zeros((0,), jnp.float32)
     function = jax.ffi.ffi_call(f"graphattn_{name}_{loaded()}", results, vmap_method="sequential")
     return function(*(empty if x is None else x for x in operands), **attributes)

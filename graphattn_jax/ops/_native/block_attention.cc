@@ -4,6 +4,9 @@
 //
 // One task computes a block and head, kRows receivers at a time, up to the last slot that takes part. Keys and values
 // also lie transposed in a buffer of the task, so that a row of logits is a sum over channels of vectors along j.
+//
+// What is not finite at a node is for those who may attend to it: with a mask of pairs, a sum over the rows of a task
+// that has such leaves out weights of 0, for 0 * NaN is not 0.
 
 #include "kernels.h"
 
@@ -47,6 +50,7 @@ struct Task {
   std::vector<T> none, s, m;     // a row of zeros; logits, then weights, of kRows receivers; factors of dropout
   std::vector<T> closed;         // -inf where a sender may not be attended to and behind the nodes, else 0
   std::vector<int64_t> places;   // of the slots in use and this head, in rows of channels
+  bool wild = false;             // whether sums leave out weights of 0
 
   Task(const Blocks<T>& p, int64_t task)
       : p(p), b(task / p.heads), h(task % p.heads), n(p.used(b)), padded((n + kLanes - 1) / kLanes * kLanes),
@@ -54,6 +58,14 @@ struct Task {
     for (int64_t i = 0; i < n; ++i) places[i] = p.row(b, i) * p.heads + h;
     ask_for(p.key, p.channels), ask_for(p.value, p.value_channels), ask_for(p.query, p.channels);
     if (!p.pairs) close(p.mask + b * p.nodes);
+    look_at(p.query, p.channels), look_at(p.key, p.channels), look_at(p.value, p.value_channels);
+  }
+
+  // Whether rows that go into sums are finite.
+  void look_at(const T* x, int64_t size) {
+    if (!p.pairs || wild) return;
+    for (int64_t i = 0; i < n && !wild; ++i)
+      wild = !std::all_of(row(x, i, size), row(x, i, size) + size, [](T v) { return std::isfinite(v); });
   }
 
   template <typename X>
@@ -89,14 +101,24 @@ struct Task {
     }
   }
 
+  // sum += w x
+  template <bool kWild, typename V>
+  static void add(V& sum, T w, const V& x) {
+    if (!kWild || w != 0) sum += w * x;
+  }
+
   // to[r] = sum_j w[r, j] x[j], for the rows of nodes
   template <int B>
+  void sums(const T* w, const T* x, int64_t size, T* to, int64_t i) const {
+    wild ? sums<B, true>(w, x, size, to, i) : sums<B, false>(w, x, size, to, i);
+  }
+  template <int B, bool kWild>
   void sums(const T* w, const T* x, int64_t size, T* to, int64_t i) const {
     for (int64_t c = 0; c < size; c += B) {
       typename Lanes<T, B>::type sum[kRows]{};
       for (int64_t j = 0; j < n; ++j) {
         const auto xj = load<B>(row(x, j, size) + c);
-        for (int r = 0; r < kRows; ++r) sum[r] += w[r * padded + j] * xj;
+        for (int r = 0; r < kRows; ++r) add<kWild>(sum[r], w[r * padded + j], xj);
       }
       for (int r = 0; r < kRows && i + r < n; ++r) store(row(to, i + r, size) + c, sum[r]);
     }
@@ -105,13 +127,17 @@ struct Task {
   // to[j] += sum_r w[r, j] x[r]
   template <int B>
   void add_sums(const T* w, const T** x, int64_t size, T* to) const {
+    wild ? add_sums<B, true>(w, x, size, to) : add_sums<B, false>(w, x, size, to);
+  }
+  template <int B, bool kWild>
+  void add_sums(const T* w, const T** x, int64_t size, T* to) const {
     for (int64_t c = 0; c < size; c += B) {
       typename Lanes<T, B>::type xs[kRows];
       for (int r = 0; r < kRows; ++r) xs[r] = load<B>(x[r] + c);
       for (int64_t j = 0; j < n; ++j) {
         T* at = row(to, j, size) + c;
         auto sum = load<B>(at);
-        for (int r = 0; r < kRows; ++r) sum += w[r * padded + j] * xs[r];
+        for (int r = 0; r < kRows; ++r) add<kWild>(sum, w[r * padded + j], xs[r]);
         store(at, sum);
       }
     }
@@ -187,9 +213,10 @@ template <typename T, int B>
 void backward(ffi::ThreadPool pool, const Blocks<T>& p, const T* logsumexp, const T* g, const T* d, T* d_query,
               T* d_key, T* d_value, T* d_bias) {
   const int64_t K = p.channels, C = p.value_channels;
+  const T infinity = std::numeric_limits<T>::infinity();
   parallel_for(pool, p.num_blocks * p.heads, [&](int64_t task) {
     Task<T> t(p, task);
-    t.ask_for(g, C);
+    t.ask_for(g, C), t.look_at(g, C);
     const auto keys = t.transposed(p.key, K), values = t.transposed(p.value, C);
     std::vector<T> along(kRows * t.padded);
     const T *queries[kRows], *gs[kRows];
@@ -201,11 +228,11 @@ void backward(ffi::ThreadPool pool, const Blocks<T>& p, const T* logsumexp, cons
       for (int r = 0; r < kRows; ++r) {
         T *s = t.s.data() + r * t.padded, *a = along.data() + r * t.padded;
         const T l = i + r < t.n ? *t.row(logsumexp, i + r, 1) : T(0), di = i + r < t.n ? *t.row(d, i + r, 1) : T(0);
-        for (int64_t j = 0; j < t.padded; ++j) s[j] -= l;
+        for (int64_t j = 0; j < t.padded; ++j) s[j] = s[j] == -infinity ? s[j] : s[j] - l;
         exponentials(s, t.padded);
         if (p.words && i + r < t.n) t.keep(i + r);
         for (int64_t j = 0; j < t.padded; ++j) {  // a becomes ds, s becomes m p
-          a[j] = s[j] * (t.m[j] * a[j] - di);
+          a[j] = s[j] == 0 ? T(0) : s[j] * (t.m[j] * a[j] - di);
           s[j] *= t.m[j];
         }
         if (d_bias && i + r < t.n) std::copy_n(a, t.n, d_bias + (task * p.nodes + i + r) * p.nodes);

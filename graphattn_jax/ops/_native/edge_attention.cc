@@ -287,7 +287,7 @@ void edge_dot(ffi::ThreadPool pool, const Problem<T>& p, const Tiles& tiles, T* 
   const int64_t H = p.heads, C = p.channels;
   parallel_for(pool, tiles.chunks(), [&](int64_t chunk) {
     for (int64_t i = tiles.first_row(chunk); i < tiles.first_row(chunk + 1); ++i)
-      each_batch(tiles, i, p.num_edges, nullptr, [&](const Batch& batch) {
+      each_batch(tiles, i, p.num_edges, p.where, [&](const Batch& batch) {
         for (int64_t t = 0; t < batch.size; ++t) {
           if (batch.slot[t] + kAhead < tiles.slots())
             prefetch(p.key + int64_t{tiles.neighbor[batch.slot[t] + kAhead]} * H * C, H * C);
@@ -307,7 +307,7 @@ void aggregate(ffi::ThreadPool pool, const Problem<T>& p, const Tiles& tiles, co
     for (int64_t i = tiles.first_row(chunk); i < tiles.first_row(chunk + 1); ++i) {
       T* out_i = out + i * H * C;
       std::fill_n(out_i, H * C, T(0));
-      each_batch(tiles, i, p.num_edges, nullptr, [&](const Batch& batch) {
+      each_batch(tiles, i, p.num_edges, p.where, [&](const Batch& batch) {
         for (int64_t t = 0; t < batch.size; ++t) {
           if (batch.slot[t] + kAhead < tiles.slots())
             prefetch(p.value + tiles.neighbor[batch.slot[t] + kAhead] * H * C, H * C);
@@ -386,27 +386,28 @@ ffi::Error Backward(ffi::ThreadPool pool, Buffer query, Buffer key, Buffer value
   return ffi::Error::Success();
 }
 
-ffi::Error EdgeDot(ffi::ThreadPool pool, Buffer x, Buffer y, Buffer neighbor, Buffer slots, Buffer start, Result out) {
+ffi::Error EdgeDot(ffi::ThreadPool pool, Buffer x, Buffer y, Buffer where, Buffer neighbor, Buffer slots, Buffer start,
+                   Result out) {
   Tiles tiles = tiles_of(neighbor, slots, start);
   with_dtype(x, [&](auto zero) {
     using T = decltype(zero);
     Problem<T> p{};
     p.num_edges = out->dimensions()[0], p.heads = x.dimensions()[1], p.channels = x.dimensions()[2];
-    p.query = data<const T>(x), p.key = data<const T>(y);
+    p.query = data<const T>(x), p.key = data<const T>(y), p.where = optional<const bool>(where);
     T* to = zeroed<T>(*out);
     with_lanes(p.channels, 0, [&](auto lanes) { edge_dot<T, decltype(lanes)::value>(pool, p, tiles, to); });
   });
   return ffi::Error::Success();
 }
 
-ffi::Error Aggregate(ffi::ThreadPool pool, Buffer weights, Buffer y, Buffer neighbor, Buffer slots, Buffer start,
-                     Result out) {
+ffi::Error Aggregate(ffi::ThreadPool pool, Buffer weights, Buffer y, Buffer where, Buffer neighbor, Buffer slots,
+                     Buffer start, Result out) {
   Tiles tiles = tiles_of(neighbor, slots, start);
   with_dtype(y, [&](auto zero) {
     using T = decltype(zero);
     Problem<T> p{};
     p.num_edges = weights.dimensions()[0], p.heads = y.dimensions()[1], p.value_channels = y.dimensions()[2];
-    p.value = data<const T>(y);
+    p.value = data<const T>(y), p.where = optional<const bool>(where);
     with_lanes(0, p.value_channels, [&](auto lanes) {
       aggregate<T, decltype(lanes)::value>(pool, p, tiles, data<const T>(weights), data<T>(*out));
     });
@@ -430,6 +431,8 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(graphattn_edge_backward, Backward,
                                   .Ret<Buffer>().Ret<Buffer>().Ret<Buffer>().Ret<Buffer>().Ret<Buffer>().Ret<Buffer>()
                                   .OPTIONS);
 XLA_FFI_DEFINE_HANDLER_SYMBOL(graphattn_edge_dot, EdgeDot,
-                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Buffer>().Arg<Buffer>().TILES.Ret<Buffer>());
+                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Buffer>().Arg<Buffer>().Arg<Buffer>().TILES
+                                  .Ret<Buffer>());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(graphattn_aggregate, Aggregate,
-                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Buffer>().Arg<Buffer>().TILES.Ret<Buffer>());
+                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Buffer>().Arg<Buffer>().Arg<Buffer>().TILES
+                                  .Ret<Buffer>());

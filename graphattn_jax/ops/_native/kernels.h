@@ -125,7 +125,7 @@ inline T dot(const T* x, const T* y, int64_t channels) {
   return total_of<B, T>(sum);
 }
 
-// The bits of dropout: `random_bits` of _dropout.py.
+// The bits of dropout: `random_bits` of _dropout_hash.py.
 inline uint32_t mix(uint32_t h) {
   h = (h ^ (h >> 16)) * 0x7FEB352Du, h = (h ^ (h >> 15)) * 0x846CA68Bu;
   return h ^ (h >> 16);

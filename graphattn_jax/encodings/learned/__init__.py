@@ -1,0 +1,1 @@
+"""Encoders with parameters, and the loss that trains positions. May import `device`."""

@@ -1,0 +1,16 @@
+"""Losses as `(sum, count)` pairs, so that batches and devices merge exactly before one division."""
+
+from graphattn_jax.losses._cross_entropy import (
+    sigmoid_binary_cross_entropy,
+    softmax_cross_entropy,
+)
+from graphattn_jax.losses._errors import l1_loss, l2_loss
+from graphattn_jax.losses._frequency_weights import frequency_weights
+
+__all__ = [
+    "frequency_weights",
+    "l1_loss",
+    "l2_loss",
+    "sigmoid_binary_cross_entropy",
+    "softmax_cross_entropy",
+]

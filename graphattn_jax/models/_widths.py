@@ -1,0 +1,71 @@
+"""How wide the output of a layer is, found out without computing it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from graphattn_jax import graphs, nn
+from graphattn_jax.typing import PRNGKey
+
+
+class Widths(NamedTuple):
+    """Of nodes and edges; edges None without features."""
+
+    nodes: int
+    edges: int | None
+
+
+@lru_cache(maxsize=256)
+def widths_after(layer: nn.Layer, before: Widths, **arrays: Any) -> Widths:
+    """The widths of the graph that a layer gives; `arrays` are shapes of what else `apply` is to get."""
+    shape: Any = jax.ShapeDtypeStruct
+    nodes = shape((2, before.nodes), jnp.float32)
+    features = None if before.edges is None else shape((1, before.edges), jnp.float32)
+    everything = nn.EdgeInputs(features, real=shape((1,), bool), buckets=shape((1,), jnp.int32))
+
+    def apply(key: PRNGKey, nodes: Any, edges: Any, arrays: dict[str, Any]) -> tuple[Any, Any]:
+        params = layer.init(key, before.nodes, edge_features=before.edges)
+        graph = _smallest()._replace(nodes=nodes, edges=edges)
+        after = layer.apply(params, graph, **arrays).graph
+        return after.nodes, edges_of(after)
+
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    try:
+        nodes, edges = jax.eval_shape(apply, key, nodes, features, arrays)
+    except Exception as error:
+        try:  # a layer that reads more of an edge than its features
+            nodes, edges = jax.eval_shape(apply, key, nodes, everything, arrays)
+        except Exception:
+            raise error from None
+    return Widths(nodes.shape[1], None if edges is None else edges.shape[1])
+
+
+def check_width(seam: str, layer: nn.Layer, before: Widths, **arrays: Any) -> None:
+    """The layer gives nodes, and edges if it has new ones, that are as wide as the network."""
+    after = widths_after(layer, before, **arrays)
+    if after.nodes != before.nodes:
+        raise ValueError(
+            f"{seam} must give nodes as wide as the network, {before.nodes}, got {after.nodes} of {layer}. Fix: leave "
+            "the width of its output open, or give it an output map to that width."
+        )
+    if layer.updates_edges and before.edges is not None and after.edges != before.nodes:
+        raise ValueError(
+            f"{seam} must give edges as wide as the network, {before.nodes}, got {after.edges} of {layer}."
+        )
+
+
+def edges_of(graph: Any) -> Any:
+    """`graph.edges`, without what else an `EdgeInputs` holds."""
+    return graph.edges.features if isinstance(graph.edges, nn.EdgeInputs) else graph.edges
+
+
+@lru_cache
+def _smallest() -> graphs.PreparedGraph:
+    """Two nodes and an edge."""
+    graph = graphs.from_edge_list([0], [1], nodes=np.zeros((2, 1), np.float32))
+    return graphs.prepare(graph, block_size=2)

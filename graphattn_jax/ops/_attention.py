@@ -1,0 +1,71 @@
+"""How nodes attended, computed when it is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import NamedTuple
+
+import jax
+
+from graphattn_jax.typing import Array
+
+__all__ = ["Attention", "Weights"]
+
+
+class Weights(NamedTuple):
+    """The weights of pairs before and after dropout, the logits, and the residual of Sinkhorn or None."""
+
+    weights: Array
+    applied: Array
+    logits: Array
+    residual: Array | None = None
+
+
+@jax.tree_util.register_pytree_node_class
+class Attention:
+    """How nodes attended. A fused kernel has no weights; they are computed when they are first read, or returned
+    from a jitted function, and cost nothing otherwise.
+
+    On edges: weights `[E, H]` after the normalizer and before dropout, logits `[E, H]` before the normalizer with the
+    bias, residual `[N, H]`, the error of the row sums for Sinkhorn and None for the others. In blocks: weights and
+    logits `[B, H, n, n]` with row = receiver, residual `[B, n, H]`. All float32 (float64 for float64).
+    """
+
+    def __init__(self, compute: Callable[[], Weights]):
+        self._compute = compute
+
+    @cached_property
+    def _computed(self) -> Weights:
+        return self._compute()
+
+    @property
+    def weights(self) -> Array:
+        """After the normalizer, before dropout."""
+        return self._computed.weights
+
+    @property
+    def applied(self) -> Array:
+        """After dropout: what the values were weighted with. Only in the computation that attends, not behind it."""
+        return self._computed.applied
+
+    @property
+    def logits(self) -> Array:
+        """Before the normalizer, bias included."""
+        return self._computed.logits
+
+    @property
+    def residual(self) -> Array | None:
+        """Of Sinkhorn: the error of the row sums."""
+        return self._computed.residual
+
+    def tree_flatten(self):
+        return (self.weights, self.logits, self.residual), None
+
+    @classmethod
+    def tree_unflatten(cls, _, children):
+        weights, logits, residual = children
+        return cls(lambda: Weights(weights, weights, logits, residual))
+
+    def __repr__(self) -> str:
+        return f"Attention(weights={self.weights!r}, logits={self.logits!r}, residual={self.residual!r})"

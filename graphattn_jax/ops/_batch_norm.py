@@ -1,0 +1,164 @@
+"""Normalisation by the statistics of the real rows, and its derivative; in a C++ kernel on the CPU."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from graphattn_jax.ops import _native
+from graphattn_jax.ops._dispatch import choose
+from graphattn_jax.ops._no_gradient import no_gradient
+from graphattn_jax.typing import Array
+
+__all__ = ["batch_norm"]
+
+
+def batch_norm(
+    x: Array,
+    scale: Array,
+    bias: Array,
+    real: Array,
+    eps: float,
+    *,
+    implementation: str | None = None,
+) -> tuple[Array, Array, Array]:
+    """Of wide x `[N, D]` and real `[N, 1]`: y of the real rows, 0 in the others; mean and biased variance `[D]`, which
+    have no gradient. The statistics are those of the real rows.
+
+    implementation: "cpp", a kernel for the CPU, once `build_cpp` has made it; "reference"; None = the first that can.
+    """
+    call = _Call((x, scale, bias, real))
+    return choose(implementation, IMPLEMENTATIONS, ("cpp", "reference"), call).normalize(
+        x, scale, bias, real, eps
+    )
+
+
+class _Call(NamedTuple):
+    """What the implementations are asked about."""
+
+    arrays: tuple[Array, ...]
+
+
+class _Reference:
+    """Ordinary operations."""
+
+    name = "reference"
+
+    def supports(self, call: _Call) -> str | None:
+        """Always."""
+        return None
+
+    def normalize(self, x: Array, scale: Array, bias: Array, real: Array, eps: float):
+        """The op."""
+        return _composed(x, scale, bias, real, eps)
+
+
+class _CPP:
+    """Where the kernels are."""
+
+    name = "cpp"
+
+    def supports(self, call: _Call) -> str | None:
+        """Once built."""
+        return _native.missing(call.arrays)
+
+    def normalize(self, x: Array, scale: Array, bias: Array, real: Array, eps: float):
+        """The op."""
+        return _by_kernel(x, scale, bias, real, eps)
+
+
+IMPLEMENTATIONS: dict[str, _CPP | _Reference] = {"cpp": _CPP(), "reference": _Reference()}
+"""By the valid names of `implementation=`."""
+
+
+# The sums over rows are products with a row of shares, and the derivative is written out, between barriers: XLA would
+# fuse what makes x into each of the sums, forward and backward, and compute it every time anew.
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(4,))
+def _composed(
+    x: Array, scale: Array, bias: Array, real: Array, eps: float
+) -> tuple[Array, Array, Array]:
+    return _composed_forward(x, scale, bias, real, eps)[0]
+
+
+def _composed_forward(x, scale, bias, real, eps):
+    x = jax.lax.optimization_barrier(jnp.where(real, x, 0))
+    share = real.astype(x.dtype).T / jnp.maximum(real.sum(dtype=x.dtype), 1)
+    mean = _product(share, x)
+    centred = x - mean
+    var = _product(share, jnp.square(centred))
+    rate = jax.lax.rsqrt(var + eps)
+    y = jnp.where(real, centred * (rate * scale[None]) + bias[None], 0)
+    y = jax.lax.optimization_barrier(y)
+    return (y, mean[0], var[0]), (centred * rate, rate, scale, real, share)
+
+
+def _composed_backward(eps, saved, cotangents):
+    # With h the standardised x and s the shares: dx = scale rate (g - s (Σ g + h Σ g h)).
+    standard, rate, scale, real, share = saved
+    g = jax.lax.optimization_barrier(jnp.where(real, cotangents[0], 0))
+    ones = real.astype(g.dtype).T
+    d_bias, d_scale = _product(ones, g), _product(ones, g * standard)
+    dx = (g - share.T * (d_bias + standard * d_scale)) * (rate * scale[None])
+    return jax.lax.optimization_barrier(dx), d_scale[0], d_bias[0], no_gradient(real)
+
+
+_composed.defvjp(_composed_forward, _composed_backward)
+
+
+def _product(row: Array, x: Array) -> Array:
+    return jnp.matmul(row, x, precision="highest")
+
+
+# --- the kernel -----------------------------------------------------------------------------------------------
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(4,))
+def _by_kernel(x, scale, bias, real, eps):
+    results = [jax.ShapeDtypeStruct(a.shape, x.dtype) for a in (x, scale, scale)]
+    y, mean, var = _native.call("batch_norm", results, x, scale, bias, real, eps=np.float64(eps))
+    return y, mean, var
+
+
+def _by_kernel_forward(x, scale, bias, real, eps):
+    y, mean, var = _by_kernel(x, scale, bias, real, eps)
+    return (y, mean, var), (x, scale, real, mean, var)
+
+
+def _by_kernel_backward(eps, saved, cotangents):
+    x, scale, real, mean, var = saved
+    return *_gradients(x, scale, cotangents[0], real, mean, var, eps), no_gradient(real)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(6,))
+def _gradients(x, scale, g, real, mean, var, eps):
+    """Of x, scale and bias."""
+    results = [jax.ShapeDtypeStruct(a.shape, x.dtype) for a in (x, scale, scale)]
+    arrays = (x, scale, real, mean, var, g)
+    return tuple(_native.call("batch_norm_backward", results, *arrays, eps=np.float64(eps)))
+
+
+def _gradients_forward(x, scale, g, real, mean, var, eps):
+    return _gradients(x, scale, g, real, mean, var, eps), (x, scale, g, real)
+
+
+def _gradients_backward(eps, saved, second):
+    # Second derivatives are those of the composition; mean and variance are functions of x, and their part is in there.
+    *arrays, real = saved
+
+    def gradients(x, scale, g):
+        bias = jnp.zeros_like(scale)
+        _, pull = jax.vjp(lambda *a: _composed(*a, real, eps)[0], x, scale, bias)
+        return pull(g)
+
+    zeros = jnp.zeros_like(arrays[1])
+    return *jax.vjp(gradients, *arrays)[1](second), no_gradient(real), zeros, zeros
+
+
+_by_kernel.defvjp(_by_kernel_forward, _by_kernel_backward)
+_gradients.defvjp(_gradients_forward, _gradients_backward)

@@ -1,0 +1,108 @@
+"""Layers, networks, scores and normalizers are values; this is how they go to plain JSON and back.
+
+A value is a frozen dataclass whose fields are numbers, strings, bools, None, tuples of these, or other values.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import math
+from collections.abc import Iterable
+from typing import Any
+
+__all__ = ["from_json", "to_json"]
+
+_PACKAGE = __name__.partition(".")[0]
+
+
+def to_json(value: Any) -> Any:
+    """A value as what `json.dumps` takes.
+
+    Args:
+      value: a layer, a network, a score, a normalizer, or a dataclass of one's own like these.
+
+    Returns:
+      `{"type": name, field: ...}` with all its fields; names of this package are such as "attention.GATv2".
+
+    Raises:
+      ValueError: a field that plain JSON cannot hold, such as a function or an array; it is named.
+
+    Example:
+      >>> import graphattn_jax as ga
+      >>> ga.values.to_json(ga.ops.Sinkhorn(iterations=5))
+      {'type': 'ops.Sinkhorn', 'iterations': 5, 'gradient': 'unrolled', 'heads': None}
+    """
+    return _to_json(value, type(value).__name__)
+
+
+def from_json(data: Any, types: Iterable[type] = ()) -> Any:
+    """The value that `to_json` took.
+
+    Args:
+      data: from `to_json`, or from `json.loads` of it.
+      types: classes of one's own that may occur in it. Nothing but these and this package is ever looked up.
+
+    Returns:
+      An equal value.
+
+    Raises:
+      ValueError: an unknown type or field, or fields that the type refuses.
+
+    Example:
+      >>> import graphattn_jax as ga
+      >>> ga.values.from_json({"type": "ops.Sinkhorn", "iterations": 5})
+      Sinkhorn(iterations=5, gradient='unrolled', heads=None)
+    """
+    return _from_json(data, {_name(kind): kind for kind in types})
+
+
+def _to_json(x: Any, path: str) -> Any:
+    if dataclasses.is_dataclass(x) and not isinstance(x, type):
+        fields = {
+            f.name: _to_json(getattr(x, f.name), f"{path}.{f.name}") for f in dataclasses.fields(x)
+        }
+        return {"type": _name(type(x))} | fields
+    if isinstance(x, tuple):
+        return [_to_json(item, f"{path}[{i}]") for i, item in enumerate(x)]
+    if x is None or isinstance(x, (bool, int, str)) or (isinstance(x, float) and math.isfinite(x)):
+        return x
+    raise ValueError(
+        f"{path} must be a finite number, a string, a bool, None, a tuple or a value, to be written as JSON; got "
+        f"{type(x).__name__} {x!r}."
+    )
+
+
+def _from_json(data: Any, types: dict[str, type]) -> Any:
+    if isinstance(data, list | tuple):
+        return tuple(_from_json(item, types) for item in data)
+    if not isinstance(data, dict):
+        return data
+    kind = _find(data.get("type"), types)
+    names = {f.name for f in dataclasses.fields(kind)}
+    unknown = data.keys() - names - {"type"}
+    if unknown:
+        raise ValueError(
+            f"{data['type']} has no field {sorted(unknown)[0]!r}; its fields are {', '.join(sorted(names))}."
+        )
+    return kind(**{name: _from_json(x, types) for name, x in data.items() if name != "type"})
+
+
+def _name(kind: type) -> str:
+    package, *rooms = kind.__module__.split(".")
+    return f"{rooms[0]}.{kind.__qualname__}" if package == _PACKAGE else kind.__qualname__
+
+
+def _find(name: Any, types: dict[str, type]) -> Any:
+    if name in types:
+        return types[name]
+    room, _, kind = str(name).partition(".")
+    try:
+        found = getattr(importlib.import_module(f"{_PACKAGE}.{room}"), kind)
+    except (ImportError, AttributeError, ValueError):
+        found = None
+    if not dataclasses.is_dataclass(found):
+        raise ValueError(
+            f"unknown type {name!r}. Fix: name classes of your own in types=, as in types=[MyLayer]."
+        )
+    return found
