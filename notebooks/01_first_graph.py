@@ -17,11 +17,9 @@
 # 1. a `GraphsTuple` from networkx, checked
 # 2. a network of two GATv2 layers, trained with `ga.training.fit`
 # 3. the attention drawn on the graph
-# 4. the same network with symmetric, doubly stochastic attention (`normalizer="sinkhorn"`), and how to measure it
+# 4. the same network with symmetric, doubly stochastic attention (`ga.ops.Sinkhorn()`), and how to measure it
 
 # %%
-from typing import Any, NamedTuple
-
 import jax
 import matplotlib.pyplot as plt
 import networkx as nx
@@ -63,59 +61,50 @@ graph = ga.graphs.validate(ga.graphs.add_self_loops(graph, fill=0.0), check_fini
 print(f"{ga.graphs.num_edges(graph)} edges with self-loops")
 
 # %% [markdown]
-# `layout` looks at the structure once, on the host, and prepares what the fast paths use. It is optional;
+# The number of meetings of each pair will select a learned bias on its logit, so it is a bucket, not a feature.
+# `prepare` looks at the structure once, on the host, and keeps on the graph what the fast paths use. It is optional;
 # every layer gives the same result without it.
 
 # %%
-layout = ga.graphs.layout(graph)
+meetings = graph.edges.astype(np.int32)
+graph = ga.graphs.prepare(graph._replace(edges=ga.nn.EdgeInputs(buckets=meetings)))
 
 # %% [markdown]
 # ## The network
 #
-# An `AttentionSpec` names a layer and its choices. Here each pair's number of meetings also selects a learned
-# bias on its logit (`relative_buckets`). Two members are labelled, the two leaders; the other 32 are for
-# the test.
+# A layer is a value: its choices, no arrays. Here two GATv2 layers, each with the bias of the meetings around it
+# (`RelativeBias`). Two members are labelled, the two leaders; the other 32 are for the test.
+
+# %%
+leaders = [0, 33]
+train = np.isin(np.arange(num_nodes), leaders)
+batch = jax.device_put((graph, labels, train))
+
+
+def make_network(normalizer):
+    """Two layers with dropout on their inputs."""
+
+    def layer(channels, heads):
+        gatv2 = ga.attention.GATv2(channels, heads, normalizer=normalizer)
+        return ga.attention.RelativeBias(gatv2, num_buckets=int(meetings.max()) + 1)
+
+    return ga.models.PlainNetwork(num_nodes, layers=(layer(8, 4), layer(2, 1)), dropout=0.3)
+
+
+make_network(ga.ops.Softmax())
 
 
 # %%
-class Batch(NamedTuple):
-    """Everything on the device."""
-
-    graph: ga.graphs.GraphsTuple
-    layout: ga.graphs.Layout
-    meetings: Any  # [E]
-    labels: Any  # [N]
-    train: Any  # [N] bool
-
-
-leaders = [0, 33]
-train = np.isin(np.arange(num_nodes), leaders)
-batch = jax.device_put(Batch(graph, layout, graph.edges.astype(np.int32), labels, train))
-num_buckets = int(batch.meetings.max()) + 1
-
-
-def fit_network(normalizer, seed=0, num_steps=100):
+def fit_network(network, seed=0, num_steps=100):
     """Train a network; its history, logits, and attention by layer."""
-    spec = ga.models.AttentionSpec("gatv2", normalizer=normalizer, relative_buckets=num_buckets)
-
-    def network(params, batch, **options):
-        return ga.models.plain_network(
-            params,
-            batch.graph,
-            spec=spec,
-            layout=batch.layout,
-            buckets=batch.meetings,
-            **options,
-        )
 
     def loss_fn(params, batch, dropout_key):
-        logits, _ = network(params, batch, dropout_rate=0.3, dropout_key=dropout_key)
-        return ga.models.softmax_cross_entropy(logits, batch.labels, where=batch.train)
+        graph, labels, train = batch
+        out = network.apply(params, None, graph, training=True, key=dropout_key)
+        return ga.losses.softmax_cross_entropy(out.prediction, labels, where=train)
 
     init_key, dropout_key = jax.random.split(jax.random.key(seed))
-    params = ga.models.init_plain_network(
-        init_key, num_nodes, 2, spec=spec, channels=8, heads=4, num_layers=2
-    )
+    params, _ = network.init(init_key)
     optimizer = ga.training.make_optimizer(1e-2, weight_decay=5e-4)
     fitted = ga.training.fit(
         ga.training.init_train_state(params, optimizer, dropout_key),
@@ -124,18 +113,18 @@ def fit_network(normalizer, seed=0, num_steps=100):
         num_steps=num_steps,
         eval_every=10,
     )
-    logits, attention = jax.jit(network)(fitted.state.params, batch)
-    return fitted.history, logits, attention
+    out = jax.jit(network.apply)(fitted.state.params, None, graph)
+    return fitted.history, out.prediction, out.attention
 
 
 def accuracy(logits):
     """Share of the unlabelled members on the right side."""
-    pair = ga.models.accuracy(logits, batch.labels, where=~batch.train)
-    return ga.models.mean_from_sums([pair])
+    total, count = ga.metrics.accuracy(logits, labels, where=~train)
+    return total / count
 
 
 # %%
-history, logits, attention = fit_network("softmax")
+history, logits, attention = fit_network(make_network(ga.ops.Softmax()))
 print(
     f"loss: {history[0]['loss']:.3f} in the first 10 steps, {history[-1]['loss']:.3f} in the last"
 )
@@ -214,7 +203,7 @@ draw_attention(first, logits)
 # sum to one.
 
 # %%
-_, sinkhorn_logits, sinkhorn_attention = fit_network("sinkhorn")
+_, sinkhorn_logits, sinkhorn_attention = fit_network(make_network(ga.ops.Sinkhorn()))
 sinkhorn_first = sinkhorn_attention[0].weights.mean(axis=1)
 print(f"accuracy with Sinkhorn attention: {accuracy(sinkhorn_logits):.3f}")
 
@@ -227,8 +216,9 @@ print(f"accuracy with Sinkhorn attention: {accuracy(sinkhorn_logits):.3f}")
 # * the diagonal mass, the mean of A[i, i]
 
 # %%
+edges = ga.graphs.pattern(graph)
 reports = {
-    name: ga.diagnostics.symmetry(weights, graph.senders, graph.receivers, num_nodes=num_nodes)
+    name: ga.diagnostics.symmetry(weights, edges)
     for name, weights in (("softmax", first), ("sinkhorn", sinkhorn_first))
 }
 print(f"{'':10}{'e':>8}{'e_off':>8}{'diagonal':>10}{'row error':>11}{'column error':>14}")
@@ -259,9 +249,7 @@ def draw_matrices(weights_by_name):
     for (name, weights), (marker, color) in zip(
         weights_by_name.items(), (("o", "dimgray"), ("s", "teal"))
     ):
-        _, columns = ga.diagnostics.row_column_sums(
-            weights, graph.senders, graph.receivers, num_nodes=num_nodes
-        )
+        _, columns = ga.diagnostics.row_column_sums(weights, edges)
         axes[2].plot(degree - 1, columns, marker, color=color, alpha=0.7, label=name)
     axes[2].set(title="attention received", xlabel="acquaintances", ylabel="column sum of A")
     axes[2].spines[["top", "right"]].set_visible(False)

@@ -65,7 +65,7 @@ mean, std = data.labels[split.train].mean(), data.labels[split.train].std()
 # %% [markdown]
 # ## Batches of one size
 #
-# JAX compiles for shapes, so every batch is padded to one budget. The layout holds masks and the blocks in which
+# JAX compiles for shapes, so every batch is padded to one budget. `prepare` puts on it the masks, and the blocks in which
 # attention among the atoms of each molecule is computed; padding takes no part in anything.
 
 # %%
@@ -74,16 +74,16 @@ budget = ga.graphs.estimate_budget(ga.graphs.unbatch(graphs), batch_size=32)
 
 
 def batches(ids):
-    """Padded batches of some molecules, each with its layout."""
+    """Padded batches of some molecules."""
     parts = ga.graphs.unbatch(ga.graphs.take(graphs, ids))
     return [
-        (batch, ga.graphs.layout(batch, block_size=int(sizes.max())))
+        ga.graphs.prepare(batch, block_size=int(sizes.max()))
         for batch in ga.graphs.batches_to_budget(parts, budget)
     ]
 
 
 train, val, test = (batches(np.random.default_rng(0).permutation(ids)) for ids in split)
-fill = ga.graphs.fill_ratio(train[0][0])
+fill = ga.graphs.fill_ratio(train[0])
 print(f"{len(train)} training batches; {fill.nodes:.0%} of the rows of the first are real atoms")
 
 # %% [markdown]
@@ -94,36 +94,38 @@ print(f"{len(train)} training batches; {fill.nodes:.0%} of the rows of the first
 # The parameters of the epoch with the smallest error on the validation molecules are kept.
 
 # %%
-config = ga.models.GPSConfig(
-    ga.models.InputSpec(
-        ga.chem.ATOM_SIZES["ogb"], ga.chem.BOND_SIZES["ogb"], encoding=16, encoding_width=8
+network = ga.models.GPS(
+    ga.models.Inputs(
+        nodes=ga.chem.ATOM_SIZES["ogb"],
+        edges=ga.chem.BOND_SIZES["ogb"],
+        encoding=16,
+        encoding_width=8,
     ),
     width=32,
     num_layers=2,
-    attention_dropout=0.0,
+    local=ga.message_passing.GINE(),
+    attention=ga.attention.GlobalAttention(heads=4, output=True),
     pool="mean",
 )
 
 
-def loss_fn(params, state, batch, dropout_key):
-    graph, layout = batch
-    predictions, state = ga.models.gps_network(
-        params, state, graph, config=config, layout=layout, training=True, dropout_key=dropout_key
-    )
+def loss_fn(params, state, graph, dropout_key):
+    out = network.apply(params, state, graph, training=True, key=dropout_key)
     targets = (graph.globals - mean) / std
-    return ga.models.l2_loss(predictions, targets, where=layout.graph_mask), {}, state
+    loss = ga.losses.l2_loss(out.prediction, targets, where=ga.graphs.graph_mask(graph))
+    return loss, {}, out.state
 
 
 @jax.jit
-def predict(params, state, graph, layout):
-    outputs, _ = ga.models.gps_network(params, state, graph, config=config, layout=layout)
-    return mean + std * outputs
+def predict(params, state, graph):
+    return mean + std * network.apply(params, state, graph).prediction
 
 
 def predictions_and_targets(params, state, parts):
+    real = [ga.graphs.graph_mask(graph) for graph in parts]
     pairs = [
-        (predict(params, state, graph, layout)[layout.graph_mask], graph.globals[layout.graph_mask])
-        for graph, layout in parts
+        (predict(params, state, graph)[mask], graph.globals[mask])
+        for graph, mask in zip(parts, real, strict=True)
     ]
     return [np.concatenate(column)[:, 0] for column in zip(*pairs, strict=True)]
 
@@ -138,7 +140,7 @@ epochs = 25
 optimizer = ga.training.make_optimizer(
     3e-3, clip_norm=1.0, schedule="cosine", total_steps=epochs * len(train)
 )
-params, model_state = ga.models.init_gps_network(jax.random.key(0), config)
+params, model_state = network.init(jax.random.key(0))
 fitted = ga.training.fit(
     ga.training.init_train_state(params, optimizer, jax.random.key(1), model_state=model_state),
     ga.training.make_train_step(loss_fn, optimizer),
@@ -174,8 +176,8 @@ plt.show()
 
 
 # %%
-def model(graph, layout):
-    return predict(params, model_state, graph, layout)
+def model(graph):
+    return predict(params, model_state, graph)
 
 
 names = {
@@ -190,34 +192,24 @@ for name, value in zip(names, ga.chem.predict(model, list(names.values()), encod
 # %% [markdown]
 # ## What it attends to
 #
-# The layers are functions, so the attention of any layer is one call away: run the network up to it, and ask
-# `global_attention` for its weights. In the pictures an atom is the more orange the more the molecule takes from it in
-# sum, and a pair is the more blue the more its two atoms attend to each other: bonds as bands, others as arcs.
+# A network gives the attention of its layers beside the predictions; what nobody reads is never computed. In the
+# pictures an atom is the more orange the more the molecule takes from it in sum, and a pair is the more blue the more
+# its two atoms attend to each other: bonds as bands, others as arcs.
 
 
 # %%
 @jax.jit
-def attention_of_layers(graph, layout):
+def attention_of_layers(graph):
     """`[B, H, n, n]` weights of every layer, row = receiver."""
-    graph, _ = ga.models.encode_inputs(
-        params.inputs, model_state.inputs, graph, spec=config.inputs, layout=layout
-    )
-    maps = []
-    for layer, state in ga.nn.unstack((params.layers, model_state.layers)):
-        _, attention = ga.attention.global_attention(
-            layer.attention, graph, layout=layout, return_attention=True
-        )
-        maps.append(attention.weights)
-        graph, _ = ga.models.gps_layer(layer, state, graph, config=config, layout=layout)
-    return maps
+    return [a.weights for a in network.apply(params, model_state, graph).attention]
 
 
 def picture(smiles, layer):
     """A drawing of the mean attention over heads, as an image."""
     graph = encode(ga.chem.from_smiles(smiles))
     pairs = ga.graphs.all_pairs(graph)
-    layout = ga.graphs.layout(graph, block_size=ga.graphs.num_nodes(graph))
-    weights = attention_of_layers(graph, layout)[layer][0][:, pairs.receivers, pairs.senders].T
+    graph = ga.graphs.prepare(graph, block_size=ga.graphs.num_nodes(graph))
+    weights = attention_of_layers(graph)[layer][0][:, pairs.receivers, pairs.senders].T
     png = ga.chem.draw_attention(
         smiles, weights, pairs.senders, pairs.receivers, image="png", size=(560, 460)
     )
@@ -227,7 +219,7 @@ def picture(smiles, layer):
 by_size = split.test[np.argsort(sizes[split.test])]
 chosen = by_size[[len(by_size) // 2, 3 * len(by_size) // 4, 19 * len(by_size) // 20]]
 figure, axes = plt.subplots(
-    config.num_layers, len(chosen), figsize=(14, 4 * config.num_layers), layout="constrained"
+    network.num_layers, len(chosen), figsize=(14, 4 * network.num_layers), layout="constrained"
 )
 for column, i in zip(axes.T, chosen, strict=True):
     value = ga.chem.predict(model, data.smiles[i], encode=encode).item()
@@ -246,22 +238,25 @@ plt.show()
 
 # %%
 elements = {"C": 5, "N": 6, "O": 7, "Cl": 16}
-totals = np.zeros((config.num_layers, config.heads, len(elements)))
+heads = network.attention.heads
+totals = np.zeros((network.num_layers, heads, len(elements)))
 counts = np.zeros(len(elements))
-for graph, layout in test:
-    column = np.append(graph.nodes["features"][:, 0], -1)[layout.blocks.node]  # -1: empty slot
+for graph in test:
+    column = np.append(graph.nodes["features"][:, 0], -1)[
+        graph.layout.blocks.node
+    ]  # -1: empty slot
     kinds = np.stack([column == kind for kind in elements.values()], axis=-1)
     receivers = (column >= 0).sum(axis=1)
     counts += (kinds.sum(axis=1) / np.maximum(receivers, 1)[:, None]).sum(axis=0)
-    for layer, weights in enumerate(attention_of_layers(graph, layout)):
+    for layer, weights in enumerate(attention_of_layers(graph)):
         per_sender = np.asarray(weights).sum(axis=2) / np.maximum(receivers, 1)[:, None, None]
         totals[layer] += np.einsum("bhj,bjk->hk", per_sender, kinds)
 preference = totals / counts
 
-figure, axes = plt.subplots(1, config.num_layers, figsize=(10, 3.4), sharey=True)
+figure, axes = plt.subplots(1, network.num_layers, figsize=(10, 3.4), sharey=True)
 for layer, axis in enumerate(axes):
-    for head in range(config.heads):
-        offsets = np.arange(len(elements)) + 0.2 * (head - (config.heads - 1) / 2)
+    for head in range(heads):
+        offsets = np.arange(len(elements)) + 0.2 * (head - (heads - 1) / 2)
         axis.bar(offsets, preference[layer, head] - 1, 0.18, bottom=1, label=f"head {head + 1}")
     axis.axhline(1, color="0.3", lw=0.8)
     axis.set_yscale("log", base=2)
