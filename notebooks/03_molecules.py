@@ -65,7 +65,7 @@ mean, std = data.labels[split.train].mean(), data.labels[split.train].std()
 # %% [markdown]
 # ## Batches of one size
 #
-# JAX compiles for shapes, so every batch is padded to one budget. `prepare` puts on it the masks, and the blocks in which
+# JAX compiles for shapes, so every batch is padded to one budget. `prepare` adds the masks, and the blocks in which
 # attention among the atoms of each molecule is computed; padding takes no part in anything.
 
 # %%
