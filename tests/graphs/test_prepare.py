@@ -478,6 +478,7 @@ FUNCTIONS = {
     "is_undirected": ga.graphs.is_undirected,
     "node_graph_ids": ga.graphs.node_graph_ids,
     "node_mask": ga.graphs.node_mask,
+    "is_padded": ga.graphs.is_padded,
     "num_edges": ga.graphs.num_edges,
     "num_graphs": ga.graphs.num_graphs,
     "num_nodes": ga.graphs.num_nodes,
@@ -496,8 +497,8 @@ FUNCTIONS = {
 THEMSELVES = {"pattern", "unpad", "validate"}  # their results carry the layout
 OTHERS = {"bipartite", "bucket"}  # no graph goes in
 BIPARTITE = {
-    "coalesce", "edge_graph_ids", "edge_mask", "graph_mask", "in_degree", "node_graph_ids", "node_mask", "num_edges",
-    "num_graphs", "num_nodes", "out_degree", "prepare", "to_dense", "to_scipy_sparse",
+    "coalesce", "edge_graph_ids", "edge_mask", "graph_mask", "in_degree", "is_padded", "node_graph_ids", "node_mask",
+    "num_edges", "num_graphs", "num_nodes", "out_degree", "prepare", "to_dense", "to_scipy_sparse",
 }  # fmt: skip
 
 
