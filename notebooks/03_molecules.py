@@ -210,9 +210,8 @@ def picture(smiles, layer):
     pairs = ga.graphs.all_pairs(graph)
     graph = ga.graphs.prepare(graph, block_size=ga.graphs.num_nodes(graph))
     weights = attention_of_layers(graph)[layer][0][:, pairs.receivers, pairs.senders].T
-    png = ga.chem.draw_attention(
-        smiles, weights, pairs.senders, pairs.receivers, image="png", size=(560, 460)
-    )
+    edges = ga.graphs.pattern(pairs)
+    png = ga.chem.draw_attention(smiles, weights, edges, image="png", size=(560, 460))
     return plt.imread(io.BytesIO(png))
 
 

@@ -74,8 +74,7 @@ OURS = {
 }
 
 MOST_ARGUMENTS, MOST_OF_A_LAYER = 8, 5
-# Public functions that take more, to become fewer.
-TAKE_MORE = {"chem.draw_attention", "training.fit"}
+TAKE_MORE = {"training.fit"}  # no layer, network or operator: a whole run
 
 
 def public():

@@ -9,6 +9,7 @@ import numpy as np
 
 from graphattn_jax import _checks
 from graphattn_jax.chem._rdkit import import_chem, parse
+from graphattn_jax.ops import Edges
 from graphattn_jax.typing import ArrayLike
 
 _ORANGE, _BLUE = np.array([[0.90, 0.45, 0.10], [0.05, 0.40, 0.90]])
@@ -30,8 +31,7 @@ _CONES = np.array(
 def draw_attention(
     molecule: Any,
     weights: ArrayLike,
-    senders: ArrayLike,
-    receivers: ArrayLike,
+    edges: Edges,
     *,
     head: int | None = None,
     atoms: Literal["sender", "receiver"] = "sender",
@@ -54,8 +54,7 @@ def draw_attention(
       molecule: a SMILES, whose atoms are the nodes of `from_smiles`, or an RDKit molecule with the
         atoms in the order of the nodes.
       weights: `[E]` or `[E, H]`, none negative, such as `Attention.weights`.
-      senders: `[E]` integer ids of atoms.
-      receivers: `[E]` integer ids of atoms.
+      edges: which atoms they connect, `ga.graphs.pattern(graph)`; masked ones are not drawn.
       head: which of the H heads. None = their mean.
       atoms: which sum colours the atoms.
       num_pairs: how many arcs at most, for pairs of atoms without a bond; 0 for none.
@@ -67,7 +66,7 @@ def draw_attention(
       notebook by `IPython.display.SVG` and `Image`.
 
     Raises:
-      ValueError: no molecule, ids of atoms that it has not, weights that do not fit the edges or are
+      ValueError: no molecule, edges among more or fewer nodes than its atoms, weights that do not fit the edges or are
         negative or not finite, or an unknown option.
       ImportError: RDKit is not installed.
 
@@ -77,7 +76,7 @@ def draw_attention(
       >>> import numpy as np, graphattn_jax as ga
       >>> ethanol = ga.chem.from_smiles("CCO")
       >>> weights = np.array([0.5, 1.0, 1.0, 0.5], np.float32)
-      >>> svg = ga.chem.draw_attention("CCO", weights, ethanol.senders, ethanol.receivers)
+      >>> svg = ga.chem.draw_attention("CCO", weights, ga.graphs.pattern(ethanol))
       >>> svg.startswith("<?xml"), "atoms 0 to 2, pairs 0 to 0.75" in svg
       (True, True)
 
@@ -90,7 +89,7 @@ def draw_attention(
     if not isinstance(num_pairs, int) or num_pairs < 0:
         raise ValueError(f"num_pairs must be an integer of at least 0, got {num_pairs!r}.")
     molecule = _molecule(molecule)
-    attention = _matrix(weights, senders, receivers, head, molecule.GetNumAtoms())
+    attention = _matrix(weights, edges, head, molecule.GetNumAtoms())
     totals = attention.sum(axis=0 if atoms == "sender" else 1)
     between = (attention + attention.T) / 2
     bonds = _ends(molecule)
@@ -140,22 +139,25 @@ def _molecule(molecule: Any) -> Any:
     return parsed
 
 
-def _matrix(
-    weights: ArrayLike, senders: ArrayLike, receivers: ArrayLike, head: int | None, num_atoms: int
-) -> np.ndarray:
+def _matrix(weights: ArrayLike, edges: Edges, head: int | None, num_atoms: int) -> np.ndarray:
     """`[receiver, sender]` of one head, or of the mean over heads."""
+    weights = np.asarray(weights)
     _checks.floating("weights", weights)
-    _checks.ids("senders", senders)
-    _checks.ids("receivers", receivers, senders.shape[0])
-    _checks.shape("weights", weights, (senders.shape[0], "H")[: max(weights.ndim, 1)])
-    weights, senders, receivers = np.asarray(weights), np.asarray(senders), np.asarray(receivers)
-    ends = np.concatenate([senders, receivers])
-    if ends.size and not 0 <= ends.min() <= ends.max() < num_atoms:
+    if not isinstance(edges, Edges):
         raise ValueError(
-            f"senders and receivers must lie in [0, {num_atoms}) for a molecule of {num_atoms} "
-            f"atoms, got ids from {ends.min()} to {ends.max()}. Fix: draw one molecule at a time, "
-            "with its own edges, counted from its first atom, without virtual nodes and padding."
+            f"edges must be a pattern, ga.ops.Edges, got {type(edges).__name__}. Fix: ga.graphs.pattern(graph)."
         )
+    edges.check()
+    _checks.shape("weights", weights, (edges.num_edges, "H")[: max(weights.ndim, 1)])
+    if edges.is_bipartite or edges.num_senders != num_atoms:
+        raise ValueError(
+            f"edges must connect the {num_atoms} atoms of the molecule, got those of {edges.num_senders} nodes. "
+            "Fix: draw one molecule at a time, with its own edges, without virtual nodes and padding."
+        )
+    real = slice(None) if edges.mask is None else np.asarray(edges.mask)
+    weights, senders, receivers = (
+        np.asarray(x)[real] for x in (weights, edges.senders, edges.receivers)
+    )
     by_head = weights.reshape(len(senders), weights.shape[1] if weights.ndim > 1 else 1)
     if not (np.isfinite(by_head).all() and (by_head >= 0).all()):
         raise ValueError("weights must be finite and not negative. Fix: take weights, not logits.")

@@ -12,13 +12,13 @@ pytest.importorskip("rdkit", reason="rdkit, of the extra 'chem'")
 ACID = "CC(=O)O"  # atoms 0-1, 1=2, 1-3
 
 
-def edges(*pairs):
+def edges(pairs, num_atoms=4):
     senders, receivers = np.array(pairs, np.int32).reshape(-1, 2).T
-    return senders, receivers
+    return ga.ops.Edges(senders, receivers, num_senders=num_atoms)
 
 
 def draw(weights, pairs, smiles=ACID, **options):
-    return ga.chem.draw_attention(smiles, np.array(weights, np.float32), *edges(*pairs), **options)
+    return ga.chem.draw_attention(smiles, np.array(weights, np.float32), edges(pairs), **options)
 
 
 def ellipses(svg):
@@ -109,10 +109,12 @@ def test_renaming_the_atoms_moves_the_colours():
 def test_molecules_without_and_with_edges(smiles):
     graph = ga.chem.from_smiles(smiles, strict_valence=False)
     weights = np.ones((len(graph.senders), 2), np.float32)
-    svg = ga.chem.draw_attention(smiles, weights, graph.senders, graph.receivers, size=(300, 240))
+    svg = ga.chem.draw_attention(smiles, weights, ga.graphs.pattern(graph), size=(300, 240))
     root = xml.etree.ElementTree.fromstring(svg.encode("latin-1"))
     assert (root.get("width"), root.get("height")) == ("300px", "240px")
-    svg = ga.chem.draw_attention(smiles, np.zeros(0, np.float32), *edges())
+    svg = ga.chem.draw_attention(
+        smiles, np.zeros(0, np.float32), edges([], ga.graphs.num_nodes(graph))
+    )
     assert "atoms 0 to 0, " in svg and ellipses(svg) == {}
 
 
@@ -130,12 +132,15 @@ def test_weights_of_a_layer_and_of_another_molecule():
     graph = graph._replace(nodes=np.eye(4, 3, dtype=np.float32), edges=None)
     layer = ga.attention.GAT(2, 2)
     attention = layer.apply(layer.init(jax.random.key(0), 3), graph).attention
-    svg = ga.chem.draw_attention(ACID, attention.weights, graph.senders, graph.receivers)
+    svg = ga.chem.draw_attention(ACID, attention.weights, ga.graphs.pattern(graph))
     assert set(ellipses(svg)) == {0, 1, 2, 3}
     with pytest.raises(
-        ValueError, match=r"\[0, 2\) for a molecule of 2 atoms, got ids from 0 to 3"
+        ValueError, match="edges must connect the 2 atoms of the molecule, got those of 4 nodes"
     ):
-        ga.chem.draw_attention("CC", attention.weights, graph.senders, graph.receivers)
+        ga.chem.draw_attention("CC", attention.weights, ga.graphs.pattern(graph))
+    padded = ga.graphs.pattern(ga.graphs.prepare(graph))
+    padded = padded.where(np.arange(len(graph.senders)) > 0)
+    assert ga.chem.draw_attention(ACID, attention.weights, padded) != svg
 
 
 @pytest.mark.parametrize(
@@ -156,6 +161,8 @@ def test_errors(changes, message):
     arguments = {"weights": [0.3], "pairs": [(0, 1)]} | changes
     with pytest.raises(ValueError, match=message):
         draw(**arguments)
+    with pytest.raises(ValueError, match=r"edges must be a pattern, ga\.ops\.Edges, got ndarray"):
+        ga.chem.draw_attention(ACID, np.ones(1, np.float32), np.zeros((2, 1), int))
 
 
 def test_without_rdkit_the_error_says_how_to_get_it(monkeypatch):
