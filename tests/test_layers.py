@@ -37,7 +37,6 @@ HEAVY = ("networkx", "matplotlib", "sklearn", "pooch", "rich", "orbax", "torch",
 # Private names of one package that others import: present offenders, none may be added, each is to go.
 OFFENDERS = {
     "diagnostics._weights.check_edges": {"testing"},
-    "graphs._types.is_padded": {"models"},
     "graphs._types.to_host": {"encodings", "message_passing", "models", "testing", "training"},
     "nn._arrays.features": {"attention"},
     "nn._arrays.product": {"attention", "message_passing"},
@@ -50,13 +49,9 @@ OFFENDERS = {
     "nn._arrays.with_edges": {"attention", "message_passing", "models"},
     "nn._arrays.with_nodes": {"attention", "message_passing"},
     "nn._layer.short_repr": {"models"},
-    "nn._linear.Activation": {"attention", "models"},
     "ops._batch_norm": {"nn"},
-    "ops._block_attention.IMPLEMENTATIONS": {"attention"},
-    "ops._edge_attention._implementations.IMPLEMENTATIONS": {"attention"},
     "ops._normalizers.check_normalizer": {"attention"},
     "ops._segment.take": {"attention", "encodings"},
-    "ops._sparse_features.SparseFeatures": {"graphs"},
     "ops._sparse_features.is_sparse": {"graphs"},
 }
 

@@ -14,7 +14,6 @@ from graphattn_jax.attention._pipeline import finish, project
 from graphattn_jax.attention._scores import dot_scale
 from graphattn_jax.graphs import PreparedGraph, node_graph_ids
 from graphattn_jax.nn._arrays import read_nodes
-from graphattn_jax.ops._block_attention import IMPLEMENTATIONS
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
 __all__ = ["GlobalAttention"]
@@ -54,7 +53,7 @@ class GlobalAttention(GraphTransformer):
     Source: Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762, section 3.2.
     """
 
-    implementations: ClassVar = tuple(IMPLEMENTATIONS)
+    implementations: ClassVar = tuple(ops.BLOCK_IMPLEMENTATIONS)
 
     def init(
         self, key: PRNGKey, in_features: int, edge_features: int | None = None

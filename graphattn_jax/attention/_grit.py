@@ -27,7 +27,6 @@ from graphattn_jax.attention._pipeline import (
 from graphattn_jax.attention._scores import add_bias
 from graphattn_jax.graphs import pattern
 from graphattn_jax.nn._arrays import read_edges, read_nodes, with_edges
-from graphattn_jax.nn._linear import Activation
 from graphattn_jax.ops._segment import take
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
@@ -108,7 +107,7 @@ class GRIT(AttentionLayer):
 
     _: KW_ONLY
     clamp: float | None = 5.0
-    activation: str | Activation = "relu"
+    activation: str | nn.Activation = "relu"
 
     updates_edges = True
 
@@ -206,7 +205,9 @@ class GRIT(AttentionLayer):
 
 
 @partial(jax.checkpoint, static_argnums=0)
-def _edge_stream(activation: Activation, params: GRITParams, query, key, edges, senders, receivers):
+def _edge_stream(
+    activation: nn.Activation, params: GRITParams, query, key, edges, senders, receivers
+):
     """ê `[E, H, C]` and w_A · ê `[E, H]` (None without w_A), which keep for their gradient their arguments alone."""
     wide = accumulation_dtype(query.dtype)
     gate = weighted_edges(edges, params.edge_gate, params.edge_gate_bias).astype(wide)

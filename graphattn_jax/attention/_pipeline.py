@@ -15,7 +15,6 @@ from graphattn_jax import _checks, nn, ops
 from graphattn_jax._dtypes import accumulation_dtype
 from graphattn_jax.attention._scores import Score, Standard, check_score
 from graphattn_jax.nn._arrays import product, read_edges, widths_of_ends, with_nodes
-from graphattn_jax.ops._edge_attention._implementations import IMPLEMENTATIONS
 from graphattn_jax.ops._normalizers import check_normalizer
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
@@ -105,7 +104,7 @@ class AttentionLayer(nn.Layer):
     use_bias: bool = True
     implementation: str | None = None
 
-    implementations: ClassVar[Iterable[str]] = tuple(IMPLEMENTATIONS)
+    implementations: ClassVar[Iterable[str]] = tuple(ops.IMPLEMENTATIONS)
     """What `implementation` may be."""
 
     def __post_init__(self) -> None:

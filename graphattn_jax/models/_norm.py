@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from graphattn_jax import _checks, graphs, nn
-from graphattn_jax.graphs._types import is_padded
+from graphattn_jax.graphs import is_padded
 from graphattn_jax.typing import Array, ArrayLike
 
 NormParams: TypeAlias = nn.BatchNormParams | nn.LayerNormParams

@@ -12,7 +12,6 @@ from graphattn_jax.attention import GAT
 from graphattn_jax.models._keys import Mode
 from graphattn_jax.models._network import Network, Output, check_layer
 from graphattn_jax.models._widths import Widths, widths_after
-from graphattn_jax.nn._linear import Activation
 from graphattn_jax.typing import Array, PRNGKey
 
 __all__ = ["PlainNetwork", "PlainNetworkParams"]
@@ -60,7 +59,7 @@ class PlainNetwork(Network):
 
     in_features: int
     layers: tuple[nn.Layer, ...]
-    activation: str | Activation = "elu"
+    activation: str | nn.Activation = "elu"
     dropout: float = 0.0
     edge_features: int | None = None
 

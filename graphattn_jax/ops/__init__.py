@@ -1,7 +1,11 @@
 """Arrays in, arrays out: segment reductions, attention, normalizers. No graphs, no parameters."""
 
 from graphattn_jax.ops._attention import Attention
-from graphattn_jax.ops._block_attention import BlockAttention, block_attention
+from graphattn_jax.ops._block_attention import (
+    BLOCK_IMPLEMENTATIONS,
+    BlockAttention,
+    block_attention,
+)
 from graphattn_jax.ops._blocks import Blocks, from_blocks, prepare_blocks, to_blocks
 from graphattn_jax.ops._dense import dense_attention
 from graphattn_jax.ops._dispatch import Choice
@@ -51,6 +55,7 @@ from graphattn_jax.ops._sinkhorn import Scaling, dense_sinkhorn, sinkhorn
 from graphattn_jax.ops._sparse_features import SparseFeatures
 
 __all__ = [
+    "BLOCK_IMPLEMENTATIONS",
     "IMPLEMENTATIONS",
     "AdditiveScore",
     "Attention",

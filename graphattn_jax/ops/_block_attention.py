@@ -79,11 +79,12 @@ class _Reference(NamedTuple):
         return None
 
 
-IMPLEMENTATIONS: dict[str, _Fused | _Reference] = {
+BLOCK_IMPLEMENTATIONS: dict[str, _Fused | _Reference] = {
     "cpp": _Fused("cpp", _block_cpp.KERNELS, _native.missing),
     "triton": _Fused("triton", _block_triton.KERNELS, _pallas.missing),
     "reference": _Reference(),
 }
+"""By the valid names of `implementation=` of attention in blocks."""
 
 
 def _order() -> tuple[str, ...]:
@@ -182,7 +183,7 @@ def block_attention(
         return wide(to_blocks(x, blocks))
 
     call = _Call((query, key, value), normalizer)
-    chosen = choose(implementation, IMPLEMENTATIONS, _order(), call)
+    chosen = choose(implementation, BLOCK_IMPLEMENTATIONS, _order(), call)
     kernels = chosen.kernels
     if kernels is None:
         found = weights_of(in_blocks(rows[0]), in_blocks(rows[1]))

@@ -114,9 +114,9 @@ def test_chosen_on_a_gpu_for_what_it_supports(monkeypatch):
         seen.append(arguments)
         return _block_triton.KERNELS.forward(*arguments)
 
-    fused = _block_attention.IMPLEMENTATIONS["triton"]
+    fused = _block_attention.BLOCK_IMPLEMENTATIONS["triton"]
     fused = fused._replace(kernels=fused.kernels._replace(forward=forward))
-    monkeypatch.setitem(_block_attention.IMPLEMENTATIONS, "triton", fused)
+    monkeypatch.setitem(_block_attention.BLOCK_IMPLEMENTATIONS, "triton", fused)
     monkeypatch.setattr(_block_attention, "_order", lambda: ("reference",))
     block_attention(**p, mask=nodes(4))
     assert not seen

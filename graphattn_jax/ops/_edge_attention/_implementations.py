@@ -19,7 +19,7 @@ IMPLEMENTATIONS: dict[str, EdgeImplementation] = {
     implementation.name: implementation
     for implementation in (Triton(), CPP(), XLA(), BlockDense(), Reference())
 }
-"""By the valid names of `implementation=`."""
+"""By the valid names of `implementation=` of attention on edges."""
 
 # Channels of all heads together from which on "cpp" is the faster of the two, forward and backward, by
 # `experiments.benchmarks.crossover`: 2,700 to 50,000 nodes with 5 to 15 edges each.
