@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -45,33 +46,22 @@ def build(case: Case, arrays: dict[str, jax.Array], variant: str = "default") ->
 
 def _operator(case: Operator, arrays: dict[str, Any], implementation: str | None) -> worker.Step:
     operands = tuple(arrays[name].astype(case.dtype) for name in OPERANDS[case.score])
-    where = arrays.get("edge_mask")
-    layout = ga.ops.edge_layout(
+    edges = ga.ops.Edges(
         np.asarray(arrays["senders"]),
         np.asarray(arrays["receivers"]),
         num_senders=arrays["value"].shape[0],
-        where=where,
-        degree_blocks=implementation == "block_dense",
+        mask=arrays.get("edge_mask"),
     )
-    edges = (arrays["senders"], arrays["receivers"], where, jax.device_put(layout))
+    edges = ga.ops.prepare_edges(edges, degree_blocks=implementation == "block_dense")
+    edges = jax.device_put(edges)
     cotangent = arrays["cotangent"].astype(case.dtype)
     arguments = _ARGUMENTS[case.score]
 
     def forward(operands, edges):
         query, key, value, score = arguments(*operands)
-        senders, receivers, where, layout = edges
-        attention = ga.ops.edge_attention(
-            query,
-            key,
-            value,
-            senders,
-            receivers,
-            score=score,
-            where=where,
-            layout=layout,
-            implementation=implementation,
-        )
-        return attention.out
+        return ga.ops.edge_attention(
+            query, key, value, edges, score=score, implementation=implementation
+        ).out
 
     def forward_backward(operands, edges, cotangent):
         out, pullback = jax.vjp(lambda operands: forward(operands, edges), operands)
@@ -121,27 +111,19 @@ _ARGUMENTS: dict[str, Callable[..., tuple]] = {
 def _gat_training(
     case: GATTraining, arrays: dict[str, Any], implementation: str | None
 ) -> worker.Step:
-    spec = ga.models.AttentionSpec("gat")
-    params = ga.models.init_plain_network(
-        jax.random.key(0),
+    network = ga.models.PlainNetwork.gat(
         case.num_features,
         case.num_classes,
-        spec=spec,
         channels=case.channels,
         heads=case.heads,
+        dropout=case.dropout,
     )
+    layers = tuple(replace(layer, implementation=implementation) for layer in network.layers)
+    network = replace(network, layers=layers)
+    params, _ = network.init(jax.random.key(0))
 
-    def apply(params, graph, layout, dropout_key):
-        logits, _ = ga.models.plain_network(
-            params,
-            graph,
-            spec=spec,
-            layout=layout,
-            dropout_rate=case.dropout,
-            dropout_key=dropout_key,
-            implementation=implementation,
-        )
-        return logits
+    def apply(params, graph, key):
+        return network.apply(params, None, graph, training=True, key=key).prediction
 
     optimizer = ga.training.make_optimizer(case.learning_rate, weight_decay=case.weight_decay)
     nodes = arrays["nodes"]
@@ -153,22 +135,18 @@ def _gat_training(
 def _transformer_training(
     case: TransformerTraining, arrays: dict[str, Any], implementation: str | None
 ) -> worker.Step:
-    width = case.heads * case.channels
+    layer = ga.attention.GraphTransformer(
+        case.channels, case.heads, separate=True, implementation=implementation
+    )
     first, second, last = jax.random.split(jax.random.key(0), 3)
-    layers = [
-        ga.attention.init_graph_transformer(
-            key, in_features, case.channels, case.heads, separate=True
-        )
-        for key, in_features in ((first, case.num_features), (second, width))
-    ]
+    width = case.heads * case.channels
+    layers = layer.init(first, case.num_features), layer.init(second, width)
     params = (layers, ga.nn.init_linear(last, width, case.num_classes))
 
-    def apply(params, graph, layout, dropout_key):
+    def apply(params, graph, key):
         layers, classifier = params
-        for layer in layers:
-            graph = ga.attention.graph_transformer(
-                layer, graph, layout=layout, implementation=implementation
-            )
+        for layer_params in layers:
+            graph = layer.apply(layer_params, graph).graph
             graph = graph._replace(nodes=jax.nn.elu(graph.nodes))
         return ga.nn.linear(classifier, graph.nodes)
 
@@ -204,30 +182,25 @@ def _gps_training(case: GPSTraining, arrays: dict[str, Any]) -> worker.Step:
         n_edge=arrays["n_edge"],
         globals=arrays["targets"],
     )
-    config = ga.models.GPSConfig(
-        ga.models.InputSpec((case.atoms,), (case.bonds,), case.walks, case.walk_width),
+    network = ga.models.GPS(
+        ga.models.Inputs((case.atoms,), (case.bonds,), case.walks, case.walk_width),
         width=case.width,
         num_layers=case.num_layers,
-        heads=case.heads,
-        attention_dropout=0.0,
+        attention=ga.attention.GlobalAttention(heads=case.heads, output=True),
     )
     block_size = -(-int(graphs.n_node.max()) // 8) * 8
     batches = ga.training.GraphBatches(graphs, case.batch_size, seed=0, block_size=block_size)
 
-    def loss_fn(params, model_state, batch, dropout_key):
-        predicted, model_state = ga.models.gps_network(
-            params, model_state, batch.graph, config=config, layout=batch.layout, training=True
-        )
-        loss = ga.models.l1_loss(
-            predicted[:, 0], batch.graph.globals, where=batch.layout.graph_mask
-        )
-        return loss, {}, model_state
+    def loss_fn(params, model_state, graph, key):
+        out = network.apply(params, model_state, graph, training=True)
+        where = ga.graphs.graph_mask(graph)
+        return ga.losses.l1_loss(out.prediction[:, 0], graph.globals, where=where), {}, out.state
 
     optimizer = ga.training.make_optimizer(
         case.learning_rate, weight_decay=case.weight_decay, decoupled=True
     )
     train_step = ga.training.make_train_step(loss_fn, optimizer)
-    params, model_state = ga.models.init_gps_network(jax.random.key(0), config)
+    params, model_state = network.init(jax.random.key(0))
     state = ga.training.init_train_state(
         params, optimizer, jax.random.key(1), model_state=model_state
     )
@@ -248,12 +221,11 @@ def _training(apply, params, optimizer, arrays: dict[str, Any]) -> worker.Step:
     graph = ga.graphs.from_edge_list(
         *(np.asarray(arrays[name]) for name in ("senders", "receivers")), nodes=arrays["nodes"]
     )
-    batch = jax.device_put((graph, ga.graphs.layout(graph), arrays["labels"], arrays["train"]))
+    batch = jax.device_put((ga.graphs.prepare(graph), arrays["labels"], arrays["train"]))
 
-    def loss_fn(params, batch, dropout_key):
-        graph, layout, labels, train = batch
-        logits = apply(params, graph, layout, dropout_key)
-        return ga.models.softmax_cross_entropy(logits, labels, where=train)
+    def loss_fn(params, batch, key):
+        graph, labels, train = batch
+        return ga.losses.softmax_cross_entropy(apply(params, graph, key), labels, where=train)
 
     train_step = ga.training.make_train_step(loss_fn, optimizer)
     state = ga.training.init_train_state(params, optimizer, jax.random.key(1))

@@ -10,12 +10,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.sparse.linalg
 
 import graphattn_jax as ga
 from graphattn_jax import encodings
-from graphattn_jax.encodings._adjacency import adjacency
-from graphattn_jax.encodings._conjugate_gradient import conjugate_gradient
-from graphattn_jax.encodings._laplacian import laplacian_of
 
 WALKS = 16
 EIGENVECTORS = 8
@@ -30,7 +28,7 @@ def _nothing(graph) -> np.ndarray:
     return np.zeros((ga.graphs.num_nodes(graph), 0), np.float32)
 
 
-def _as_they_are(params, inputs, graph, layout, key):
+def _as_they_are(params, inputs, graph, key):
     return inputs
 
 
@@ -42,9 +40,9 @@ def _no_params(key) -> tuple:
 class Encoding:
     """One row of the quality table.
 
-    nodes, pairs: what is computed once, of each node or of all pairs. init(key) and apply(params, inputs, graph,
-    layout, key) make `[N, width]` or `[E, width]` features of it; key is None in evaluation. Features of pairs, unlike
-    a bias on logits, also tell nodes of a regular graph apart: attention over equal values gives equal values.
+    nodes, pairs: what is computed once, of each node or of all pairs. init(key) and apply(params, inputs, graph, key)
+    make `[N, width]` or `[E, width]` features of it; key is None in evaluation. Features of pairs, unlike a bias on
+    logits, also tell nodes of a regular graph apart: attention over equal values gives equal values.
     """
 
     label: str
@@ -71,60 +69,57 @@ def _spectrum(graph):
     return found._replace(vectors=found.vectors * np.sqrt(size)[:, None])
 
 
-def _eigenvectors(params, inputs, graph, layout, key):
+def _eigenvectors(params, inputs, graph, key):
     """Vectors with random signs in training, beside their eigenvalues."""
-    vectors = inputs["vectors"]
+    vectors = inputs.vectors
     if key is not None:
-        num_graphs = layout.graph_mask.shape[0]
-        vectors = encodings.flip_signs(key, vectors, layout.node_graph_ids, num_graphs)
-    return jnp.concatenate([vectors, inputs["values"]], axis=1)
+        ids = ga.graphs.node_graph_ids(graph)
+        vectors = encodings.flip_signs(key, vectors, ids, ga.graphs.num_graphs(graph))
+    return jnp.concatenate([vectors, inputs.values], axis=1)
 
 
 def _init_signnet(key):
     return encodings.init_signnet(key, EIGENVECTORS, WIDTH)
 
 
-def _signnet(params, inputs, graph, layout, key):
-    return encodings.signnet(params, inputs["vectors"], inputs["values"], inputs["mask"])
+def _signnet(params, inputs, graph, key):
+    return encodings.signnet(params, *inputs)
 
 
 def _init_spe(key):
     return encodings.init_spe(key, WIDTH)
 
 
-def _spe(params, inputs, graph, layout, key):
-    pairs = (inputs["vectors"], inputs["values"], inputs["mask"])
-    return encodings.spe(params, *pairs, graph.senders, graph.receivers, edge_mask=layout.edge_mask)
+def _spe(params, inputs, graph, key):
+    return encodings.spe(params, *inputs, graph)
 
 
 def _electrostatic(graph) -> np.ndarray:
     return np.log1p(np.abs(encodings.electrostatic(graph)))
 
 
-def _random_features(params, inputs, graph, layout, key):
+def _random_features(params, inputs, graph, key):
     key = jax.random.key(0) if key is None else key
-    return encodings.random_feature_propagation(
-        key, graph, num_features=4, num_steps=4, layout=layout
-    )
+    return encodings.random_feature_propagation(key, graph, num_features=4, num_steps=4)
 
 
 def _init_pearl(key):
     return encodings.init_pearl(key, 8, WIDTH, WIDTH)
 
 
-def _pearl(params, inputs, graph, layout, key):
+def _pearl(params, inputs, graph, key):
     key = jax.random.key(0) if key is None else key
-    return encodings.pearl(params, graph, num_samples=32, sample_key=key, layout=layout)
+    return encodings.pearl(params, graph, num_samples=32, sample_key=key)
 
 
 # --- pair encodings -----------------------------------------------------------------------------------------
 
 
-def _distance(params, inputs, graph, layout, key):
+def _distance(params, inputs, graph, key):
     return jax.nn.one_hot(inputs, BUCKETS, dtype=jnp.float32)
 
 
-def _resistance(params, inputs, graph, layout, key):
+def _resistance(params, inputs, graph, key):
     """A bump around each of 16 resistances."""
     centers = jnp.linspace(0.0, 4.0, 16)
     return jnp.exp(-8 * jnp.square(inputs[:, None] - centers[None]))
@@ -244,16 +239,16 @@ CONNECTED_ONLY = ("subspace",)
 
 def _resistance_error(graph, resistances) -> float:
     """Root mean square relative error on 32 edges, from solved linear systems."""
-    links = adjacency(graph, "cost")
-    chosen = np.random.default_rng(1).choice(len(graph.senders), 32)
-    ends = graph.senders[chosen], graph.receivers[chosen]
-    targets = np.zeros((links.shape[0], 32))
-    targets[ends[0], np.arange(32)] = 1
-    targets[ends[1], np.arange(32)] = -1
-    laplacian = laplacian_of(links, "combinatorial")
-    solved = conjugate_gradient(laplacian, targets, tolerance=1e-7)
-    exact = solved[ends[0], np.arange(32)] - solved[ends[1], np.arange(32)]
-    return float(np.sqrt(np.mean((resistances[chosen] / exact - 1) ** 2)))
+    laplacian = encodings.laplacian(graph, normalization="combinatorial")
+    preconditioner = scipy.sparse.diags_array(1 / np.maximum(laplacian.diagonal(), 1))
+    squares = []
+    for edge in np.random.default_rng(1).choice(len(graph.senders), 32):
+        target = np.zeros(laplacian.shape[0])
+        target[graph.senders[edge]], target[graph.receivers[edge]] = 1, -1
+        solved, info = scipy.sparse.linalg.cg(laplacian, target, rtol=1e-7, M=preconditioner)
+        assert info == 0, "not solved"
+        squares.append((resistances[edge] / (target @ solved) - 1) ** 2)
+    return float(np.sqrt(np.mean(squares)))
 
 
 ERRORS: dict[str, Callable[..., float]] = {

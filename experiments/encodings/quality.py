@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -13,17 +12,100 @@ import jax.numpy as jnp
 import numpy as np
 
 import graphattn_jax as ga
-from experiments.encodings.encoders import Encoding
+from experiments._model import Model, make_mean, make_model
+from experiments._run import Job
+from experiments.encodings.encoders import ENCODINGS, Encoding
 from experiments.encodings.tasks import Protocol, Task
 
-SPEC = ga.models.AttentionSpec("graph_transformer")
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One training run: seed i uses fold i."""
+
+    task: str
+    encoding: str
+    seed: int
+    protocol: Protocol
+
+    @property
+    def name(self) -> str:
+        return f"{self.task}-{self.encoding}-{self.seed}"
+
+
+@dataclass(frozen=True, repr=False)
+class EncodedNetwork(ga.models.Network):
+    """A residual network that reads an encoding beside the features.
+
+    Graphs come as `encode` makes them. `pool` is how a graph's prediction comes from its nodes', None for predictions
+    of nodes.
+    """
+
+    encoding: str
+    network: ga.models.ResidualNetwork
+    pool: str | None
+
+    @property
+    def encoder(self) -> Encoding:
+        return ENCODINGS[self.encoding]
+
+    def init(self, key):
+        k_encoder, k_network = jax.random.split(key)
+        params, _ = self.network.init(k_network)
+        return {"encoder": self.encoder.init(k_encoder), "network": params}, None
+
+    def apply(self, params, state, graph, *, training=False, key=None):
+        encoder, of_pairs = self.encoder, self.encoder.pairs is not None
+        inputs = (graph.edges if of_pairs else graph.nodes)["encoding"]
+        plain = graph._replace(nodes=graph.nodes["features"], edges=edge_features(graph))
+        encoded = encoder.apply(params["encoder"], inputs, plain, key if training else None)
+        if of_pairs:
+            plain = plain._replace(edges=_beside(plain.edges, encoded))
+        else:
+            plain = plain._replace(nodes=_beside(plain.nodes, encoded))
+        out = self.network.apply(params["network"], None, plain, training=training, key=key)
+        if self.pool is None:
+            return out
+        pooled = ga.models.pool(plain._replace(nodes=out.prediction), self.pool)
+        return out._replace(prediction=pooled)
+
+
+def edge_features(graph: Any) -> Any:
+    """Without the encoding."""
+    return graph.edges["features"] if isinstance(graph.edges, dict) else graph.edges
+
+
+def _beside(features, encoded):
+    return encoded if features is None else jnp.concatenate([features, encoded], axis=1)
+
+
+def make_network(config: RunConfig, graph: Any, num_outputs: int) -> EncodedNetwork:
+    """For graphs like this one, as `encode` makes it."""
+    protocol, encoding, edges = config.protocol, ENCODINGS[config.encoding], edge_features(graph)
+    nodes_width = graph.nodes["features"].shape[1]
+    edges_width = 0 if edges is None else edges.shape[1]
+    if encoding.pairs is None:
+        nodes_width += encoding.width
+    else:
+        edges_width += encoding.width
+    network = ga.models.ResidualNetwork(
+        nodes_width,
+        num_outputs,
+        protocol.layer,
+        width=protocol.width,
+        num_layers=protocol.num_layers,
+        dropout=0.0,
+        edge_features=edges_width or None,
+    )
+    return EncodedNetwork(config.encoding, network, protocol.pool)
+
+
+# --- data ---------------------------------------------------------------------------------------------------
 
 
 class Batch(NamedTuple):
-    """A padded batch on the device; `weight` is 1 on the graphs or nodes that count and 0 elsewhere."""
+    """On the device; `where` says which graphs or nodes count."""
 
-    graph: Any
-    layout: ga.graphs.Layout
+    graph: ga.graphs.PreparedGraph
     targets: jax.Array
     where: jax.Array
 
@@ -43,8 +125,8 @@ def encode(task: Task, encoding: Encoding) -> tuple[list[ga.graphs.GraphsTuple],
 
 
 def _standardized(graphs: list[ga.graphs.GraphsTuple]) -> list[ga.graphs.GraphsTuple]:
-    """Columns of mean 0 and variance 1 over all nodes; eigenvectors (a dict) stay orthonormal."""
-    if isinstance(graphs[0].nodes["encoding"], dict):
+    """Columns of mean 0 and variance 1 over all nodes; eigenvectors stay orthonormal."""
+    if not isinstance(graphs[0].nodes["encoding"], np.ndarray):
         return graphs
     columns = np.concatenate([graph.nodes["encoding"] for graph in graphs])
     mean, std = columns.mean(0), np.maximum(columns.std(0), 1e-6)
@@ -69,140 +151,63 @@ def make_batches(task: Task, graphs: list, ids: np.ndarray, batch_size: int | No
         (graph,) = graphs
         where = np.zeros(len(task.labels), bool)
         where[ids] = True
-        return [jax.device_put(Batch(graph, ga.graphs.layout(graph), task.labels, where))]
-    chosen = [graphs[i] for i in ids]
-    budget = ga.graphs.estimate_budget(chosen, batch_size or len(chosen))
-    batches = []
-    for graph in ga.graphs.batches_to_budget(chosen, budget):
-        layout = ga.graphs.layout(graph)
-        batch = Batch(graph._replace(globals=None), layout, graph.globals, layout.graph_mask)
-        batches.append(jax.device_put(batch))
-    return batches
-
-
-def predictions(params, batch: Batch, encoding: Encoding, protocol: Protocol, key) -> jax.Array:
-    """`[G, outputs]`, or `[N, outputs]` for a task on nodes. `key` is None in evaluation."""
-    graph, layout = batch.graph, batch.layout
-    inputs = (graph.nodes if encoding.pairs is None else graph.edges)["encoding"]
-    plain = graph._replace(nodes=graph.nodes["features"], edges=_edge_features(graph))
-    encoded = encoding.apply(params["encoder"], inputs, plain, layout, key)
-    if encoding.pairs is None:
-        plain = plain._replace(nodes=_beside(plain.nodes, encoded))
-    else:
-        plain = plain._replace(edges=_beside(plain.edges, encoded))
-    out, _ = ga.models.residual_network(params["network"], plain, spec=SPEC, layout=layout)
-    if protocol.pool is None:
-        return out
-    pool = ga.ops.segment_mean if protocol.pool == "mean" else ga.ops.segment_sum
-    return pool(out, layout.node_graph_ids, len(batch.targets), where=layout.node_mask)
-
-
-def _edge_features(graph):
-    return graph.edges["features"] if isinstance(graph.edges, dict) else graph.edges
-
-
-def _beside(features, encoded):
-    return encoded if features is None else jnp.concatenate([features, encoded], axis=1)
-
-
-def init(key, graph, task: Task, encoding: Encoding, protocol: Protocol) -> dict[str, Any]:
-    k_encoder, k_network = jax.random.split(key)
-    edges = _edge_features(graph)
-    node_width, edge_width = (
-        graph.nodes["features"].shape[1],
-        0 if edges is None else edges.shape[1],
+        return [jax.device_put(Batch(ga.graphs.prepare(graph), task.labels, where))]
+    # That of all graphs, so that folds share a compilation.
+    budget = ga.graphs.estimate_budget(graphs, batch_size or len(ids))
+    batches = (
+        Batch(graph._replace(globals=None), graph.globals, ga.graphs.graph_mask(graph))
+        for graph in ga.graphs.batches_to_budget([graphs[i] for i in ids], budget)
     )
-    if encoding.pairs is None:
-        node_width += encoding.width
-    else:
-        edge_width += encoding.width
-    params = ga.models.init_residual_network(
-        k_network,
-        node_width,
-        task.num_outputs,
-        spec=SPEC,
-        width=protocol.width,
-        heads=protocol.heads,
-        num_layers=protocol.num_layers,
-        separate=True,
-        edge_features=edge_width or None,
+    return [jax.device_put(batch) for batch in batches]
+
+
+# --- training -----------------------------------------------------------------------------------------------
+
+
+class Row(NamedTuple):
+    """What the seeds of an encoding share: graphs and a model, and the mean of its score over batches."""
+
+    graphs: list[ga.graphs.GraphsTuple]
+    encode_seconds: float
+    model: Model
+    score: Callable[..., float]
+
+
+def build_row(config: RunConfig, task: Task) -> Row:
+    """Encode the graphs of a task, and make the network for them."""
+    graphs, seconds = encode(task, ENCODINGS[config.encoding])
+    classes = task.metric == "accuracy"
+    loss = ga.losses.softmax_cross_entropy if classes else ga.metrics.mean_absolute_error
+    metric = ga.metrics.accuracy if classes else ga.metrics.mean_absolute_error
+    model = make_model(
+        make_network(config, graphs[0], task.num_outputs),
+        lambda outputs, batch: loss(outputs, batch.targets, where=batch.where),
+        ga.training.make_optimizer(config.protocol.learning_rate, weight_decay=0.0),
+        graph_of=lambda batch: batch.graph,
     )
-    return {"encoder": encoding.init(k_encoder), "network": params}
+    score = make_mean(
+        model, lambda outputs, batch: metric(outputs, batch.targets, where=batch.where)
+    )
+    return Row(graphs, seconds, model, score)
 
 
-def train(task: Task, graphs: list, encoding: Encoding, protocol: Protocol, seed: int) -> dict:
+def train(config: RunConfig, job: Job, task: Task, row: Row) -> dict[str, Any]:
     """One run: the score on the test graphs (nodes) at the best step on the validation ones."""
-
-    def sums(outputs, batch):
-        if task.metric == "accuracy":
-            return ga.models.softmax_cross_entropy(outputs, batch.targets, where=batch.where)
-        return ga.models.mean_absolute_error(outputs, batch.targets, where=batch.where)
-
-    def loss_fn(params, batch, key):
-        return sums(predictions(params, batch, encoding, protocol, key), batch)
-
-    @jax.jit
-    def score(params, batch):
-        outputs = predictions(params, batch, encoding, protocol, None)
-        if task.metric == "accuracy":
-            return ga.models.accuracy(outputs, batch.targets, where=batch.where)
-        return sums(outputs, batch)
-
-    train_ids, val_ids, test_ids = task.folds[seed % len(task.folds)]
+    protocol = config.protocol
     batches, val, test = (
-        make_batches(task, graphs, ids, protocol.batch_size)
-        for ids in (train_ids, val_ids, test_ids)
+        make_batches(task, row.graphs, ids, protocol.batch_size)
+        for ids in task.folds[config.seed % len(task.folds)]
     )
-
-    def evaluate(params) -> dict[str, float]:
-        scores = {}
-        for name, part in (("val", val), ("test", test)):
-            pairs = [jax.device_get(score(params, batch)) for batch in part]
-            scores[name] = float(sum(s for s, _ in pairs) / sum(c for _, c in pairs))
-        return scores
-
-    optimizer = ga.training.make_optimizer(protocol.learning_rate, weight_decay=0.0)
-    params = init(jax.random.key(seed), batches[0].graph, task, encoding, protocol)
-    state = ga.training.init_train_state(params, optimizer, jax.random.key(seed))
-    start = time.perf_counter()
-    fitted = ga.training.fit(
-        state,
-        ga.training.make_train_step(loss_fn, optimizer),
-        ga.training.ShuffledBatches(batches, seed),
+    fitted = job.fit(
+        row.model,
+        config.seed,
+        ga.training.ShuffledBatches(batches, config.seed),
         num_steps=protocol.steps,
-        evaluate=evaluate,
+        evaluate=lambda params: {"val": row.score(val, params), "test": row.score(test, params)},
         eval_every=protocol.eval_every,
         early_stopping=ga.training.EarlyStopping(
             "val", "max" if task.metric == "accuracy" else "min", patience=None, ties=True
         ),
     )
     best = next(h for h in fitted.history if h["step"] == fitted.best_step)
-    seconds = time.perf_counter() - start
-    return {"val": best["val"], "test": best["test"], "train_seconds": seconds}
-
-
-def run(name: str, task: Task, label: str, encoding: Encoding, protocol: Protocol, workdir: Path):
-    """All seeds of one encoding on one task; finished ones are read back."""
-    results, graphs, seconds = [], None, 0.0
-    for seed in range(protocol.seeds):
-        path = workdir / f"{name}-{label}-{seed}.json"
-        if path.exists():
-            stored = json.loads(path.read_text())
-            if stored["protocol"] != asdict(protocol):
-                raise ValueError(f"{path} was made with other settings. Fix: another --out.")
-            results.append(stored)
-            continue
-        if graphs is None:
-            graphs, seconds = encode(task, encoding)
-        result = {
-            "task": name,
-            "encoding": label,
-            "seed": seed,
-            "encode_seconds": seconds,
-            "protocol": asdict(protocol),
-            **train(task, graphs, encoding, protocol, seed),
-        }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(result, indent=2))
-        results.append(result)
-    return results
+    return {"encode_seconds": row.encode_seconds, "val": best["val"], "test": best["test"]}

@@ -9,6 +9,7 @@ import networkx as nx
 import numpy as np
 
 import graphattn_jax as ga
+from experiments._command import load
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,6 @@ class Protocol:
     """
 
     width: int
-    heads: int
     num_layers: int
     learning_rate: float
     steps: int
@@ -28,6 +28,7 @@ class Protocol:
     seeds: int
     batch_size: int | None = None
     pool: str | None = "mean"
+    layer: ga.nn.Layer = ga.attention.GraphTransformer(heads=4, output=True, separate=True)
 
 
 class Task(NamedTuple):
@@ -44,10 +45,10 @@ class Task(NamedTuple):
 
 
 PROTOCOLS = {
-    "csl": Protocol(32, 4, 2, 3e-3, 200, 20, seeds=5),
-    "spectrum": Protocol(32, 4, 3, 5e-3, 150, 10, seeds=3),
-    "zinc": Protocol(64, 4, 4, 2e-3, 400, 80, seeds=1, batch_size=128, pool="sum"),
-    "wordnet": Protocol(32, 4, 2, 1e-2, 40, 10, seeds=1, pool=None),
+    "csl": Protocol(32, 2, 3e-3, 200, 20, seeds=5),
+    "spectrum": Protocol(32, 3, 5e-3, 150, 10, seeds=3),
+    "zinc": Protocol(64, 4, 2e-3, 400, 80, seeds=1, batch_size=128, pool="sum"),
+    "wordnet": Protocol(32, 2, 1e-2, 40, 10, seeds=1, pool=None),
 }
 
 
@@ -69,7 +70,7 @@ def _of_dataset(data: ga.data.GraphDataset, graphs: ga.graphs.GraphsTuple, metri
 
 def csl() -> Task:
     """Circular skip links: ten classes of 4-regular graphs that message passing cannot tell apart (10 % by chance)."""
-    data = ga.data.load("csl")
+    data = load("csl")
     return _of_dataset(data, data.graphs._replace(nodes=_constant(data.graphs)), "accuracy")
 
 
@@ -120,7 +121,7 @@ def _spectral_targets(adjacency: np.ndarray) -> np.ndarray:
 
 def zinc() -> Task:
     """Penalised solubility of molecules: atom types and bond types, 10,000 molecules to learn from."""
-    data = ga.data.load("zinc")
+    data = load("zinc")
     graphs = data.graphs
     one_hot = [
         np.eye(int(ids.max()) + 1, dtype=np.float32)[ids.ravel()]

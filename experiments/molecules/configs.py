@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import graphattn_jax as ga
 
@@ -14,12 +14,24 @@ OWN_SPLITS = {"bbbp": "scaffold", "hiv": "scaffold"}
 
 SPLITS = ("random", "scaffold")
 
+NETWORK = ga.models.GPS(
+    # Atoms and bonds as OGB describes them, walks as positions.
+    ga.models.Inputs(
+        ga.chem.ATOM_SIZES["ogb"], ga.chem.BOND_SIZES["ogb"], encoding=WALKS, encoding_width=16
+    ),
+    width=64,
+    num_layers=3,
+    local=ga.message_passing.GINE(),
+    attention=ga.attention.GlobalAttention(heads=4, output=True, dropout=0.1),
+    dropout=0.1,
+    pool="mean",
+)
+
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a GraphGPS network is trained on one set.
+    """How a network is trained on one set; it gets as many outputs as the set has targets.
 
-    `dropout` is on the outputs of message passing, attention and feed-forward maps, `attention_dropout` on the weights.
     `epochs` is the whole cosine schedule, `warmup_epochs` its linear start.
     """
 
@@ -28,34 +40,13 @@ class Protocol:
     batch_size: int = 32
     learning_rate: float = 1e-3
     weight_decay: float = 1e-5
-    local: str = "gine"
-    width: int = 64
-    num_layers: int = 3
-    heads: int = 4
-    pool: str = "mean"
-    dropout: float = 0.1
-    attention_dropout: float = 0.1
-
-    def network(self, out_features: int) -> ga.models.GPSConfig:
-        """The network: atoms and bonds as OGB describes them, walks as positions."""
-        atoms, bonds = (tuple(s["ogb"]) for s in (ga.chem.ATOM_SIZES, ga.chem.BOND_SIZES))
-        return ga.models.GPSConfig(
-            ga.models.InputSpec(atoms, bonds, encoding=WALKS, encoding_width=16),
-            out_features=out_features,
-            width=self.width,
-            num_layers=self.num_layers,
-            heads=self.heads,
-            local=self.local,
-            pool=self.pool,
-            dropout=self.dropout,
-            attention_dropout=self.attention_dropout,
-        )
+    network: ga.models.GPS = NETWORK
 
 
 PROTOCOLS = {
-    "esol": Protocol(epochs=60, learning_rate=2e-3, pool="sum"),
-    "freesolv": Protocol(epochs=60, learning_rate=2e-3, pool="sum"),
-    "bbbp": Protocol(epochs=40, dropout=0.2),
+    "esol": Protocol(epochs=60, learning_rate=2e-3, network=replace(NETWORK, pool="sum")),
+    "freesolv": Protocol(epochs=60, learning_rate=2e-3, network=replace(NETWORK, pool="sum")),
+    "bbbp": Protocol(epochs=40, network=replace(NETWORK, dropout=0.2)),
     "tox21": Protocol(epochs=20, batch_size=64),
     "hiv": Protocol(epochs=5, warmup_epochs=1, batch_size=64),
     "freewilson": Protocol(epochs=30, learning_rate=2e-3),
@@ -74,3 +65,19 @@ class RunConfig:
     @property
     def name(self) -> str:
         return f"{self.dataset}-{self.split}-{self.seed}"
+
+
+def grid(
+    datasets: tuple[str, ...], splits: tuple[str, ...], seeds: int, epochs: int | None = None
+) -> list[RunConfig]:
+    """All runs, those of a set together; `epochs` is a schedule of another length."""
+    configs = []
+    for dataset in datasets:
+        protocol = PROTOCOLS[dataset]
+        if epochs is not None:
+            warmup = min(protocol.warmup_epochs, epochs - 1)
+            protocol = replace(protocol, epochs=epochs, warmup_epochs=warmup)
+        configs += [
+            RunConfig(dataset, split, seed, protocol) for split in splits for seed in range(seeds)
+        ]
+    return configs

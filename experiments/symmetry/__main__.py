@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import tyro
-from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
+from experiments import _command, _report
+from experiments._run import run
 from experiments.symmetry import report
 from experiments.symmetry.configs import (
     DEFAULT_TREATMENTS,
@@ -31,13 +31,13 @@ from experiments.symmetry.train import Problem, build_row, load_problem, train
 class Options:
     """Train every symmetry treatment of every attention layer side by side; report how symmetric and how good each is.
 
-    Writes a table and two plots to OUT/DATASET, and every run to a folder of its own there. Finished runs are kept, so
-    an interrupted command continues where it was.
+    Writes a table and two plots to OUT/DATASET, and every run to a folder of its own there. Finished runs are kept, and
+    a run that was stopped goes on where it was.
     """
 
     dataset: str = "digits"
     """digits (embedded), cora, minesweeper, minesweeper-long, minesweeper-full (published size: for an accelerator)."""
-    layers: tuple[str, ...] = LAYERS
+    layers: tuple[str, ...] = tuple(LAYERS)
     """Any of gat, gatv2, graph_transformer."""
     treatments: tuple[str, ...] = DEFAULT_TREATMENTS
     """Any of the names in configs.TREATMENTS, or all."""
@@ -47,51 +47,40 @@ class Options:
     """Training steps instead of the protocol's."""
     out: Path = Path("runs/symmetry")
     """Where results go."""
+    cache: _command.Cache = _command.CACHE
 
     def __post_init__(self) -> None:
         """Reject unknown names before any work."""
         if self.treatments == ("all",):
             object.__setattr__(self, "treatments", tuple(TREATMENTS))
-        for name, values, valid in (
-            ("--dataset", (self.dataset,), PROTOCOLS),
-            ("--layers", self.layers, LAYERS),
-            ("--treatments", self.treatments, (*TREATMENTS, "all")),
-        ):
-            unknown = [v for v in values if v not in valid]
-            if unknown:
-                raise SystemExit(f"{name}: {', '.join(unknown)} is not one of {', '.join(valid)}")
-        if self.seeds < 1:
-            raise SystemExit("--seeds must be at least 1")
+        _command.check_names(
+            dataset=((self.dataset,), PROTOCOLS),
+            layers=(self.layers, LAYERS),
+            treatments=(self.treatments, (*TREATMENTS, "all")),
+        )
+        _command.check_counts(seeds=self.seeds, steps=self.steps)
 
 
-def run(options: Options, console: Console) -> list[dict]:
+def main(options: Options, console: Console) -> list[dict]:
     """Train what is missing, then write and show the report."""
-    configs = grid(
-        options.dataset, options.layers, options.treatments, options.seeds, options.steps
-    )
     workdir = options.out / options.dataset
     with console.status(f"loading {options.dataset}"):
-        try:
-            problem = load_problem(configs[0].data_name, configs[0].protocol)
-        except FileNotFoundError as error:  # says where it looked, and what to do
-            raise SystemExit(str(error)) from error
-    results = []
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
+        problem = load_problem(options.dataset, PROTOCOLS[options.dataset])
+    configs = grid(
+        options.dataset,
+        problem.in_features,
+        problem.out_features,
+        layers=options.layers,
+        treatments=options.treatments,
+        seeds=options.seeds,
+        steps=options.steps,
     )
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("training", total=len(configs))
-        for (layer, treatment), row_configs in groupby(configs, lambda c: (c.layer, c.treatment)):
-            row = None
-            for config in row_configs:
-                progress.update(task, description=f"{layer}, {treatment}, seed {config.seed}")
-                row = row or build_row(config, problem)
-                results.append(train(config, problem, row, workdir / config.name))
-                progress.advance(task)
-    summary = report.summarize(results)
+    rows = lru_cache(maxsize=1)(build_row)  # the seeds of a row follow each other
+
+    def train_config(config, job):
+        return train(config, job, problem, rows(config.network, config.training, problem.metric))
+
+    summary = report.summarize(run(configs, train_config, workdir, console))
     write_report(configs, summary, problem, workdir)
     show(summary, problem.metric, options, workdir, console)
     return summary
@@ -102,38 +91,31 @@ def write_report(
 ) -> None:
     """`table.md`, `summary.json` and the plots."""
     (workdir / "summary.json").write_text(json.dumps(summary, indent=2))
-    (workdir / "table.md").write_text(report.markdown(summary, problem.metric))
+    (workdir / "table.md").write_text(_report.table(report.rows(summary, problem.metric)))
     report.plot_training(configs, workdir, workdir / "symmetry_error.png")
-    first = configs[0]
-    treatments = dict.fromkeys(c.treatment for c in configs if c.layer == configs[-1].layer)
+    layer = configs[-1].layer
+    treatments = dict.fromkeys(c.treatment for c in configs if c.layer == layer)
+    shown = dict.fromkeys((configs[0].treatment, "shared", "post_hoc", "sinkhorn"))
     report.plot_heat_maps(
         configs,
-        np.asarray(problem.inputs.graph.senders),
-        np.asarray(problem.inputs.graph.receivers),
-        np.asarray(problem.inputs.labels),
+        np.asarray(problem.graph.senders),
+        np.asarray(problem.graph.receivers),
+        np.asarray(problem.labels),
         workdir,
         workdir / "attention.png",
-        layer=configs[-1].layer,
-        treatments=tuple(
-            t for t in (first.treatment, "shared", "post_hoc", "sinkhorn") if t in treatments
-        ),
+        layer=layer,
+        treatments=tuple(t for t in shown if t in treatments),
     )
 
 
 def show(
     summary: list[dict], metric: str, options: Options, workdir: Path, console: Console
 ) -> None:
-    """The table on the terminal."""
+    """The table on the terminal, a part per layer."""
     console.print(f"{options.dataset}: mean ± standard deviation over {options.seeds} seeds")
     for layer, entries in groupby(summary, lambda entry: entry["layer"]):
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-        _, _, *others = report.headers(metric)
-        table.add_column(layer, no_wrap=True)
-        for header in others:
-            table.add_column(header, justify="right", no_wrap=True)
-        for entry in entries:
-            table.add_row(*report.cells(entry)[1:])
-        console.print(table)
+        (_, _, *header), *rows = report.rows(list(entries), metric)
+        _report.show([[layer, *header], *(row[1:] for row in rows)], console)
     console.print(
         "e = ‖A − Aᵀ‖/‖A‖ of the attention, e_off the same without the diagonal, diag = mean A_ii, row err = "
         "largest |row sum − 1|, ms = per training step; means over layers and heads."
@@ -144,4 +126,4 @@ def show(
 
 
 if __name__ == "__main__":
-    run(tyro.cli(Options, prog="python -m experiments.symmetry"), Console())
+    _command.main(Options, main, "python -m experiments.symmetry")

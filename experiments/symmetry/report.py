@@ -6,12 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 
+from experiments._report import figure, spread
 from experiments.symmetry.configs import LABELS, RunConfig
 
 COLUMNS = (
@@ -25,15 +22,15 @@ COLUMNS = (
 
 
 def summarize(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Mean and standard deviation over seeds, one entry per layer and treatment."""
+    """One entry per layer and treatment: every number's mean and standard deviation over seeds, and the test scores."""
     rows: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for result in results:
-        rows.setdefault((result["config"]["layer"], result["config"]["treatment"]), []).append(
-            result
-        )
+        row = result["config"]["layer"], result["config"]["treatment"]
+        rows.setdefault(row, []).append(result)
     summary = []
     for (layer, treatment), runs in rows.items():
         entry: dict[str, Any] = {"layer": layer, "treatment": treatment, "seeds": len(runs)}
+        entry["test_scores"] = [run["test_score"] for run in runs]
         for column in COLUMNS:
             values = np.array([run[column] for run in runs])
             entry[column] = float(np.median(values) if column == "step_seconds" else values.mean())
@@ -42,77 +39,89 @@ def summarize(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return summary
 
 
-def headers(metric: str) -> list[str]:
+def rows(summary: list[dict[str, Any]], metric: str) -> list[list[str]]:
+    """The table, its header first."""
     score = "AUC %" if metric == "roc_auc" else "accuracy %"
-    return ["layer", "treatment", score, "e", "e_off", "diag", "row err", "ms"]
+    header = ["layer", "treatment", score, "e", "e_off", "diag", "row err", "ms"]
+    return [header, *map(_cells, summary)]
 
 
-def cells(entry: dict[str, Any]) -> list[str]:
+def _cells(entry: dict[str, Any]) -> list[str]:
     return [
         entry["layer"],
         LABELS[entry["treatment"]],
-        f"{100 * entry['test_score']:.1f} ± {100 * entry['test_score_std']:.1f}",
-        f"{entry['error']:.3f}" if entry["error"] > 5e-4 else f"{entry['error']:.0e}",
-        f"{entry['off_diagonal_error']:.3f}"
-        if entry["off_diagonal_error"] > 5e-4
-        else f"{entry['off_diagonal_error']:.0e}",
+        spread(100 * np.array(entry["test_scores"]), 1),
+        _error(entry["error"]),
+        _error(entry["off_diagonal_error"]),
         f"{entry['diagonal_mass']:.2f}",
-        f"{entry['row_sum_error']:.3f}"
-        if entry["row_sum_error"] > 5e-4
-        else f"{entry['row_sum_error']:.0e}",
+        _error(entry["row_sum_error"]),
         f"{1e3 * entry['step_seconds']:.1f}",
     ]
 
 
-def markdown(summary: list[dict[str, Any]], metric: str) -> str:
-    lines = [headers(metric), ["---"] * 8, *map(cells, summary)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+def _error(value: float) -> str:
+    return f"{value:.3f}" if value > 5e-4 else f"{value:.0e}"
 
 
 def plot_training(configs: list[RunConfig], workdir: Path, path: Path) -> None:
-    """Asymmetry over training: one column per layer; e above, e without the diagonal below."""
+    """Asymmetry over training, a column per layer and a strip per treatment, so that none hides another."""
     layers = list(dict.fromkeys(c.layer for c in configs))
-    figure, axes = plt.subplots(
-        2, len(layers), figsize=(4.6 * len(layers), 6.2), sharex=True, sharey="row", squeeze=False
-    )
     treatments = list(dict.fromkeys(c.treatment for c in configs))
-    colors = dict(zip(treatments, plt.get_cmap("tab10").colors + plt.get_cmap("Dark2").colors))
-    for column, layer in enumerate(layers):
-        for treatment in treatments:
-            runs = [c for c in configs if (c.layer, c.treatment) == (layer, treatment)]
-            histories = [_history(workdir / c.name / "metrics.jsonl") for c in runs]
-            shortest = min(len(h["step"]) for h in histories)
-            steps = histories[0]["step"][:shortest]
-            for row, name in enumerate(("error", "off_diagonal_error")):
-                values = np.stack([h[name][:shortest] for h in histories])
-                mean, std = values.mean(0), values.std(0)
-                axis = axes[row, column]
-                axis.plot(steps, mean, color=colors[treatment], label=LABELS[treatment], lw=1.6)
-                axis.fill_between(
-                    steps, mean - std, mean + std, color=colors[treatment], alpha=0.15, lw=0
-                )
-        axes[0, column].set_title(layer)
-        axes[1, column].set_xlabel("training step")
-    axes[0, 0].set_ylabel("symmetry error e")
-    axes[1, 0].set_ylabel("e off the diagonal")
-    for axis in axes.ravel():
-        axis.set_ylim(-0.05, 1.5)
-        axis.axhline(np.sqrt(2), color="0.7", lw=0.8, ls=":")
-        axis.spines[["top", "right"]].set_visible(False)
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower center", ncol=min(len(labels), 4), frameon=False)
-    rows = -(-len(labels) // 4)
-    figure.tight_layout(rect=(0, 0.035 + 0.035 * rows, 1, 1))
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-
-
-def _history(path: Path) -> dict[str, np.ndarray]:
-    records = [json.loads(line) for line in path.read_text().splitlines()]
-    return {
-        name: np.array([r[name] for r in records], float)
-        for name in ("step", "error", "off_diagonal_error")
+    curves = {
+        row: _curves([c for c in configs if (c.layer, c.treatment) == row], workdir)
+        for row in dict.fromkeys((c.layer, c.treatment) for c in configs)
     }
+    options = {"sharex": True, "sharey": True}
+    with figure(path, len(treatments), len(layers), (3.2, 1.15), margin=(1.7, 1.1), **options) as (
+        drawn,
+        axes,
+    ):
+        for column, layer in enumerate(layers):
+            for row, treatment in enumerate(treatments):
+                axis = axes[row, column]
+                if row:
+                    steps, means, _ = curves[layer, treatments[0]]
+                    name = f"e, {LABELS[treatments[0]]}"
+                    axis.plot(steps, means["error"], color="0.6", lw=1, ls=":", label=name)
+                steps, means, deviations = curves[layer, treatment]
+                for field, name, color, style in (
+                    ("error", "e", "tab:blue", "-"),
+                    ("off_diagonal_error", "e off the diagonal", "tab:orange", "--"),
+                ):
+                    mean, std = means[field], deviations[field]
+                    axis.plot(steps, mean, style, color=color, label=name, lw=1.8)
+                    axis.fill_between(steps, mean - std, mean + std, color=color, alpha=0.2, lw=0)
+                axis.axhline(np.sqrt(2), color="0.75", lw=0.8, label="√2, one-directional")
+                axis.set_ylim(-0.15, 1.6)
+                axis.set_yticks([0, 1])
+            axes[0, column].set_title(layer)
+            axes[-1, column].set_xlabel("training step")
+        for axis, treatment in zip(axes[:, 0], treatments):
+            axis.set_ylabel(LABELS[treatment], rotation=0, ha="right", va="center")
+        handles, labels = axes[-1, 0].get_legend_handles_labels()
+        drawn.legend(handles, labels, loc="outside lower center", ncol=4, frameon=False)
+
+
+FIELDS = ("error", "off_diagonal_error")
+
+
+def _curves(configs: list[RunConfig], workdir: Path) -> tuple[list[int], dict, dict]:
+    """The steps, and means and standard deviations over the seeds, as far as all of them went."""
+    histories = []
+    for config in configs:
+        lines = (workdir / config.name / "metrics.jsonl").read_text().splitlines()
+        histories.append([json.loads(line) for line in lines])
+    shortest = min(map(len, histories))
+    steps = [record["step"] for record in histories[0][:shortest]]
+    values = {
+        field: np.array([[r[field] for r in history[:shortest]] for history in histories])
+        for field in FIELDS
+    }
+    return (
+        steps,
+        {field: value.mean(0) for field, value in values.items()},
+        {field: value.std(0) for field, value in values.items()},
+    )
 
 
 def plot_heat_maps(
@@ -125,52 +134,34 @@ def plot_heat_maps(
     *,
     layer: str,
     treatments: tuple[str, ...],
-    num_nodes: int = 48,
+    num_nodes: int = 40,
 ) -> None:
     """Attention of the first layer inside one neighbourhood, before and after training."""
     nodes = _neighbourhood(senders, receivers, labels, num_nodes)
     position = np.full(len(labels), -1)
     position[nodes] = np.arange(len(nodes))
     inside = (position[senders] >= 0) & (position[receivers] >= 0)
-    figure, axes = plt.subplots(
-        2,
-        len(treatments),
-        figsize=(3.3 * len(treatments), 6.6),
-        squeeze=False,
-        layout="constrained",
-    )
-    for column, treatment in enumerate(treatments):
-        config = next(c for c in configs if (c.layer, c.treatment) == (layer, treatment))
-        with np.load(workdir / config.name / "attention.npz") as stored:
-            maps = (stored["before"], stored["after"])
-        for row, weights in enumerate(maps):
-            matrix = np.zeros((len(nodes), len(nodes)))
-            np.add.at(
-                matrix,
-                (position[receivers[inside]], position[senders[inside]]),
-                weights[inside].mean(1),
-            )
-            axis = axes[row, column]
-            asymmetry = np.linalg.norm(matrix - matrix.T) / np.linalg.norm(matrix)
-            axis.set_xlabel(f"e = {asymmetry:.2f}")
-            image = axis.imshow(
-                np.where(matrix > 0, matrix, np.nan), cmap="viridis_r", vmin=0, vmax=0.3
-            )
-            axis.set_xticks([])
-            axis.set_yticks([])
-        axes[0, column].set_title(LABELS[treatment])
-    axes[0, 0].set_ylabel("before training\nreceiver i")
-    axes[1, 0].set_ylabel("after training\nreceiver i")
-    figure.supxlabel("sender j   (e = ‖A − Aᵀ‖/‖A‖ of the part shown)", fontsize=10)
-    figure.colorbar(
-        image,
-        ax=axes,
-        shrink=0.6,
-        extend="max",
-        label=f"attention A[i, j] ({layer}, first layer, mean over heads)",
-    )
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    with figure(path, 2, len(treatments), (3.0, 3.1), margin=(1.4, 0.4)) as (drawn, axes):
+        image = None
+        for column, treatment in enumerate(treatments):
+            config = next(c for c in configs if (c.layer, c.treatment) == (layer, treatment))
+            with np.load(workdir / config.name / "attention.npz") as stored:
+                maps = (stored["before"], stored["after"])
+            for axis, weights in zip(axes[:, column], maps, strict=True):
+                matrix = np.zeros((len(nodes), len(nodes)))
+                place = position[receivers[inside]], position[senders[inside]]
+                np.add.at(matrix, place, weights[inside].mean(1))
+                asymmetry = np.linalg.norm(matrix - matrix.T) / np.linalg.norm(matrix)
+                shown = np.where(matrix > 0, matrix, np.nan)
+                image = axis.imshow(shown, cmap="viridis_r", vmin=0, vmax=0.3)
+                axis.spines[:].set_visible(True)
+                axis.set(xlabel=f"e = {asymmetry:.2f}", xticks=[], yticks=[])
+            axes[0, column].set_title(LABELS[treatment])
+        for axis, when in zip(axes[:, 0], ("before", "after"), strict=True):
+            axis.set_ylabel(f"{when} training\nreceiver i")
+        drawn.supxlabel("sender j   (e = ‖A − Aᵀ‖/‖A‖ of the part shown)", fontsize=10)
+        label = f"attention A[i, j]\n({layer}, first layer, mean over heads)"
+        drawn.colorbar(image, ax=axes, shrink=0.6, extend="max", label=label)
 
 
 def _neighbourhood(senders, receivers, labels, num_nodes: int) -> np.ndarray:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple
-
-import jax
-import numpy as np
+from typing import NamedTuple
 
 import graphattn_jax as ga
 
@@ -25,100 +22,94 @@ class Protocol:
     clip_norm: float = 1.0
     schedule: str = "cosine"
 
+    def of_length(self, epochs: int) -> Protocol:
+        """Shorter or longer with the same shape: warm-up and decay shrink with it."""
+        share = epochs / self.epochs
+        return replace(self, epochs=epochs, warmup_epochs=max(share * self.warmup_epochs, 1))
 
-class Network(NamedTuple):
-    """A network of the table.
 
-    prepare(graphs) gives the graphs with all that the network reads; init(key) parameters and model state;
-    apply(params, model_state, batch, **options) predictions `[G, 1]` and the renewed state. `published` is its MAE on
-    ZINC as its authors report it.
+class Row(NamedTuple):
+    """A row of the table.
+
+    prepare(graphs) gives the graphs with all that the network reads. published: its MAE as its authors report it.
     """
 
     label: str
     published: str
-    protocol: Protocol
+    network: ga.models.Network
     prepare: Callable[[ga.graphs.GraphsTuple], ga.graphs.GraphsTuple]
-    init: Callable[[jax.Array], tuple[Any, Any]]
-    apply: Callable[..., tuple[jax.Array, Any]]
+    protocol: Protocol
 
 
-def _gps() -> Network:
-    config = ga.models.GPSConfig.zinc()
-
-    def prepare(graphs: ga.graphs.GraphsTuple) -> ga.graphs.GraphsTuple:
-        walks = partial(ga.encodings.rwse, k=config.inputs.encoding)
-        return ga.encodings.precompute(graphs, {"encoding": walks}, progress=False)
-
-    def apply(params, model_state, batch, **options):
-        return ga.models.gps_network(
-            params, model_state, batch.graph, config=config, layout=batch.layout, **options
-        )
-
-    return Network(
-        label="GraphGPS (GINE, RWSE)",
-        published="0.070 ± 0.004",
-        protocol=Protocol(epochs=2000, warmup_epochs=50),
-        prepare=prepare,
-        init=partial(ga.models.init_gps_network, config=config),
-        apply=apply,
-    )
+def _with_walks(graphs: ga.graphs.GraphsTuple, steps: int) -> ga.graphs.GraphsTuple:
+    walks = {"encoding": partial(ga.encodings.rwse, k=steps)}
+    return ga.encodings.precompute(graphs, walks, progress=False)
 
 
-def _grit() -> Network:
-    config = ga.models.GRITConfig.zinc()
+_GPS = ga.models.GPS.zinc()
+_GRIT = ga.models.GRITNetwork.zinc()
+_GRAPHORMER = ga.models.Graphormer.zinc_slim()
 
-    def apply(params, model_state, batch, **options):
-        return ga.models.grit_network(
-            params, model_state, batch.graph, config=config, layout=batch.layout, **options
-        )
-
-    return Network(
-        label="GRIT",
-        published="0.059 ± 0.002",
-        protocol=Protocol(epochs=2000, warmup_epochs=50),
-        prepare=partial(ga.models.prepare_grit, walks=config.walks),
-        init=partial(ga.models.init_grit_network, config=config),
-        apply=apply,
-    )
-
-
-def _graphormer() -> Network:
-    config = ga.models.GraphormerConfig.zinc_slim()
-
-    def apply(params, model_state, batch, **options):
-        y = ga.models.graphormer_network(
-            params, batch.graph, config=config, layout=batch.layout, **options
-        )
-        return y, model_state
-
-    # 400,000 updates with batches of 64, 60,000 of them warm-up.
-    protocol = Protocol(
-        epochs=2548,
-        warmup_epochs=382,
-        batch_size=64,
-        learning_rate=2e-4,
-        weight_decay=0.01,
-        clip_norm=5.0,
-        schedule="linear",
-    )
-    return Network(
-        label="Graphormer-slim",
-        published="0.122 ± 0.006",
-        protocol=protocol,
-        prepare=partial(ga.models.prepare_graphormer, max_distance=config.max_distance),
-        init=lambda key: (ga.models.init_graphormer_network(key, config), ()),
-        apply=apply,
-    )
-
-
-NETWORKS: dict[str, Callable[[], Network]] = {
-    "gps": _gps,
-    "grit": _grit,
-    "graphormer": _graphormer,
+ROWS = {
+    "gps": Row(
+        "GraphGPS (GINE, RWSE)",
+        "0.070 ± 0.004",
+        _GPS,
+        partial(_with_walks, steps=_GPS.inputs.encoding),
+        Protocol(epochs=2000, warmup_epochs=50),
+    ),
+    "grit": Row(
+        "GRIT",
+        "0.059 ± 0.002",
+        _GRIT,
+        partial(ga.models.prepare_grit, walks=_GRIT.walks),
+        Protocol(epochs=2000, warmup_epochs=50),
+    ),
+    "graphormer": Row(
+        "Graphormer-slim",
+        "0.122 ± 0.006",
+        _GRAPHORMER,
+        partial(ga.models.prepare_graphormer, max_distance=_GRAPHORMER.max_distance),
+        # 400,000 updates with batches of 64, 60,000 of them warm-up.
+        Protocol(
+            epochs=2548,
+            warmup_epochs=382,
+            batch_size=64,
+            learning_rate=2e-4,
+            weight_decay=0.01,
+            clip_norm=5.0,
+            schedule="linear",
+        ),
+    ),
 }
 
 
-def zinc(limit: int | None = None) -> tuple[ga.data.GraphDataset, tuple[np.ndarray, ...]]:
-    """The data set, and the molecules to train, validate and test on; `limit` cuts each part, for a try."""
-    data = ga.data.load("zinc")
-    return data, tuple(ids[:limit] for ids in data.splits[0])
+@dataclass(frozen=True)
+class RunConfig:
+    """One training run; `molecules` is the most that are taken of each part of the data, None = all."""
+
+    row: str
+    seed: int
+    molecules: int | None
+    network: ga.models.Network
+    protocol: Protocol
+
+    @property
+    def name(self) -> str:
+        return f"{self.row}-{self.seed}"
+
+
+def grid(
+    rows: tuple[str, ...],
+    seeds: int = 1,
+    *,
+    epochs: int | None = None,
+    molecules: int | None = None,
+) -> list[RunConfig]:
+    """All runs, the seeds of a network together; `epochs=None` is the published schedule."""
+    configs = []
+    for name in rows:
+        network, protocol = ROWS[name].network, ROWS[name].protocol
+        protocol = protocol if epochs is None else protocol.of_length(epochs)
+        configs += [RunConfig(name, seed, molecules, network, protocol) for seed in range(seeds)]
+    return configs

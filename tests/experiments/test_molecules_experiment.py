@@ -1,25 +1,34 @@
-"""The molecules experiment end to end, on alcohols and amines whose size is to be learned."""
+"""The molecules experiment, on alcohols and amines whose size is to be learned."""
 
 import json
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
 from rich.console import Console
 
 import graphattn_jax as ga
-from experiments.molecules import __main__ as main
+from experiments._report import table
+from experiments._run import run
+from experiments.molecules import __main__ as command
 from experiments.molecules import report
-from experiments.molecules.configs import OWN_SPLITS, PROTOCOLS, Protocol, RunConfig
-from experiments.molecules.train import Batches, build_model, load_problem, train
+from experiments.molecules.configs import NETWORK, OWN_SPLITS, PROTOCOLS, Protocol, RunConfig, grid
+from experiments.molecules.train import Batches, build, known, load_problem, train
 
 pytest.importorskip("rdkit", reason="rdkit, of the extra 'chem'")
 pytest.importorskip("matplotlib")
 
 SMILES = [chain * "C" + end for chain in range(1, 13) for end in ("O", "N")]
-TINY = Protocol(
-    12, 1, batch_size=8, learning_rate=1e-2, width=24, num_layers=1, heads=2, pool="sum"
+SMALL = replace(
+    NETWORK,
+    width=24,
+    num_layers=1,
+    attention=replace(NETWORK.attention, heads=2),
+    pool="sum",
 )
+TINY = Protocol(12, 1, batch_size=8, learning_rate=1e-2, network=SMALL)
+QUIET = Console(quiet=True)
 
 
 def dataset(name):
@@ -44,65 +53,65 @@ def dataset(name):
 @pytest.fixture
 def tiny(monkeypatch):
     monkeypatch.setattr(ga.data, "load", dataset)
-    monkeypatch.setattr(main, "PROTOCOLS", {"esol": TINY, "tox21": replace(TINY, epochs=2)})
+    monkeypatch.setitem(PROTOCOLS, "esol", TINY)
+    monkeypatch.setitem(PROTOCOLS, "tox21", replace(TINY, epochs=2))
 
 
-def test_the_command_runs_resumes_and_refuses_other_settings(tiny, tmp_path):
-    options = main.Options(("esol", "tox21"), ("random",), seeds=2, out=tmp_path)
-    results = main.run(options, Console(quiet=True))
+def test_a_run_and_its_report(tiny, tmp_path):
+    options = command.Options(("tox21",), ("random",), seeds=1, epochs=1, out=tmp_path)
+    (result,) = command.main(options, QUIET)
+    assert result["metric"] == "roc_auc" and 0 <= result["test"] <= 1
+    assert json.loads((tmp_path / "tox21-random-0" / "result.json").read_text()) == result
+    assert json.loads((tmp_path / "results.json").read_text()) == [result]
+    assert "| Tox21 | random | ROC-AUC |" in (tmp_path / "table.md").read_text()
+    assert (tmp_path / "curves.png").stat().st_size > 10_000
+
+
+@pytest.mark.experiment
+def test_it_learns_and_keeps_the_best_epoch(tiny, tmp_path):
+    options = command.Options(("esol", "tox21"), ("random",), seeds=2, out=tmp_path)
+    results = command.main(options, QUIET)
     assert [r["metric"] for r in results] == ["rmse"] * 2 + ["roc_auc"] * 2
-    stored = tmp_path / "runs" / "tox21-random-1.json"
-    assert json.loads(stored.read_text()) == results[3]
-    assert json.loads((tmp_path / "results.json").read_text()) == results
-    spread = np.std([length for length in range(1, 13)])
-    for result in results[:2]:  # learned something, and the kept epoch is the best one
+    spread = np.std(range(1, 13))
+    for result in results[:2]:
         curve = [record["val"] for record in result["curve"]]
         assert len(curve) == 12 and result["test"] < 0.7 * spread
         assert curve[result["best_epoch"] - 1] == pytest.approx(min(curve), abs=1e-4)
-    table = (tmp_path / "table.md").read_text()
-    assert "| ESOL | random | RMSE |" in table and "0.58 (MPNN)" in table
-    assert (tmp_path / "curves.png").stat().st_size > 10_000
-    stored = sorted((tmp_path / "runs").iterdir())
-    times = [path.stat().st_mtime_ns for path in stored]
-    assert len(stored) == 4 and main.run(options, Console(quiet=True)) == results
-    assert [path.stat().st_mtime_ns for path in stored] == times
-    with pytest.raises(ValueError, match="other settings"):
-        main.run(replace(options, epochs=2), Console(quiet=True))
+    text = (tmp_path / "table.md").read_text()
+    assert "| ESOL | random | RMSE |" in text and "0.58 (MPNN)" in text
+    assert command.main(options, QUIET) == results
 
 
+@pytest.mark.experiment
 def test_the_score_is_that_of_each_molecule_alone(tiny, tmp_path):
     problem = load_problem("esol")
     protocol = replace(TINY, epochs=1, warmup_epochs=0, learning_rate=1e-9)  # stays as it was
-    model = build_model(protocol, problem)
-    result = train(RunConfig("esol", "random", 0, protocol), problem, model, tmp_path)
+    trainee, config = build(protocol, problem), RunConfig("esol", "random", 0, protocol)
+    (result,) = run([config], lambda c, job: train(c, job, problem, trainee), tmp_path, QUIET)
+    _, params, state = ga.models.load(tmp_path / config.name / "network.npz")
     split = problem.splits["random"][0]
     fitted = problem.labels[split.train]
-    state = model.init(0)
-    batches = Batches([problem.graphs[i] for i in split.train], fitted, model.budget).shuffled(0)
-    for _ in range(model.steps_per_epoch):  # the running statistics of the batch norms
-        state, _ = model.train_step(state, next(batches))
     errors = []
     for i in split.test:
-        alone = Batches([problem.graphs[i]], problem.labels[[i]], model.budget)
-        (batch,) = alone
-        output = model.predict(state.params, state.model_state, batch)[0, 0]
+        (alone,) = Batches(ga.graphs.take(problem.graphs, [i]), 1, seed=None)
+        output = trainee.model.predict(alone, params, state)[0, 0]
         errors.append(fitted.mean() + fitted.std() * float(output) - problem.labels[i, 0])
     assert result["test"] == pytest.approx(np.sqrt(np.mean(np.square(errors))), rel=1e-4)
 
 
 def test_an_epoch_has_every_molecule_once_and_only_targets_that_are_there(tiny):
     problem = load_problem("tox21")
-    budget = ga.graphs.estimate_budget(problem.graphs, 5)
-    stream = Batches(problem.graphs, problem.labels, budget).shuffled(seed=3)
+    stream = Batches(problem.graphs._replace(globals=problem.labels), 5, seed=3)
     epochs = []
     for _ in range(2):
         seen = []
-        while len(seen) < len(problem.graphs):
-            batch = next(stream)
-            real = batch.layout.graph_mask
-            known = ~np.isnan(batch.targets)
-            np.testing.assert_array_equal(batch.where, real[:, None] & known)
-            seen += list(zip(batch.graph.n_node[real], batch.targets[real, 0], strict=True))
+        for _ in range(len(stream)):
+            graph = next(stream)
+            real = graph.layout.graph_mask
+            assert graph.layout.blocks.node.shape[1] == 32
+            there = real[:, None] & ~np.isnan(graph.globals)
+            np.testing.assert_array_equal(known(graph), there)
+            seen += list(zip(graph.n_node[real], graph.globals[real, 0], strict=True))
         epochs.append(seen)
     everything = [(len(s), label) for s, label in zip(SMILES, problem.labels[:, 0], strict=True)]
     assert sorted(epochs[0]) == sorted(epochs[1]) == sorted(everything)
@@ -127,16 +136,30 @@ def test_the_table_is_mean_and_deviation_over_seeds():
         scores = {"val": 0.8, "test": test, "best_epoch": 1}
         return {"config": config, "metric": "roc_auc", "curve": curve, **scores}
 
-    text = report.table([run(0, 0.9), run(1, 0.8)])
+    text = table(report.rows([run(0, 0.9), run(1, 0.8)]))
     assert "| BBBP | random | ROC-AUC | 0.800 ± 0.000 | 0.850 ± 0.071 | 2 |  |" in text
-    assert "| 0.900 | 1 |  |" in report.table([run(0, 0.9)])
+    assert "| 0.900 | 1 |  |" in table(report.rows([run(0, 0.9)]))
 
 
-def test_every_protocol_is_a_network_and_has_a_title():
-    assert set(PROTOCOLS) == set(report.TITLES)
-    for protocol in PROTOCOLS.values():
-        assert protocol.network(3).out_features == 3
-        assert protocol.warmup_epochs < protocol.epochs
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_every_protocol_trains(name, monkeypatch):
+    """Shapes only."""
+    monkeypatch.setattr(ga.data, "load", dataset)
+    (config,) = grid((name,), ("random",), 1)
+    problem = load_problem("tox21")
+    trainee = build(config.protocol, problem)
+    assert config.protocol.warmup_epochs < config.protocol.epochs and name in report.TITLES
+    batches = Batches(problem.graphs._replace(globals=problem.labels), 5, seed=0)
+    state = jax.eval_shape(lambda: trainee.model.init(0))
+    _, metrics = jax.eval_shape(trainee.model.train_step, state, next(batches))
+    assert metrics["loss"].shape == ()
+    variables = state.params, state.model_state
+    assert jax.eval_shape(trainee.model.predict, next(batches), *variables).shape == (6, 2)
+
+
+def test_a_shorter_schedule_has_a_shorter_warm_up():
+    (config,) = grid(("esol",), ("random",), 1, epochs=2)
+    assert (config.protocol.epochs, config.protocol.warmup_epochs) == (2, 1)
 
 
 @pytest.mark.parametrize(
@@ -149,4 +172,4 @@ def test_every_protocol_is_a_network_and_has_a_title():
 )
 def test_wrong_options_end_with_the_valid_ones(arguments, message):
     with pytest.raises(SystemExit, match=message):
-        main.Options(**arguments)
+        command.Options(**arguments)

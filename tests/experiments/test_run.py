@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from experiments._model import make_mean, make_model, size_of
 
 pytest.importorskip("matplotlib")
 QUIET = Console(quiet=True)
+SAGE = ga.message_passing.SAGE(1)
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Config:
     seed: int = 0
     steps: int = 9
     patience: int | None = None
-    layer: ga.nn.Layer = ga.message_passing.SAGE(1)
+    layer: ga.nn.Layer = SAGE
 
 
 @dataclass(frozen=True, repr=False)
@@ -266,6 +268,20 @@ def test_a_figure_is_written(tmp_path):
         assert axes.shape == (1, 2)
         assert tuple(drawn.get_size_inches()) == (4.5, 1)
     assert path.stat().st_size > 1000
+
+
+def test_experiments_use_public_names_only():
+    """Of the package; a leading underscore below `experiments` is theirs."""
+    private = re.compile(r"(from|import) graphattn_jax[\w.]*\._|\bga\.(\w+\.)*_(?!fields)\w")
+    files = sorted(Path(_run.__file__).parent.rglob("*.py"))
+    assert len(files) > 30
+    offending = [
+        f"{f.name}: {line}"
+        for f in files
+        for line in f.read_text().split("\n")
+        if private.search(line)
+    ]
+    assert offending == []
 
 
 # --- the command line -----------------------------------------------------------------------------------------

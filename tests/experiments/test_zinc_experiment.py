@@ -1,8 +1,6 @@
-"""The ZINC experiment end to end on a few molecules with a small network."""
+"""The ZINC experiment on a few molecules, with a small network."""
 
-import io
-import json
-from functools import partial
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -10,13 +8,17 @@ import pytest
 from rich.console import Console
 
 import graphattn_jax as ga
+from experiments._model import size_of
 from experiments.zinc import __main__ as command
-from experiments.zinc import configs
+from experiments.zinc.configs import ROWS, Protocol, RunConfig, grid
+from experiments.zinc.train import build, load_problem, steps_per_epoch
+
+pytest.importorskip("matplotlib")
 
 
 @pytest.fixture
-def small(monkeypatch):
-    """Paths and rings with their number of nodes as target; GraphGPS with one narrow layer."""
+def molecules(monkeypatch):
+    """Rings with their number of nodes as target."""
 
     def graph(index):
         n = 3 + index % 4
@@ -36,48 +38,40 @@ def small(monkeypatch):
         num_outputs=1,
     )
     monkeypatch.setattr(ga.data, "load", lambda name: data)
-    config = ga.models.GPSConfig.zinc(width=32, num_layers=1)
-    monkeypatch.setattr(ga.models.GPSConfig, "zinc", lambda: config)
 
 
-def test_a_run_its_report_and_its_return(small, tmp_path):
-    options = command.Options(epochs=3, out=tmp_path)
-    console = Console(file=io.StringIO(), width=200)
-    (result,) = command.main(options, console)
-    assert len(result["curve"]) == 3 and np.isfinite(result["test"])
+@pytest.fixture
+def small(molecules, monkeypatch):
+    """GraphGPS with one narrow layer."""
+    network = ga.models.GPS.zinc(width=32, num_layers=1)
+    monkeypatch.setitem(ROWS, "gps", ROWS["gps"]._replace(network=network))
+
+
+def test_a_run_and_its_report(small, tmp_path):
+    options = command.Options(epochs=2, molecules=8, out=tmp_path)
+    (result,) = command.main(options, Console(quiet=True))
+    assert len(result["curve"]) == 2 and np.isfinite(result["test"])
     assert result["val"] == min(record["val"] for record in result["curve"])
+    config = ga.values.from_json(result["config"], types=[RunConfig, Protocol])
+    assert config == grid(("gps",), epochs=2, molecules=8)[0]
     table = (tmp_path / "table.md").read_text()
-    assert "3 of 2,000" in table and f"{result['parameters']:,}" in table
+    assert "2 of 2,000" in table and f"{result['parameters']:,}" in table
     assert (tmp_path / "curves.png").stat().st_size > 5_000
-    stored = json.loads((tmp_path / "gps-0" / "result.json").read_text())
-    again = command.main(options, console)
-    assert again == [stored]
-    with pytest.raises(ValueError, match="other settings"):
-        command.main(command.Options(epochs=4, out=tmp_path), console)
 
 
-def test_a_stopped_run_goes_on_from_its_checkpoint(small, tmp_path):
-    data, parts = configs.zinc()
-    network = configs.NETWORKS["gps"]()
-    prepared = [
-        network.prepare(ga.graphs.take(data.graphs, ids))._replace(globals=data.labels[ids])
-        for ids in parts
-    ]
-    from experiments.zinc.train import train
-
-    class Stopped(Exception):
-        pass
-
-    def stop(step, record):
-        if step >= 6:
-            raise Stopped
-
-    run = partial(train, "gps", network, prepared, seed=0, epochs=7)
-    straight = run(workdir=tmp_path / "straight")
-    with pytest.raises(Stopped):
-        run(workdir=tmp_path / "stopped", callback=stop)
-    resumed = run(workdir=tmp_path / "stopped")
-    assert resumed["curve"] == straight["curve"] and resumed["test"] == straight["test"]
+@pytest.mark.experiment
+def test_every_network_is_trained(molecules, tmp_path, monkeypatch):
+    for name, row in ROWS.items():
+        narrow = replace(row.network, width=32, num_layers=1)
+        monkeypatch.setitem(ROWS, name, row._replace(network=narrow))
+    options = command.Options(tuple(ROWS), epochs=3, seeds=2, out=tmp_path)
+    results = command.main(options, Console(quiet=True))
+    assert len(results) == 6
+    for result in results:
+        assert len(result["curve"]) == 3 and np.isfinite(result["test"])
+    table = (tmp_path / "table.md").read_text()
+    for row in ROWS.values():
+        assert f"| {row.label} |" in table and row.published in table
 
 
 def test_unknown_names_are_errors():
@@ -87,14 +81,30 @@ def test_unknown_names_are_errors():
         command.Options(epochs=0)
 
 
-@pytest.mark.parametrize("name", ["grit", "graphormer"])
-def test_every_network_reads_what_it_prepares(small, name):
+@pytest.mark.parametrize("name", ROWS)
+def test_every_row_trains_on_what_it_prepares(name, molecules):
     """Shapes only: their compilation takes longer than all other tests here."""
-    data, (ids, *_) = configs.zinc()
-    network = configs.NETWORKS[name]()
-    graphs = network.prepare(ga.graphs.take(data.graphs, ids))._replace(globals=data.labels[ids])
-    batch = next(ga.training.GraphBatches(graphs, 8, seed=0, block_size=8))
-    variables = jax.eval_shape(network.init, jax.random.key(0))
-    y, state = jax.eval_shape(lambda v: network.apply(*v, batch, training=False), variables)
-    assert y.shape == (9, 1)
-    assert jax.tree.structure(state) == jax.tree.structure(variables[1])
+    (config,) = grid((name,), epochs=3)
+    problem = load_problem(name)
+    steps = steps_per_epoch(config.protocol, problem)
+    model = build(config.network, config.protocol, steps)
+    batches = ga.training.GraphBatches(problem.train, 8, seed=0, block_size=problem.block_size)
+    state = jax.eval_shape(lambda: model.init(0))
+    new, metrics = jax.eval_shape(model.train_step, state, next(batches))
+    assert metrics["loss"].shape == ()
+    assert jax.tree.structure(new) == jax.tree.structure(state)
+    variables = state.params, state.model_state
+    assert jax.eval_shape(model.predict, next(batches), *variables).shape == (9, 1)
+
+
+def test_the_sizes_are_those_of_the_readme():
+    sizes = {name: size_of(row.network) for name, row in ROWS.items()}
+    assert sizes == {"gps": 423_727, "grit": 473_473, "graphormer": 484_705}
+
+
+def test_a_schedule_keeps_its_shape():
+    published = ROWS["graphormer"].protocol
+    half = published.of_length(published.epochs // 2)
+    assert half == replace(published, epochs=1274, warmup_epochs=191)
+    assert published.of_length(10).warmup_epochs == pytest.approx(3820 / 2548)
+    assert published.of_length(2).warmup_epochs == 1
