@@ -228,6 +228,34 @@ def test_second_order_gradients_match_the_reference(name):
         close(got, reference, atol=1e-4)
 
 
+@pytest.mark.parametrize("implementation", [*FAST, "triton", "block_dense"])
+@pytest.mark.parametrize("name", ["dot edge", "gatv2"])
+def test_a_pullback_of_the_pullback_is_the_derivative_also_at_cotangents_of_zero(
+    name, implementation
+):
+    senders, receivers = edges()
+    pattern = prepared(senders, receivers, num_senders=N, degree_blocks=True)
+    p = arrays(name, len(senders))
+    tangent = jax.tree.map(lambda x: jnp.cos(jnp.arange(x.size, dtype=x.dtype)).reshape(x.shape), p)
+
+    @jax.jit
+    def both(p, tangent):
+        def out(p, implementation):
+            return attend(name, p, pattern, implementation=implementation).out
+
+        got, pull = jax.vjp(lambda p: out(p, implementation), p)
+        _, twice = jax.vjp(lambda g: pull(g)[0], jnp.zeros_like(got))
+        bare = plain(senders, receivers, N)
+        want = jax.jvp(
+            lambda p: attend(name, p, bare, implementation="reference").out, (p,), (tangent,)
+        )
+        return twice(tangent)[0], want[1]
+
+    got, want = both(p, tangent)
+    assert np.abs(want).max() > 0.1
+    close(got, want, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["dot", "gatv2"])
 def test_half_precision_error_is_within_twice_that_of_plain_half_precision(name):
     senders, receivers = edges(40)
