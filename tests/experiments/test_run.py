@@ -272,7 +272,9 @@ def test_a_figure_is_written(tmp_path):
 
 def test_experiments_use_public_names_only():
     """Of the package; a leading underscore below `experiments` is theirs."""
-    private = re.compile(r"(from|import) graphattn_jax[\w.]*\._|\bga\.(\w+\.)*_(?!fields|_version__)\w")
+    private = re.compile(
+        r"(from|import) graphattn_jax[\w.]*\._|\bga\.(\w+\.)*_(?!fields|_version__)\w"
+    )
     files = sorted(Path(_run.__file__).parent.rglob("*.py"))
     assert len(files) > 30
     offending = [
