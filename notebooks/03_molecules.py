@@ -76,10 +76,7 @@ budget = ga.graphs.estimate_budget(ga.graphs.unbatch(graphs), batch_size=32)
 def batches(ids):
     """Padded batches of some molecules."""
     parts = ga.graphs.unbatch(ga.graphs.take(graphs, ids))
-    return [
-        ga.graphs.prepare(batch, block_size=int(sizes.max()))
-        for batch in ga.graphs.batches_to_budget(parts, budget)
-    ]
+    return list(ga.graphs.batches_to_budget(parts, budget, block_size=int(sizes.max())))
 
 
 train, val, test = (batches(np.random.default_rng(0).permutation(ids)) for ids in split)
@@ -241,9 +238,8 @@ heads = network.attention.heads
 totals = np.zeros((network.num_layers, heads, len(elements)))
 counts = np.zeros(len(elements))
 for graph in test:
-    column = np.append(graph.nodes["features"][:, 0], -1)[
-        graph.layout.blocks.node
-    ]  # -1: empty slot
+    blocks = graph.layout.blocks
+    column = np.append(graph.nodes["features"][:, 0], -1)[blocks.node]  # -1: empty slot
     kinds = np.stack([column == kind for kind in elements.values()], axis=-1)
     receivers = (column >= 0).sum(axis=1)
     counts += (kinds.sum(axis=1) / np.maximum(receivers, 1)[:, None]).sum(axis=0)
