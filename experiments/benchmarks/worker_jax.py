@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import jax
@@ -111,15 +110,12 @@ _ARGUMENTS: dict[str, Callable[..., tuple]] = {
 def _gat_training(
     case: GATTraining, arrays: dict[str, Any], implementation: str | None
 ) -> worker.Step:
-    network = ga.models.PlainNetwork.gat(
-        case.num_features,
-        case.num_classes,
-        channels=case.channels,
-        heads=case.heads,
-        dropout=case.dropout,
+    options = {"dropout": case.dropout, "implementation": implementation}
+    layers = (
+        ga.attention.GAT(case.channels, case.heads, **options),
+        ga.attention.GAT(case.num_classes, **options),
     )
-    layers = tuple(replace(layer, implementation=implementation) for layer in network.layers)
-    network = replace(network, layers=layers)
+    network = ga.models.PlainNetwork(case.num_features, layers, dropout=case.dropout)
     params, _ = network.init(jax.random.key(0))
 
     def apply(params, graph, key):

@@ -549,6 +549,7 @@ class TestReport:
 
 
 class TestCommand:
+    @pytest.mark.experiment
     def test_implementations_end_to_end(self, tmp_path):
         options = Options(
             cases=("edge_attention_8x16",),
@@ -614,6 +615,7 @@ class TestCommand:
             Options(**options)
 
 
+@pytest.mark.experiment
 def test_tuning_measures_every_choice(tmp_path, monkeypatch, capsys):
     """Interpreted; the kernels of each choice are others, with the same results."""
     seen = []
