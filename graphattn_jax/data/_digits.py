@@ -48,7 +48,7 @@ def load_digits(*, neighbors: int = 8, num_splits: int = 10, seed: int = 0) -> N
     except ImportError as error:
         raise ImportError(
             "load_digits reads the images that come with scikit-learn, which is not installed. "
-            "Fix: pip install 'graphattn-jax[experiments]'."
+            'Fix: pip install ".[experiments]" in a clone of graphattn_jax, or pip install scikit-learn.'
         ) from error
     pixels, labels = load_images(return_X_y=True)  # whole numbers, 0 to 16
     if neighbors >= len(pixels):

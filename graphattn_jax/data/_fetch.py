@@ -87,7 +87,8 @@ def _import_pooch(filename: str, root: str | os.PathLike | None):
         import pooch
     except ImportError as error:
         raise ImportError(
-            f"Downloading {filename} needs pooch. Fix: pip install 'graphattn-jax[experiments]'. "
+            f"Downloading {filename} needs pooch, which is not installed. "
+            'Fix: pip install ".[experiments]" in a clone of graphattn_jax, or pip install pooch. '
             f"{_how_to_provide(filename, root)}"
         ) from error
     return pooch

@@ -56,7 +56,7 @@ def _folder() -> Path:
     except ImportError as error:
         raise ImportError(
             "load_freewilson reads molecules that come with RDKit, which is not installed. "
-            "Fix: pip install 'graphattn-jax[chem]'."
+            'Fix: pip install ".[chem]" in a clone of graphattn_jax, or pip install rdkit.'
         ) from error
     return Path(RDConfig.RDContribDir) / "FreeWilson" / "data"
 
@@ -67,7 +67,7 @@ def _read(folder: Path, *, num_splits: int, seed: int) -> GraphDataset:
         if not path.is_file():
             raise FileNotFoundError(
                 f"{path} does not exist: this RDKit came without its Contrib folder. "
-                "Fix: pip install 'graphattn-jax[chem]'."
+                "Fix: pip install rdkit, whose wheels have it."
             )
     lines = [line.split() for line in read_text(molecules).splitlines() if line]
     if any(len(line) != 2 for line in lines):

@@ -116,7 +116,8 @@ def _hashed(texts: list[str], num_features: int) -> np.ndarray:
     except ImportError as error:
         raise ImportError(
             "The features of load_wordnet need scikit-learn, which is not installed. "
-            "Fix: pip install 'graphattn-jax[experiments]', or num_features=None."
+            'Fix: pip install ".[experiments]" in a clone of graphattn_jax, pip install scikit-learn, '
+            "or num_features=None."
         ) from error
     words = HashingVectorizer(n_features=num_features).transform(texts)
     return scipy.sparse.csr_array(words, dtype=np.float32).toarray()

@@ -7,6 +7,7 @@ from graphattn_jax.training._graph_batches import GraphBatches, batch_budgets
 from graphattn_jax.training._logging import JsonlLogger, Logger, environment, progress_bar
 from graphattn_jax.training._loop import FitResult, fit
 from graphattn_jax.training._optimizers import make_optimizer
+from graphattn_jax.training._progress import restore_params
 from graphattn_jax.training._steps import (
     TrainState,
     evaluate,
@@ -37,5 +38,6 @@ __all__ = [
     "make_optimizer",
     "make_train_step",
     "progress_bar",
+    "restore_params",
     "save_params",
 ]

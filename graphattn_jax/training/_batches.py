@@ -16,7 +16,8 @@ class DataIterator(Protocol):
     """An iterator over batches with a position that a checkpoint can hold.
 
     `state_dict` returns what JSON can hold, taken between two batches; `load_state_dict` on an
-    iterator built with the same arguments continues with the very next batch.
+    iterator built with the same arguments continues with the very next batch. One that never ends
+    has `is_endless = True`, and one that knows epochs has their number of batches as its length.
     """
 
     def __iter__(self) -> DataIterator: ...
@@ -51,6 +52,10 @@ class Repeat:
 
     def __iter__(self) -> Repeat:
         return self
+
+    def __len__(self) -> int:
+        """Every step is an epoch."""
+        return 1
 
     def __next__(self) -> Any:
         return self._batch
@@ -97,13 +102,17 @@ class ShuffledBatches:
 
     def _start(self, epoch: int, position: int) -> None:
         self._epoch, self._position = epoch, position
-        self._order = np.random.default_rng([self._seed, epoch]).permutation(len(self._batches))
+        self._order = np.random.default_rng([self._seed, epoch]).permutation(len(self))
 
     def __iter__(self) -> ShuffledBatches:
         return self
 
+    def __len__(self) -> int:
+        """Batches per epoch."""
+        return len(self._batches)
+
     def __next__(self) -> Any:
-        if self._position == len(self._batches):
+        if self._position == len(self):
             self._start(self._epoch + 1, position=0)
         batch = self._batches[self._order[self._position]]
         self._position += 1
@@ -113,7 +122,7 @@ class ShuffledBatches:
         """The position, with the arguments that give it its meaning."""
         return {
             "seed": self._seed,
-            "num_batches": len(self._batches),
+            "num_batches": len(self),
             "epoch": self._epoch,
             "position": self._position,
         }
@@ -124,7 +133,7 @@ class ShuffledBatches:
         Raises:
           ValueError: the seed or the number of batches differ, so that no position is the same.
         """
-        for name, here in (("seed", self._seed), ("num_batches", len(self._batches))):
+        for name, here in (("seed", self._seed), ("num_batches", len(self))):
             if state[name] != here:
                 raise ValueError(
                     f"state was saved with {name}={state[name]}, this iterator has {name}={here}. "

@@ -123,13 +123,16 @@ class Checkpointer:
         for stale in set(self.steps()) - set(earlier[-self.keep :]):
             shutil.rmtree(self._path(stale))
 
-    def restore(self, template: Any, *, step: int | None = None) -> tuple[Any, dict[str, Any]]:
+    def restore(
+        self, template: Any, *, step: int | None = None, partial: bool = False
+    ) -> tuple[Any, dict[str, Any]]:
         """Read one checkpoint, verified in full before any of it is returned.
 
         Args:
           template: pytree with the structure, shapes, dtypes and shardings that are wanted, such
             as a freshly initialised state; its values are not read.
           step: which one. None = the latest, or with `fallback` the latest intact one.
+          partial: `template` may lack what was saved: it has None in the place of a subtree that is left out.
 
         Returns:
           `(tree, extra)` as saved.
@@ -152,7 +155,7 @@ class Checkpointer:
                 "that folder, or use Checkpointer(..., fallback=True), to go on from an older one."
             )
         contents = json.loads((folder / _CONTENTS).read_text())
-        return self._read(folder, contents["leaves"], template), contents["extra"]
+        return self._read(folder, contents["leaves"], template, partial), contents["extra"]
 
     def _path(self, step: int) -> Path:
         return self.directory / f"step_{step:010d}"
@@ -165,20 +168,26 @@ class Checkpointer:
                 return step
         raise ValueError(f"all checkpoints in {self.directory} are damaged: {damages}.")
 
-    def _read(self, folder: Path, saved: dict[str, Any], template: Any) -> Any:
+    def _read(self, folder: Path, saved: dict[str, str], template: Any, partial: bool) -> Any:
         import orbax.checkpoint as ocp
 
         leaves = _named_leaves(template)
-        _check_fits(str(folder), saved, _signature(leaves))
-        wanted = [
-            jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=getattr(x, "sharding", None))
-            for x in _storable(leaves)
+        wanted = _signature(leaves)
+        _check_fits(
+            str(folder), {k: v for k, v in saved.items() if not partial or k in wanted}, wanted
+        )
+        # Orbax finds arrays by their place among those that were saved.
+        places = {name: leaves.get(name) for name in saved if not _is_empty(saved[name])}
+        tree = [
+            ocp.PLACEHOLDER
+            if x is None
+            else jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=getattr(x, "sharding", None))
+            for x in places.values()
         ]
-        with ocp.StandardCheckpointer() as reader:
-            stored = iter(reader.restore(folder / _ARRAYS, wanted))
-        restored = [
-            next(stored) if x.size else jnp.zeros(x.shape, x.dtype) for x in leaves.values()
-        ]
+        arguments = ocp.args.PyTreeRestore(tree, ocp.checkpoint_utils.construct_restore_args(tree))
+        with ocp.PyTreeCheckpointer() as reader:
+            stored = dict(zip(places, reader.restore(folder / _ARRAYS, args=arguments)))
+        restored = [stored[k] if x.size else jnp.zeros(x.shape, x.dtype) for k, x in leaves.items()]
         return jax.tree.unflatten(jax.tree.structure(template), restored)
 
 
@@ -266,6 +275,10 @@ def _signature(leaves: dict[str, Any]) -> dict[str, str]:
 def _storable(leaves: dict[str, Any]) -> list[Any]:
     """What Orbax writes: it refuses arrays without elements, which need no bytes."""
     return [leaf for leaf in leaves.values() if leaf.size]
+
+
+def _is_empty(signature: str) -> bool:
+    return 0 in json.loads(signature[signature.index("[") :])
 
 
 def _check_fits(source: str, saved: dict[str, str], wanted: dict[str, str]) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Sequence, Sized
 from typing import Any, NamedTuple
 
 import jax
@@ -13,8 +12,10 @@ import jax.numpy as jnp
 from graphattn_jax import _checks
 from graphattn_jax.training._batches import DataIterator
 from graphattn_jax.training._checkpoint import Checkpointer
-from graphattn_jax.training._early_stopping import EarlyStopping, Patience
+from graphattn_jax.training._early_stopping import EarlyStopping
+from graphattn_jax.training._interrupt import held_interrupts
 from graphattn_jax.training._logging import Logger
+from graphattn_jax.training._progress import Progress, restore, save
 from graphattn_jax.training._steps import TrainState, TrainStep
 from graphattn_jax.typing import Params
 
@@ -36,51 +37,47 @@ class FitResult(NamedTuple):
     stopped_early: bool
 
 
-@dataclass
-class _Progress:
-    """What the loop itself remembers. With the train state and the data position: everything."""
-
-    patience: Patience = field(default_factory=lambda: Patience({}, 0))
-    sums: dict[str, tuple[float, float]] = field(default_factory=dict)
-    history: list[dict[str, float]] = field(default_factory=list)
-    best_step: int | None = None
-
-
 def fit(
     state: TrainState,
     train_step: TrainStep,
     batches: Iterable[Any],
     *,
-    num_steps: int,
-    evaluate: Callable[[Params], dict[str, float]] | None = None,
+    num_steps: int | None = None,
+    num_epochs: int | None = None,
+    evaluate: Callable[..., dict[str, float]] | None = None,
     eval_every: int = 1,
     early_stopping: EarlyStopping | None = None,
     checkpointer: Checkpointer | None = None,
+    new_optimizer: bool = False,
     logger: Logger | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> FitResult:
-    """Train until step `num_steps`, or until early stopping says so.
+    """Train until step `num_steps`, or through `num_epochs` epochs, or until early stopping says so.
 
-    Every `eval_every` steps and at step `num_steps` a record is made: the training metrics since
+    Every `eval_every` steps (or epochs) and at the last step a record is made: the training metrics since
     the last one (`loss` and the auxiliary pairs averaged over what they count, `grad_norm` over
     steps) and what `evaluate` returns. Records go to the history, early stopping, the logger and
     the callbacks, in this order.
 
     With a checkpointer that holds a checkpoint the run continues from there, bit for bit as if
     it had never stopped: parameters, optimiser, key, step, data position, training averages,
-    patience, best state and history. A new run needs an empty directory.
+    patience, best state and history. A new run needs an empty directory. Ctrl-C then ends the run
+    behind the step that it is in, saved; a second one ends it at once, with what was saved before.
 
     Args:
       state: from `init_train_state`; it stays readable, the loop works on a copy.
       train_step: from `make_train_step`.
-      batches: a `DataIterator` such as `Repeat` or `ShuffledBatches`; without a checkpointer any
+      batches: a `DataIterator` such as `Repeat`, `ShuffledBatches` or `GraphBatches`; without a checkpointer any
         iterable with enough batches.
       num_steps: the step to train to, counted from the very start of the run.
+      num_epochs: instead of `num_steps`: `len(batches)` steps each.
       evaluate: `evaluate(params)`, or `evaluate(params, model_state)` for a state that has one, gives a dict
         of numbers, e.g. `{"val_accuracy": 0.8}`.
-      eval_every: steps between records.
+      eval_every: steps between records; epochs with `num_epochs`.
       early_stopping: which state to keep and when to stop. None = neither.
       checkpointer: saves every `checkpointer.every` steps and at the end.
+      new_optimizer: the checkpoint may be of a run with another optimiser, whose state does not fit: then that of
+        `state` begins, its schedule too. From its first checkpoint on the run continues as ever.
       logger: anything with `log(step, metrics)`.
       callbacks: functions `callback(step, metrics)`, e.g. from `progress_bar`.
 
@@ -90,7 +87,8 @@ def fit(
     Raises:
       FloatingPointError: a step had a non-finite loss or gradient; the message names the step
         and the parameters concerned. Nothing is saved after such a step.
-      ValueError: a number is not positive, `batches` ends early or has no position to save,
+      KeyboardInterrupt: Ctrl-C.
+      ValueError: a number is not positive, `batches` ends early or has no length or position that is needed,
         `evaluate` reuses a name of the training metrics, or a checkpoint is damaged or does not
         fit.
 
@@ -114,8 +112,7 @@ def fit(
       >>> print(round(float(result.best_state.params["w"]), 1), result.stopped_early)
       2.0 True
     """
-    _checks.positive("num_steps", num_steps)
-    _checks.positive("eval_every", eval_every)
+    num_steps, eval_every = _in_steps(batches, num_steps, num_epochs, eval_every)
     if checkpointer is not None and not isinstance(batches, DataIterator):
         raise ValueError(
             "batches must be a DataIterator for a run with a checkpointer, so that its position "
@@ -125,52 +122,87 @@ def fit(
 
     state = _copy(state)  # the step may donate its buffers
     best_state = state
-    progress = _Progress(early_stopping.init()) if early_stopping else _Progress()
+    progress = Progress(early_stopping.init()) if early_stopping else Progress()
+    stream = iter(batches)  # which may begin anew: before it goes to a saved position
     if checkpointer is not None and checkpointer.steps():
-        state, best_state, progress = _restore(checkpointer, batches, state, progress)
-    stream = iter(batches)
+        state, best_state, progress = restore(
+            checkpointer, batches, state, progress, new_optimizer=new_optimizer
+        )
 
-    step = int(state.step)
+    step = saved = int(state.step)
     in_flight: tuple[int, dict[str, Any]] | None = None
     stopped = early_stopping is not None and early_stopping.done(progress.patience)
-    while step < num_steps and not stopped:
-        try:
-            batch = next(stream)
-        except StopIteration:
-            raise ValueError(
-                f"batches ended after step {step} of num_steps={num_steps}. Fix: an endless "
-                "iterator such as ga.training.ShuffledBatches(list_of_batches, seed)."
-            ) from None
-        state, metrics = train_step(state, batch)
-        step += 1
-        if in_flight is not None:
-            _absorb(progress.sums, *in_flight, state.params)
-        in_flight = step, metrics
+    with held_interrupts(checkpointer is not None) as interrupted:
+        while step < num_steps and not stopped and not interrupted():
+            try:
+                batch = next(stream)
+            except StopIteration:
+                raise ValueError(
+                    f"batches ended after step {step} of num_steps={num_steps}. Fix: an endless "
+                    "iterator such as ga.training.ShuffledBatches(list_of_batches, seed)."
+                ) from None
+            state, metrics = train_step(state, batch)
+            step += 1
+            if in_flight is not None:
+                _absorb(progress.sums, *in_flight, state.params)
+            in_flight = step, metrics
 
-        recording = step % eval_every == 0 or step == num_steps
-        saving = checkpointer is not None and (step % checkpointer.every == 0 or step == num_steps)
-        if recording or saving:
-            _absorb(progress.sums, *in_flight, state.params)
-            in_flight = None
-        if recording:
-            record = _record(progress.sums, evaluate(*_variables(state)) if evaluate else {})
-            progress.sums = {}
-            progress.history.append({"step": step, **record})
-            if early_stopping is not None:
-                progress.patience, keep = early_stopping.update(progress.patience, record)
-                stopped = early_stopping.done(progress.patience)
-                if keep:
-                    best_state, progress.best_step = _copy(state), step
-            if logger is not None:
-                logger.log(step, record)
-            for callback in callbacks:
-                callback(step, record)
-        if checkpointer is not None and (saving or stopped):
-            _save(checkpointer, step, state, best_state, batches, progress)
+            recording = step % eval_every == 0 or step == num_steps
+            saving = checkpointer is not None and (
+                step % checkpointer.every == 0 or step == num_steps
+            )
+            if recording or saving:
+                _absorb(progress.sums, *in_flight, state.params)
+                in_flight = None
+            if recording:
+                record = _record(progress.sums, evaluate(*_variables(state)) if evaluate else {})
+                progress.sums = {}
+                progress.history.append({"step": step, **record})
+                if early_stopping is not None:
+                    progress.patience, keep = early_stopping.update(progress.patience, record)
+                    stopped = early_stopping.done(progress.patience)
+                    if keep:
+                        best_state, progress.best_step = _copy(state), step
+                if logger is not None:
+                    logger.log(step, record)
+                for callback in callbacks:
+                    callback(step, record)
+            if checkpointer is not None and (saving or stopped):
+                save(checkpointer, step, state, best_state, batches, progress)
+                saved = step
+        if checkpointer is not None and interrupted():
+            if step > saved:
+                if in_flight is not None:
+                    _absorb(progress.sums, *in_flight, state.params)
+                save(checkpointer, step, state, best_state, batches, progress)
+            raise KeyboardInterrupt(
+                f"stopped after step {step} of {num_steps}; the same call goes on from {checkpointer.directory}"
+            )
 
     if progress.best_step is None:
         best_state = state
     return FitResult(state, best_state, progress.best_step, progress.history, stopped)
+
+
+def _in_steps(
+    batches: Any, num_steps: int | None, num_epochs: int | None, eval_every: int
+) -> tuple[int, int]:
+    """`num_steps` and `eval_every` in steps."""
+    if (num_steps is None) == (num_epochs is None):
+        raise ValueError(
+            f"one of num_steps and num_epochs must be given, got num_steps={num_steps}, num_epochs={num_epochs}."
+        )
+    _checks.positive("eval_every", eval_every)
+    if num_steps is not None:
+        _checks.positive("num_steps", num_steps)
+        return num_steps, eval_every
+    _checks.positive("num_epochs", num_epochs)
+    if not isinstance(batches, Sized):
+        raise ValueError(
+            f"batches must have a length, the batches of an epoch, for num_epochs; got {type(batches).__name__}. "
+            "Fix: num_steps=, or one of the iterators of ga.training."
+        )
+    return num_epochs * len(batches), eval_every * len(batches)  # pyright: ignore[reportOptionalOperand]
 
 
 def _variables(state: TrainState) -> tuple[Any, ...]:
@@ -228,38 +260,3 @@ def _diverged(step: int, values: dict[str, Any], params: Params) -> str:
         "for NaN and for labels out of range in the batch; jax.debug_nans(True) names the "
         "operation."
     )
-
-
-def _tree(state: TrainState, best_state: TrainState, progress: _Progress) -> dict[str, TrainState]:
-    monitoring = bool(progress.patience.best)
-    return {"state": state, "best_state": best_state} if monitoring else {"state": state}
-
-
-def _save(
-    checkpointer: Checkpointer,
-    step: int,
-    state: TrainState,
-    best_state: TrainState,
-    batches: Any,
-    progress: _Progress,
-) -> None:
-    if progress.best_step is None:
-        best_state = state  # none yet, and the initial one may have been donated
-    extra = {"data": batches.state_dict(), "progress": asdict(progress)}
-    checkpointer.save(step, _tree(state, best_state, progress), extra)
-
-
-def _restore(
-    checkpointer: Checkpointer, batches: Any, state: TrainState, progress: _Progress
-) -> tuple[TrainState, TrainState, _Progress]:
-    tree, extra = checkpointer.restore(_tree(state, state, progress))
-    saved = _Progress(**extra["progress"])
-    saved.patience = Patience(*saved.patience)
-    if saved.patience.best.keys() != progress.patience.best.keys():
-        raise ValueError(
-            f"early_stopping monitors {list(progress.patience.best)}, the run saved in "
-            f"{checkpointer.directory} monitored {list(saved.patience.best)}. Fix: monitor the "
-            "same metrics, or start a new run in an empty directory."
-        )
-    batches.load_state_dict(extra["data"])
-    return tree["state"], tree.get("best_state", tree["state"]), saved

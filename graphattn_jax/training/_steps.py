@@ -15,6 +15,7 @@ from graphattn_jax.typing import Array, Params, PRNGKey
 
 Pair = tuple[Array, Array]
 LossFn = Callable[..., Any]
+MetricFn = Callable[..., dict[str, Pair]]
 TrainStep = Callable[["TrainState", Any], tuple["TrainState", dict[str, Any]]]
 
 _STEP_METRICS = ("loss", "count", "grad_norm", "finite", "finite_leaves", "step")
@@ -89,7 +90,8 @@ def make_train_step(
       loss_fn: `loss_fn(params, batch, dropout_key)` returns the float32 pair `(sum, count)`, or
         `((sum, count), aux)` with `aux` a dict of further `(sum, count)` pairs to report. With a model state:
         `loss_fn(params, model_state, batch, dropout_key)` returns `((sum, count), aux, model_state)`.
-      optimizer: any optax transformation.
+      optimizer: any optax transformation; one that reads the loss, such as `optax.contrib.reduce_on_plateau` or
+        `optax.polyak_sgd`, gets this batch's as `value=`, and its gradient as `grad=`.
       donate: reuse the buffers of the state passed in, which is then no longer readable.
       check_finite: guard against non-finite losses and gradients, at one pass over both.
 
@@ -100,7 +102,8 @@ def make_train_step(
       `step` advances in any case.
 
     Raises:
-      ValueError: (at the first call) `loss_fn` returns something else.
+      ValueError: (at the first call) `loss_fn` returns something else, or the optimiser evaluates the loss itself, as
+        the line search of `optax.lbfgs` does.
 
     Cost: one forward and backward pass of `loss_fn`; one compilation per shape of `batch`.
     Padding: that of `loss_fn`; a batch that counts nothing has a zero gradient.
@@ -117,6 +120,7 @@ def make_train_step(
       >>> print(float(metrics["loss"]), float(metrics["grad_norm"]), int(state.step))
       4.0 4.0 1
     """
+    optimizer = optax.with_extra_args_support(optimizer)
 
     def step(state: TrainState, batch: Any) -> tuple[TrainState, dict[str, Any]]:
         dropout_key = jax.random.fold_in(state.key, state.step)
@@ -139,7 +143,12 @@ def make_train_step(
         loss = total * per_count
 
         with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes, e.g. its step count
-            updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+            updates, opt_state = optimizer.update(
+                *(grads, state.opt_state, state.params),
+                value=loss,
+                grad=grads,
+                value_fn=_no_line_search,
+            )
             params = optax.apply_updates(state.params, updates)
         metrics = {"loss": loss, "count": count, "grad_norm": _norm(grads), **aux}
         if check_finite:
@@ -156,16 +165,15 @@ def make_train_step(
     return jax.jit(step, donate_argnums=0 if donate else ())
 
 
-def make_eval_step(
-    metric_fn: Callable[[Params, Any], dict[str, Pair]],
-) -> Callable[[Params, Any], dict[str, Pair]]:
+def make_eval_step(metric_fn: MetricFn) -> MetricFn:
     """A jitted evaluation of one batch.
 
     Args:
-      metric_fn: `metric_fn(params, batch)` returns a dict of `(sum, count)` pairs.
+      metric_fn: `metric_fn(params, batch)`, or `metric_fn(params, model_state, batch)` for a model that has a state,
+        returns a dict of `(sum, count)` pairs.
 
     Returns:
-      `eval_step(params, batch)`, the same dict. Merge batches with `evaluate`.
+      `eval_step`, which takes and returns the same. Merge batches with `evaluate`.
 
     Raises:
       ValueError: (at the first call) `metric_fn` returns something else.
@@ -183,8 +191,8 @@ def make_eval_step(
       4.0 2.0
     """
 
-    def eval_step(params: Params, batch: Any) -> dict[str, Pair]:
-        metrics = metric_fn(params, batch)
+    def eval_step(*params_state_batch: Any) -> dict[str, Pair]:
+        metrics = metric_fn(*params_state_batch)
         _check_pairs("metric_fn", metrics)
         return metrics
 
@@ -192,14 +200,15 @@ def make_eval_step(
 
 
 def evaluate(
-    eval_step: Callable[[Params, Any], dict[str, Pair]], params: Params, batches: Iterable[Any]
+    eval_step: MetricFn, params: Params, batches: Iterable[Any], *, model_state: Any = None
 ) -> dict[str, float]:
     """Means of the metrics over all batches, each divided once.
 
     Args:
       eval_step: from `make_eval_step`.
-      params: as `eval_step` takes them.
+      params: pytree of arrays.
       batches: finite iterable of batches; the last may be smaller.
+      model_state: for a model that has one: `eval_step(params, model_state, batch)` is called.
 
     Returns:
       Metric name -> mean as a Python float.
@@ -221,10 +230,19 @@ def evaluate(
             f"batches must end, got an endless {type(batches).__name__}. "
             "Fix: GraphBatches(..., seed=None) for one epoch in order, or a list of batches."
         )
-    results = jax.device_get([eval_step(params, batch) for batch in batches])
+    variables = (params,) if model_state is None else (params, model_state)
+    results = jax.device_get([eval_step(*variables, batch) for batch in batches])
     if not results:
         raise ValueError("batches must hold at least one batch, got none.")
     return {name: mean_from_sums(result[name] for result in results) for name in results[0]}
+
+
+def _no_line_search(*_: Any, **__: Any) -> Array:
+    """What an optimiser gets for the loss as a function."""
+    raise ValueError(
+        "optimizer must do with one gradient per step, got one that evaluates the loss itself, such as the line search "
+        "of optax.lbfgs. Fix: optax.lbfgs(learning_rate, linesearch=None), or ga.training.make_optimizer."
+    )
 
 
 def _split_loss(result: Any) -> tuple[Pair, dict[str, Pair]]:

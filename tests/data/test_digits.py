@@ -63,5 +63,5 @@ def test_neighbors_out_of_range():
 
 def test_without_scikit_learn(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(ImportError, match=r"graphattn-jax\[experiments\]"):
+    with pytest.raises(ImportError, match=r'pip install "\.\[experiments\]" in a clone'):
         ga.data.load_digits()

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from _formats import write_am, write_heterophilous, write_tu
 
@@ -41,3 +43,8 @@ def test_docstring_lists_every_name():
     assert len(_LOADERS) == 27
     for name in _LOADERS:
         assert f'"{name}"' in ga.data.load.__doc__
+
+
+def test_missing_packages_are_advised_by_names_that_an_index_has():
+    for path in Path(ga.__file__).parent.rglob("*.py"):
+        assert "graphattn-jax[" not in path.read_text(), path

@@ -1,4 +1,5 @@
 import json
+import signal
 
 import chex
 import jax
@@ -51,14 +52,14 @@ def evaluate(params):
     return {"val_loss": float(jnp.mean(jnp.square(FULL @ params["w"] - TARGET)))}
 
 
-def train(folder=None, *, num_steps=40, every=4, evaluate=evaluate, **options):
+def train(folder=None, *, step=STEP, num_steps=40, every=4, evaluate=evaluate, **options):
     options = {
         "eval_every": 3,
         "early_stopping": EarlyStopping("val_loss", "min", patience=6),
         "checkpointer": Checkpointer(folder, every=every) if folder else None,
     } | options
     batches = ShuffledBatches(BATCHES, seed=2)
-    return fit(initial(), STEP, batches, num_steps=num_steps, evaluate=evaluate, **options)
+    return fit(initial(), step, batches, num_steps=num_steps, evaluate=evaluate, **options)
 
 
 class Killed(Exception):
@@ -188,6 +189,61 @@ def test_run_stopped_early_stays_stopped_unless_patience_grows(tmp_path):
     assert int(result.state.step) == 15 and len(result.history) == 5 and result.best_step == 3
 
 
+@pytest.mark.parametrize("at", [3, 5, 8, 40])
+@pytest.mark.parametrize("place", ["step", "evaluate"])
+def test_ctrl_c_saves_on_the_way_out(tmp_path, at, place):
+    """With and without a record or a checkpoint due at that step, in the middle of the step and of the evaluation."""
+
+    def step(state, batch):
+        state, metrics = STEP(state, batch)
+        if place == "step" and int(state.step) == at:
+            signal.raise_signal(signal.SIGINT)
+        return state, metrics
+
+    def pressed(params):
+        nonlocal count
+        count += 1
+        if place == "evaluate" and 3 * count >= at:
+            signal.raise_signal(signal.SIGINT)
+        return evaluate(params)
+
+    count, last = 0, at if place == "step" else min(-(-at // 3) * 3, 40)
+    with pytest.raises(KeyboardInterrupt, match=f"stopped after step {last} of 40; .*{tmp_path}"):
+        train(tmp_path, step=step, evaluate=pressed)
+    assert Checkpointer(tmp_path).steps()[-1] == last
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    resumed, straight = train(tmp_path), train()
+    assert resumed.history == straight.history
+    chex.assert_trees_all_equal(resumed.state, straight.state)
+    chex.assert_trees_all_equal(resumed.best_state, straight.best_state)
+
+
+def test_ctrl_c_at_once(tmp_path):
+    """Without a checkpointer, and the second time."""
+
+    def step(state, batch):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("went on")
+
+    for folder in (None, tmp_path):
+        with pytest.raises(KeyboardInterrupt):
+            train(folder, step=step)
+    assert not Checkpointer(tmp_path).steps()
+
+
+def test_ctrl_c_saves_no_step_that_is_not_finite(tmp_path):
+    def step(state, batch):
+        if int(state.step) == 4:
+            signal.raise_signal(signal.SIGINT)
+            batch = batch | {"y": np.full(4, np.nan, np.float32)}
+        return STEP(state, batch)
+
+    with pytest.raises(FloatingPointError, match="step 5 is not finite"):
+        train(tmp_path, step=step)
+    assert Checkpointer(tmp_path).steps() == [4]
+
+
 def test_log_of_a_resumed_run_equals_that_of_a_straight_one(tmp_path):
     train(logger=JsonlLogger(tmp_path / "straight.jsonl"))
     logger = JsonlLogger(tmp_path / "resumed.jsonl")
@@ -228,11 +284,52 @@ def test_non_finite_step_raises_and_is_never_saved(tmp_path, eval_every):
     assert checkpointer.steps() == [1, 2, 3, 4]
 
 
+def test_epochs_are_so_many_steps():
+    options = {"early_stopping": None, "checkpointer": None}
+    epochs = train(num_steps=None, num_epochs=8, eval_every=2, **options)
+    steps = train(num_steps=40, eval_every=10, **options)
+    assert epochs.history == steps.history
+    assert [record["step"] for record in epochs.history] == [10, 20, 30, 40]
+    chex.assert_trees_all_equal(epochs.state, steps.state)
+    assert int(fit(initial(), STEP, BATCHES, num_epochs=1).state.step) == 5
+    assert int(fit(initial(), STEP, Repeat(BATCHES[0]), num_epochs=3).state.step) == 3
+
+
+def test_an_epoch_that_ends_is_resumed_where_it_was(tmp_path):
+    class Once(ShuffledBatches):
+        """Begins anew with `iter`, as batches for evaluation do."""
+
+        def __iter__(self):
+            self._start(epoch=0, position=0)
+            return self
+
+        def __next__(self):
+            if self._position == len(self):
+                raise StopIteration
+            return super().__next__()
+
+    options = {"num_steps": 5, "checkpointer": Checkpointer(tmp_path)}
+    fit(initial(), STEP, Once(BATCHES, 0), **options | {"num_steps": 2})
+    resumed = fit(initial(), STEP, Once(BATCHES, 0), **options)
+    chex.assert_trees_all_equal(
+        resumed.state, fit(initial(), STEP, Once(BATCHES, 0), num_epochs=1).state
+    )
+    with pytest.raises(ValueError, match="batches ended after step 5 of num_steps=6"):
+        fit(initial(), STEP, Once(BATCHES, 0), **options | {"num_steps": 6})
+
+
 def test_errors(tmp_path):
     with pytest.raises(ValueError, match="num_steps must be a positive integer"):
         fit(initial(), STEP, Repeat(BATCHES[0]), num_steps=0)
     with pytest.raises(ValueError, match="eval_every must be a positive integer"):
         fit(initial(), STEP, Repeat(BATCHES[0]), num_steps=1, eval_every=0)
+    with pytest.raises(ValueError, match="num_epochs must be a positive integer"):
+        fit(initial(), STEP, Repeat(BATCHES[0]), num_epochs=0)
+    for numbers in ({}, {"num_steps": 1, "num_epochs": 1}):
+        with pytest.raises(ValueError, match="one of num_steps and num_epochs must be given"):
+            fit(initial(), STEP, Repeat(BATCHES[0]), **numbers)
+    with pytest.raises(ValueError, match=r"batches must have a length.* got list_iterator"):
+        fit(initial(), STEP, iter(BATCHES), num_epochs=1)
     with pytest.raises(ValueError, match="batches ended after step 5 of num_steps=6"):
         fit(initial(), STEP, BATCHES, num_steps=6)
     with pytest.raises(ValueError, match=r"batches must be a DataIterator .* got list"):
@@ -244,6 +341,8 @@ def test_errors(tmp_path):
     train(tmp_path, num_steps=4)
     with pytest.raises(ValueError, match=r"monitors \['kept'\], the run .* \['val_loss'\]"):
         train(tmp_path, early_stopping=EarlyStopping("kept"))
+    with pytest.raises(ValueError, match=r"monitors \[\], the run .* \['val_loss'\]"):
+        train(tmp_path, early_stopping=None)
 
 
 def test_evaluation_gets_the_model_state():

@@ -111,6 +111,49 @@ def test_dropout_key_is_the_run_key_folded_with_the_step():
         assert metrics["draw"][0] == want
 
 
+def test_optimizers_that_read_the_loss_or_its_gradient():
+    """Polyak's step leads to the minimum of a parabola in one, and a plateau halves the rate."""
+
+    def parabola(params, batch, dropout_key):
+        return jnp.square(params["w"][0] - 3.0) / 2, jnp.float32(1)
+
+    polyak = optax.polyak_sgd(max_learning_rate=10.0)  # (f - min f) / |grad f|^2 = 1/2
+    step, state = make(parabola, polyak)
+    state, _ = step(state, BATCH)
+    np.testing.assert_allclose(state.params["w"], [1.75, -0.5], rtol=1e-6)
+
+    def flat(params, batch, dropout_key):
+        return params["b"] * batch, jnp.float32(1)
+
+    plateau = optax.contrib.reduce_on_plateau(factor=0.5, patience=2, accumulation_size=1)
+    step, state = make(flat, optax.chain(optax.sgd(1.0), plateau))
+    moves = []
+    for _ in range(5):  # down the slope by 1, but the loss is said to stay where it is
+        state = state._replace(params=params())
+        state, _ = step(state, jnp.float32(1))
+        moves.append(float(state.params["b"]))
+    assert moves == [-1.0, -1.0, -0.5, -0.5, -0.25]
+
+    seen = optax.GradientTransformationExtraArgs(
+        lambda params: params, lambda updates, state, params=None, *, grad, **_: (updates, grad)
+    )
+    step, state = make(optimizer=seen)
+    state, _ = step(state, BATCH)
+    np.testing.assert_allclose(state.opt_state["w"], [4.5, -5.0])
+
+
+def test_line_searches_are_refused():
+    step, state = make(optimizer=optax.lbfgs())
+    with pytest.raises(ValueError, match=r"line search .*optax\.lbfgs\(.*, linesearch=None\)"):
+        step(state, BATCH)
+    step, state = make(optimizer=optax.lbfgs(0.1, linesearch=None))
+    losses = []
+    for _ in range(5):
+        state, metrics = step(state, BATCH)
+        losses.append(float(metrics["loss"]))
+    assert losses[-1] < 0.5 * losses[0]
+
+
 def test_second_step_does_not_trace_again():
     step, state = make(chex.assert_max_traces(n=1)(loss_fn), optax.adam(0.1))
     for _ in range(3):
@@ -163,6 +206,16 @@ def test_evaluate_divides_once_over_unequal_batches():
     whole = evaluate(eval_step, None, [{"x": x, "y": y}])
     assert split["accuracy"] == whole["accuracy"] == 0.75
     assert split["loss"] == pytest.approx(whole["loss"], rel=1e-6)
+
+
+def test_evaluate_with_a_model_state():
+    def metric_fn(params, shift, batch):
+        return {"mean": (jnp.sum(batch + shift) * params, jnp.float32(batch.size))}
+
+    batches = [jnp.ones(3), jnp.zeros(1)]
+    eval_step = make_eval_step(metric_fn)
+    out = evaluate(eval_step, jnp.float32(2), batches, model_state=jnp.float32(1))
+    assert out == {"mean": 2 * (3 * 2 + 1) / 4}
 
 
 def test_errors():

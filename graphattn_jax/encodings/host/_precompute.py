@@ -211,7 +211,8 @@ def _cached(folder: str | os.PathLike, functions: Iterable[Callable[..., Any]]) 
         import joblib
     except ImportError as error:
         raise ImportError(
-            "cache= needs joblib. Fix: pip install 'graphattn-jax[experiments]', or cache=None."
+            'cache= needs joblib. Fix: pip install ".[experiments]" in a clone of graphattn_jax, pip install joblib, '
+            "or cache=None."
         ) from error
     # Compression comes with a checksum, so that damaged files are noticed.
     memory: Any = joblib.Memory(folder, verbose=0, compress=True)
