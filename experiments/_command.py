@@ -43,7 +43,7 @@ def main(options: type, command: Callable[[Any, Console], Any], prog: str) -> No
     except KeyboardInterrupt:
         again = shlex.join([*prog.split(), *sys.argv[1:]])
         console.print(
-            f"Stopped. All but the last minute of training is kept in {chosen.out}; to continue: {again}",
+            f"Stopped. What was trained is kept in {chosen.out}; to continue: {again}",
             markup=False,
             soft_wrap=True,
         )

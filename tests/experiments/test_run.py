@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import signal
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -67,8 +68,12 @@ def model_of(config, normed=False):
     return make_model(network, loss, ga.training.make_optimizer(0.1))
 
 
-def train(config, job, *, stop=None, model=None):
-    """Train on three batches; with `stop`, the third evaluation is one too many."""
+def interrupt():
+    raise KeyboardInterrupt
+
+
+def train(config, job, *, stop=None, how=interrupt, model=None):
+    """Train on three batches; evaluation number `stop` ends it."""
     model = model or model_of(config)
     mean, data = make_mean(model, loss), batches()
     count = 0
@@ -77,7 +82,7 @@ def train(config, job, *, stop=None, model=None):
         nonlocal count
         count += 1
         if count == stop:
-            raise KeyboardInterrupt
+            how()
         return {"val": mean(data, *variables)}
 
     fitted = job.fit(
@@ -195,10 +200,19 @@ def test_the_bars_say_what_happens_and_end_full(tmp_path, monkeypatch):
     assert texts[-1] == "early: testing"
 
 
-def test_a_short_run_writes_no_checkpoints(tmp_path):
+def test_ctrl_c_keeps_what_was_trained(tmp_path):
+    """Long before the clock says that a checkpoint is due."""
+    (straight,) = _run.run([Config("run")], train, tmp_path / "straight", QUIET)
+
+    def stopping(config, job):
+        return train(config, job, stop=2, how=lambda: signal.raise_signal(signal.SIGINT))
+
     with pytest.raises(KeyboardInterrupt):
-        _run.run([Config("a")], lambda c, job: train(c, job, stop=3), tmp_path, QUIET)
-    assert not (tmp_path / "a" / "checkpoints").exists()
+        _run.run([Config("run")], stopping, tmp_path / "stopped", QUIET)
+    checkpoints = tmp_path / "stopped" / "run" / "checkpoints"
+    assert [path.name for path in checkpoints.iterdir()] == ["step_0000000004"]
+    (resumed,) = _run.run([Config("run")], train, tmp_path / "stopped", QUIET)
+    assert resumed == straight
 
 
 @pytest.mark.parametrize("is_finished", [True, False])
@@ -327,7 +341,7 @@ def test_a_stopped_command_ends_in_one_line(command):
     text, end = command(stop, "--out", "a folder")
     assert end.code == 130
     assert text.splitlines()[-1] == (
-        "Stopped. All but the last minute of training is kept in a folder; to continue: "
+        "Stopped. What was trained is kept in a folder; to continue: "
         "python -m tests --out 'a folder'"
     )
 
