@@ -1,6 +1,7 @@
 """Layers, networks, scores and normalizers are values; this is how they go to plain JSON and back.
 
-A value is a frozen dataclass whose fields are numbers, strings, bools, None, tuples of these, or other values.
+A value is a frozen dataclass whose fields are numbers, strings, bools, None, tuples of these, or other values. Numbers
+of NumPy come back as those of Python, which are equal.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import importlib
 import math
 from collections.abc import Iterable
 from typing import Any
+
+import numpy as np
 
 __all__ = ["from_json", "to_json"]
 
@@ -33,7 +36,7 @@ def to_json(value: Any) -> Any:
       >>> ga.values.to_json(ga.ops.Sinkhorn(iterations=5))
       {'type': 'ops.Sinkhorn', 'iterations': 5, 'gradient': 'unrolled', 'heads': None}
     """
-    return _to_json(value, type(value).__name__)
+    return _to_json(value, type(value).__name__ if _is_value(value) else "value")
 
 
 def from_json(data: Any, types: Iterable[type] = ()) -> Any:
@@ -47,23 +50,35 @@ def from_json(data: Any, types: Iterable[type] = ()) -> Any:
       An equal value.
 
     Raises:
-      ValueError: an unknown type or field, or fields that the type refuses.
+      ValueError: an unknown type or field, fields that the type refuses or that it lacks.
 
     Example:
       >>> import graphattn_jax as ga
       >>> ga.values.from_json({"type": "ops.Sinkhorn", "iterations": 5})
       Sinkhorn(iterations=5, gradient='unrolled', heads=None)
     """
-    return _from_json(data, {_name(kind): kind for kind in types})
+    known: dict[str, type] = {}
+    for kind in [types] if isinstance(types, type) else types:
+        if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
+            raise ValueError(f"types must hold dataclasses, such as MyLayer, got {kind!r}.")
+        if known.setdefault(_name(kind), kind) is not kind:
+            raise ValueError(f"types must have different names, got two of {_name(kind)!r}.")
+    return _from_json(data, known)
 
 
 def _to_json(x: Any, path: str) -> Any:
-    if dataclasses.is_dataclass(x) and not isinstance(x, type):
-        fields = {
-            f.name: _to_json(getattr(x, f.name), f"{path}.{f.name}") for f in dataclasses.fields(x)
+    if isinstance(x, np.generic):
+        x = x.item()
+    if _is_value(x):
+        fields = _fields(x)
+        if "type" in fields:
+            raise ValueError(
+                f"{path} has a field named 'type', where JSON says the class. Fix: another name."
+            )
+        return {"type": _name(type(x))} | {
+            name: _to_json(getattr(x, name), f"{path}.{name}") for name in fields
         }
-        return {"type": _name(type(x))} | fields
-    if isinstance(x, tuple):
+    if type(x) is tuple:
         return [_to_json(item, f"{path}[{i}]") for i, item in enumerate(x)]
     if x is None or isinstance(x, (bool, int, str)) or (isinstance(x, float) and math.isfinite(x)):
         return x
@@ -79,13 +94,26 @@ def _from_json(data: Any, types: dict[str, type]) -> Any:
     if not isinstance(data, dict):
         return data
     kind = _find(data.get("type"), types)
-    names = {f.name for f in dataclasses.fields(kind)}
-    unknown = data.keys() - names - {"type"}
+    names = _fields(kind)
+    unknown = data.keys() - {*names, "type"}
     if unknown:
         raise ValueError(
             f"{data['type']} has no field {sorted(unknown)[0]!r}; its fields are {', '.join(sorted(names))}."
         )
-    return kind(**{name: _from_json(x, types) for name, x in data.items() if name != "type"})
+    fields = {name: _from_json(x, types) for name, x in data.items() if name != "type"}
+    try:
+        return kind(**fields)
+    except TypeError as error:  # a field is missing, or of a type that nobody thought of
+        raise ValueError(f"{data['type']} cannot be made of these fields: {error}.") from error
+
+
+def _is_value(x: Any) -> bool:
+    return dataclasses.is_dataclass(x) and not isinstance(x, type)
+
+
+def _fields(x: Any) -> list[str]:
+    """The names of what a dataclass is made of."""
+    return [field.name for field in dataclasses.fields(x) if field.init]
 
 
 def _name(kind: type) -> str:
@@ -94,7 +122,7 @@ def _name(kind: type) -> str:
 
 
 def _find(name: Any, types: dict[str, type]) -> Any:
-    if name in types:
+    if isinstance(name, str) and name in types:
         return types[name]
     room, _, kind = str(name).partition(".")
     try:

@@ -13,7 +13,7 @@ LAYER = {
     "_checks": 0,
     "_dtypes": 0,
     "typing": -1,
-    "values": 0,
+    "values": 1,
     "_masked": 1,
     "ops": 1,
     "graphs": 2,

@@ -4,14 +4,17 @@ import dataclasses
 import importlib
 import inspect
 import json
+import pkgutil
 from dataclasses import dataclass
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import graphattn_jax
 from graphattn_jax import attention, message_passing, models, nn, ops, values
 
-ROOMS = ("attention", "message_passing", "models", "ops")
 # What a value of a type needs beside its defaults.
 NEEDED = {
     "models.PlainNetwork": {"in_features": 4, "layers": (attention.GAT(3),)},
@@ -22,26 +25,28 @@ NEEDED = {
     "models.Inputs": {"nodes": 4},
     "models.Readout": {"out_features": 3},
     "attention.RelativeBias": {"layer": attention.GAT(3), "num_buckets": 4},
+    "graphs.Budget": {"n_node": 8, "n_edge": 8, "n_graph": 2},
 }  # fmt: skip
-KINDS = (nn.Layer, models.Network, attention.Score, models.Inputs, models.Readout)
+# What is a dataclass and no value: it holds arrays.
+WITH_ARRAYS = {
+    *("graphs.Layout", "ops.Blocks", "ops.Dropout", "ops.EdgeLayout", "ops.Edges"),
+    *("ops.AdditiveScore", "ops.DotScore", "ops.GATv2Score", "ops.SymmetrizedScore"),
+    "ops.SparseFeatures",
+}
 
 
 def kinds():
-    """Values of the package: layers, networks, scores, normalizers and what networks are made of."""
-    for room in ROOMS:
-        module = importlib.import_module(f"graphattn_jax.{room}")
-        for name in module.__all__:
+    """The public dataclasses of the package that have instances."""
+    for room in pkgutil.iter_modules(graphattn_jax.__path__):
+        module = importlib.import_module(f"graphattn_jax.{room.name}")
+        for name in getattr(module, "__all__", ()):
             kind = getattr(module, name)
-            if not (inspect.isclass(kind) and dataclasses.is_dataclass(kind)):
-                continue
-            is_normalizer = hasattr(kind, "is_constraint")
-            if not inspect.isabstract(kind) and (is_normalizer or issubclass(kind, KINDS)):
-                yield f"{room}.{name}", kind
+            if dataclasses.is_dataclass(kind) and not inspect.isabstract(kind):
+                yield f"{room.name}.{name}", kind
 
 
-ALL = dict(kinds())
-NAMES = {name: vars(importlib.import_module(f"graphattn_jax.{name}")) for name in ROOMS}
-NAMESPACE = {k: v for room in NAMES.values() for k, v in room.items() if inspect.isclass(v)}
+ALL = {name: kind for name, kind in kinds() if name not in WITH_ARRAYS}
+NAMESPACE = {kind.__name__: kind for kind in ALL.values()}
 
 
 @dataclass(frozen=True, repr=False)
@@ -58,7 +63,13 @@ class Twice(nn.Layer):
 
 def test_all_kinds_are_found():
     assert {"attention.GAT", "message_passing.PNA", "models.GPS", "ops.Sinkhorn"} <= set(ALL)
-    assert set(NEEDED) <= set(ALL)
+    assert set(NEEDED) <= set(ALL) and set(dict(kinds())) >= WITH_ARRAYS
+    assert len(NAMESPACE) == len(ALL)
+    public = [*vars(attention).values(), *vars(message_passing).values(), *vars(models).values()]
+    seams = (nn.Layer, models.Network, attention.Score)
+    for kind in filter(inspect.isclass, public):
+        is_value = issubclass(kind, seams) and kind not in seams and not inspect.isabstract(kind)
+        assert not is_value or kind in ALL.values()
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -68,6 +79,8 @@ def test_there_and_back_by_way_of_json(name):
     assert again == value and hash(again) == hash(value) and type(again) is type(value)
     assert values.to_json(value)["type"] == name
     assert eval(repr(value), dict(NAMESPACE)) == value
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        value.anything = 1
 
 
 def test_choices_within_choices():
@@ -79,6 +92,7 @@ def test_choices_within_choices():
         ),
     )
     assert values.from_json(json.loads(json.dumps(values.to_json(network)))) == network
+    assert eval(repr(network), dict(NAMESPACE)) == network
     assert network != dataclasses.replace(network, local=message_passing.GatedGCN())
 
 
@@ -91,8 +105,63 @@ def test_classes_of_ones_own_are_named():
         values.from_json(data)
 
 
+def test_classes_of_ones_own_are_checked():
+    assert values.from_json({"type": "Twice", "layer": None}, types=Twice) == Twice(None)
+    with pytest.raises(
+        ValueError, match=r"types must hold dataclasses, such as MyLayer, got Twice"
+    ):
+        values.from_json({}, types=[Twice(attention.GAT(3))])
+    with pytest.raises(ValueError, match="types must hold dataclasses"):
+        values.from_json({}, types=[int])
+    other = dataclasses.make_dataclass("Twice", ["layer"], frozen=True)
+    with pytest.raises(ValueError, match="types must have different names, got two of 'Twice'"):
+        values.from_json({}, types=[Twice, other])
+    assert values.from_json({"type": "Twice"} | {"layer": 1}, types=[other, other]) == other(1)
+
+    @dataclass(frozen=True)
+    class Typed:
+        type: str
+
+    with pytest.raises(ValueError, match=r"Typed has a field named 'type'.*another name"):
+        values.to_json(Typed("a"))
+
+
+def test_numbers_of_numpy_are_written_as_those_of_python():
+    network = models.PlainNetwork(
+        np.int64(4), (attention.GAT(np.int32(3), negative_slope=np.float64(0.1)),)
+    )
+    again = values.from_json(json.loads(json.dumps(values.to_json(network))))
+    assert again == network and hash(again) == hash(network)
+    assert type(again.in_features) is int and type(again.layers[0].channels) is int
+
+    @dataclass(frozen=True)
+    class Own:
+        field: object
+
+    for number in (np.float32(0.1), np.bool_(True), jnp.bfloat16.dtype.type(0.5), np.uint8(255)):
+        (_, got) = json.loads(json.dumps(values.to_json(Own(number)))).values()
+        assert got == number and hash(got) == hash(number)
+    with pytest.raises(ValueError, match=r"Own\.field must be a finite number.* got float inf"):
+        values.to_json(Own(np.float32(np.inf)))
+
+
+def test_fields_that_are_made_of_others_are_not_written():
+    @dataclass(frozen=True)
+    class Squared:
+        side: int
+        area: int = dataclasses.field(init=False)
+
+        def __post_init__(self):
+            object.__setattr__(self, "area", self.side**2)
+
+    data = values.to_json(Squared(3))
+    assert data.keys() == {"type", "side"}
+    assert values.from_json(data, types=[Squared]).area == 9
+
+
 def test_nothing_else_is_ever_looked_up():
-    for name in ("os.system", "ops.segment_sum", "ops._normalizers", "nn", "", None, "ops.Nothing"):
+    names = ("os.system", "ops.segment_sum", "ops._normalizers", "nn", "", None, "ops.Nothing")
+    for name in (*names, "..ops.Softmax", "training.fit", "__init__.ops", ["ops.Softmax"], 3):
         with pytest.raises(ValueError, match="unknown type"):
             values.from_json({"type": name})
 
@@ -106,15 +175,31 @@ def test_what_json_cannot_hold_is_named():
         (np.ones(2), "ndarray"),
         (abs, "builtin"),
         (float("nan"), "float nan"),
+        (np.array(1.0), "ndarray"),
+        (np.dtype(np.float32), "Float32DType"),
+        (1j, "complex 1j"),
+        (Own, "type"),
         ([1], "list"),
+        ({"a": 1}, "dict"),
+        (nn.EdgeInputs(), "EdgeInputs"),  # would come back as a plain tuple
     ):
         with pytest.raises(ValueError, match=rf"Own\.field must be .* got {got}"):
             values.to_json(Own(field))
     with pytest.raises(ValueError, match=r"Own\.field\[1\] must be"):
         values.to_json(Own((1, abs)))
+    network = models.PlainNetwork(4, (attention.GAT(3),), activation=jax.nn.elu)
+    with pytest.raises(ValueError, match=r"PlainNetwork\.activation must be .* got \w*Function"):
+        values.to_json(network)
+    for value in ([attention.GAT(3)], {}, attention.GAT):
+        with pytest.raises(ValueError, match="value must be a finite number"):
+            values.to_json(value)
     with pytest.raises(
         ValueError, match=r"ops\.Sinkhorn has no field .iteration.; its fields are gradient"
     ):
         values.from_json({"type": "ops.Sinkhorn", "iteration": 5})
     with pytest.raises(ValueError, match="iterations must be a positive integer"):
         values.from_json({"type": "ops.Sinkhorn", "iterations": 0})
+    with pytest.raises(ValueError, match=r"RelativeBias cannot be made of these fields: .*'layer'"):
+        values.from_json({"type": "attention.RelativeBias", "num_buckets": 3})
+    with pytest.raises(ValueError, match=r"AttentionLayer cannot be made .* abstract"):
+        values.from_json({"type": "attention.AttentionLayer"})

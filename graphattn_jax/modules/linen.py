@@ -23,20 +23,19 @@ Example:
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen
-from flax.traverse_util import flatten_dict, unflatten_dict
+from flax.traverse_util import flatten_dict
 
 from graphattn_jax import nn
 from graphattn_jax.models import Network as NetworkValue
-from graphattn_jax.modules._inputs import widths
+from graphattn_jax.modules._trees import from_dict, paths, to_dict, widths
 from graphattn_jax.typing import Array
 
 __all__ = ["Layer", "Network", "from_params", "to_params"]
@@ -119,12 +118,12 @@ class Network(linen.Module):
     def __call__(self, graph: Any, *, deterministic: bool | None = None) -> Array:
         """As `network.apply`; see the class."""
         training = _trains(self, deterministic)
-        params, statistics = _variables(self, self.network.init)
+        params, state = _variables(self, self.network.init)
         key = _dropout_key(self) if training else None
-        state = statistics.read()
         out = self.network.apply(params, state, graph, training=training, key=key)
         if training:
-            statistics.write(out.state)
+            for name, tree in to_dict(out.state).items():
+                self.put_variable("batch_stats", name, tree)
         if self.is_mutable_collection("intermediates") and not self.is_initializing():
             self.sow("intermediates", "attention", out.attention)
         return out.prediction
@@ -147,7 +146,7 @@ def from_params(params: Any, state: Any = None) -> dict[str, Any]:
       >>> ga.modules.linen.from_params(params)["params"]["weight"].shape
       (4, 2, 8)
     """
-    variables = {"params": _to_dict(params), "batch_stats": _to_dict(state)}
+    variables = {"params": to_dict(params), "batch_stats": to_dict(state)}
     return {name: tree for name, tree in variables.items() if tree}
 
 
@@ -175,8 +174,8 @@ def to_params(module: Layer | Network, variables: Mapping[str, Any]) -> Any:
     if isinstance(module, Network):
         params, state = jax.eval_shape(module.network.init, jax.random.key(0))
         return (
-            _from_dict(params, variables.get("params", {}), "params"),
-            _from_dict(state, variables.get("batch_stats", {}), "batch_stats"),
+            _checked(params, variables.get("params", {}), "params"),
+            _checked(state, variables.get("batch_stats", {}), "batch_stats"),
         )
     if not isinstance(module, Layer):
         raise ValueError(
@@ -184,37 +183,16 @@ def to_params(module: Layer | Network, variables: Mapping[str, Any]) -> Any:
             "Fix: pass the submodule and its own part of the variables."
         )
     tree = variables.get("params", {})
-    structures = list(_structures(module.layer))
-    found = (s for s in structures if dict(_leaves(s)).keys() == flatten_dict(dict(tree)).keys())
-    return _from_dict(next(found, structures[0]), tree, "params")
+    return _checked(_params_like(module.layer, tree), tree, "params")
 
 
-class _Statistics:
-    """Running statistics as variables of a module."""
-
-    def __init__(self, module: linen.Module, like: Any):
-        self._like = like
-        self._variables = {
-            name: module.variable("batch_stats", name, _initial, None, tree)
-            for name, tree in _to_dict(like).items()
-        }
-
-    def read(self) -> Any:
-        values = {name: variable.value for name, variable in self._variables.items()}
-        return _from_dict(self._like, values, "batch_stats")
-
-    def write(self, state: Any) -> None:
-        for name, tree in _to_dict(state).items():
-            self._variables[name].value = tree
-
-
-def _variables(module: linen.Module, init: Any) -> tuple[Any, _Statistics]:
+def _variables(module: linen.Module, init: Callable[[Array], tuple[Any, Any]]) -> tuple[Any, Any]:
     """Parameters and statistics of a module whose value makes them by `init(key)`."""
-    params, state = jax.eval_shape(init, jax.random.key(0))
+    shapes = params, state = jax.eval_shape(init, jax.random.key(0))
     missing = [
         f"{collection}/{name}"
         for collection, tree in (("params", params), ("batch_stats", state))
-        for name in _to_dict(tree)
+        for name in to_dict(tree)
         if not module.has_variable(collection, name)
     ]
     if missing:
@@ -224,8 +202,12 @@ def _variables(module: linen.Module, init: Any) -> tuple[Any, _Statistics]:
                 "module.init(key, ...) or from_params(params, state), of this very module."
             )
         params, state = init(_typed(module.make_rng("params")))
-    own = {name: module.param(name, _initial, tree) for name, tree in _to_dict(params).items()}
-    return _from_dict(params, own, "params"), _Statistics(module, state)
+    own = {name: module.param(name, _initial, tree) for name, tree in to_dict(params).items()}
+    kept = {
+        name: module.variable("batch_stats", name, _initial, None, tree).value
+        for name, tree in to_dict(state).items()
+    }
+    return _checked(shapes[0], own, "params"), _checked(shapes[1], kept, "batch_stats")
 
 
 def _trains(module: Any, deterministic: bool | None) -> bool:
@@ -251,41 +233,36 @@ def _initial(_, tree: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-def _structures(layer: nn.Layer) -> Iterator[Any]:
-    """Of the parameters, for one set of nodes or two, with and without edge features. Widths do not matter: any that
-    all sizes of the layer divide will do.
-    """
-    numbers = (getattr(layer, field.name) for field in dataclasses.fields(layer))  # pyright: ignore[reportArgumentType]
-    width = math.lcm(*(x for x in numbers if type(x) is int and x > 0))
-    for in_features, edges in itertools.product((width, (width, width)), (None, width)):
-        try:
-            yield jax.eval_shape(lambda n=in_features, e=edges: layer.init(jax.random.key(0), n, e))
-        except (ValueError, TypeError):  # this layer has no such inputs
-            continue
-
-
-def _to_dict(tree: Any) -> dict[str, Any]:
-    """Nested dicts by field and position; without what is None."""
-    return unflatten_dict({path: leaf for path, leaf in _leaves(tree)})
-
-
-def _from_dict(like: Any, tree: Mapping[str, Any], name: str) -> Any:
-    """The leaves of nested dicts in the structure of `like`."""
-    wanted, got = dict(_leaves(like)), flatten_dict(dict(tree))
-    if wanted.keys() != got.keys():
-        missing, excess = (
-            sorted("/".join(path) for path in paths)
-            for paths in (wanted.keys() - got.keys(), got.keys() - wanted.keys())
-        )
+def _checked(params: Any, tree: Mapping[str, Any], name: str) -> Any:
+    """The leaves of nested dicts in the structure of `params`."""
+    wanted, got = set(paths(params)), flatten_dict(dict(tree)).keys()
+    if wanted != got:
+        missing, excess = (sorted(map("/".join, names)) for names in (wanted - got, got - wanted))
         raise ValueError(
             f"{name} must be those of this module, got {missing} missing and {excess} in excess. "
             "Fix: the value of the module that made them."
         )
-    return jax.tree.unflatten(jax.tree.structure(like), [got[path] for path in wanted])
+    return from_dict(jax.tree.structure(params), tree)
 
 
-def _leaves(tree: Any) -> list[tuple[tuple[str, ...], Any]]:
-    return [
-        (tuple(jax.tree_util.keystr((key,), simple=True) for key in path), leaf)
-        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
-    ]
+def _params_like(layer: nn.Layer, tree: Mapping[str, Any]) -> Any:
+    """The parameters of a layer with the names of these, or with names that come closest. The widths of its inputs,
+    which it takes to make them, are among the sizes of its arrays; which of them does not matter for the names.
+    """
+    names = set(flatten_dict(dict(tree)))
+    sizes = sorted({size for leaf in jax.tree.leaves(tree) for size in leaf.shape}) or [1]
+    pairs = [(size, size) for size in sizes]
+    found, least = None, math.inf
+    for in_features, edges in itertools.product([*sizes, *pairs], [None, *sizes]):
+        try:
+            params = jax.eval_shape(
+                lambda n=in_features, e=edges: layer.init(jax.random.key(0), n, e)
+            )
+        except Exception:  # this layer has no such inputs, and says so in its own way
+            continue
+        differing = len(names.symmetric_difference(paths(params)))
+        if differing < least:
+            found, least = params, differing
+        if not differing:
+            break
+    return found

@@ -1,8 +1,8 @@
 """NNX modules of layers and networks.
 
-Parameters are `nnx.Param`s under `params`, by the names of their fields, running statistics `nnx.BatchStat`s under
-`batch_stats`; the value itself is static. Modules start in training mode, as `nnx.Dropout` does: `eval()` and `train()`
-switch, `deterministic=` and `rngs=` of a call override.
+Parameters are `nnx.Param`s under `params`, in nested dicts by the names of their fields, running statistics
+`nnx.BatchStat`s under `batch_stats`; the value itself is static. Modules start in training mode, as `nnx.Dropout` does:
+`eval()` and `train()` switch, `deterministic=` and `rngs=` of a call override.
 
 Example:
   >>> import numpy as np, graphattn_jax as ga
@@ -32,6 +32,7 @@ from flax import nnx
 
 from graphattn_jax import _checks, nn
 from graphattn_jax.models import Network as NetworkValue
+from graphattn_jax.modules._trees import from_dict, to_dict
 from graphattn_jax.typing import Array
 
 __all__ = ["Layer", "Network", "from_params", "to_params"]
@@ -41,11 +42,20 @@ class _Module(nnx.Module):
     """What a layer and a network have in common."""
 
     def _setup(self, params: Any, state: Any, rngs: nnx.Rngs, deterministic: bool) -> None:
-        self.params = _to_node(params, nnx.Param)
-        self.batch_stats = _to_node(state, nnx.BatchStat)
+        self.params = _to_node(to_dict(params, nnx.Param))
+        self.batch_stats = _to_node(to_dict(state, nnx.BatchStat))
+        self._structures = jax.tree.structure(params), jax.tree.structure(state)
         self.deterministic = deterministic
         has_stream = "dropout" in rngs or "default" in rngs
         self.rngs = rngs.dropout.fork() if has_stream else None
+
+    def _variables(self) -> tuple[Any, Any]:
+        """Parameters and statistics, with variables for leaves."""
+        return tuple(map(from_dict, self._structures, (self.params, self.batch_stats)))
+
+    def _arrays(self) -> tuple[Any, Any]:
+        """As `init` makes them."""
+        return jax.tree.map(lambda x: x.get_value(), self._variables(), is_leaf=_is_variable)
 
     def _training(self, deterministic: bool | None) -> bool:
         return not (self.deterministic if deterministic is None else deterministic)
@@ -119,7 +129,8 @@ class Layer(_Module):
         """As `layer.apply`; see the class."""
         training = self._training(deterministic)
         key = self._key(rngs) if training else None
-        return self.layer.apply(_arrays(self.params), graph, training=training, key=key, **arrays)
+        params, _ = self._arrays()
+        return self.layer.apply(params, graph, training=training, key=key, **arrays)
 
 
 class Network(_Module):
@@ -164,10 +175,10 @@ class Network(_Module):
         """As `network.apply`; see the class."""
         training = self._training(deterministic)
         key = self._key(rngs) if training else None
-        params, state = _arrays(self.params), _arrays(self.batch_stats)
-        out = self.network.apply(params, state, graph, training=training, key=key)
+        out = self.network.apply(*self._arrays(), graph, training=training, key=key)
         if training:
-            _assign("state", self.batch_stats, out.state)
+            _, statistics = self._variables()
+            _assign("state", statistics, out.state)
         return out.prediction
 
 
@@ -193,11 +204,10 @@ def from_params(module: Layer | Network, params: Any, state: Any = None) -> None
       True
     """
     _check(module)
-    _assign("params", module.params, params)
+    variables, statistics = module._variables()
+    _assign("params", variables, params)
     if state is not None:
-        if module.batch_stats is None:
-            raise ValueError(f"{type(module).__name__} has no running statistics. Fix: state=None.")
-        _assign("state", module.batch_stats, state)
+        _assign("state", statistics, state)
 
 
 def to_params(module: Layer | Network) -> Any:
@@ -221,8 +231,8 @@ def to_params(module: Layer | Network) -> Any:
       ('GCNParams', (4, 8))
     """
     _check(module)
-    params = _arrays(module.params)
-    return (params, _arrays(module.batch_stats)) if isinstance(module, Network) else params
+    params, state = module._arrays()
+    return (params, state) if isinstance(module, Network) else params
 
 
 def _check(module: Any) -> None:
@@ -233,49 +243,18 @@ def _check(module: Any) -> None:
         )
 
 
-class _Fields(nnx.Module):
-    """A NamedTuple as a module: arrays as variables, NamedTuples as modules, tuples as lists, None as None."""
-
-    def __init__(self, values: Any, variable: type[nnx.Variable]):
-        self._type = type(values)
-        for name, value in values._asdict().items():
-            setattr(self, name, _to_node(value, variable))
-
-
-def _to_node(value: Any, variable: type[nnx.Variable]) -> Any:
-    if value is None:
-        return None
-    if hasattr(value, "_fields"):
-        return _Fields(value, variable)
-    if isinstance(value, dict):
-        return nnx.Dict({name: _to_node(item, variable) for name, item in value.items()})
-    if isinstance(value, (tuple, list)):
-        return nnx.List([_to_node(item, variable) for item in value])
-    return variable(value)
-
-
-def _variables(node: Any) -> Any:
-    """The tree behind `_to_node`, with variables for leaves."""
-    if isinstance(node, _Fields):
-        return node._type(*(_variables(getattr(node, name)) for name in node._type._fields))
-    if isinstance(node, nnx.Dict):
-        return {name: _variables(item) for name, item in node.items()}
-    if isinstance(node, nnx.List):
-        return tuple(_variables(item) for item in node)
-    return node
+def _to_node(tree: Any) -> Any:
+    if not isinstance(tree, dict):
+        return tree
+    return nnx.Dict({name: _to_node(branch) for name, branch in tree.items()})
 
 
 def _is_variable(x: Any) -> bool:
     return isinstance(x, nnx.Variable)
 
 
-def _arrays(node: Any) -> Any:
-    return jax.tree.map(lambda leaf: leaf.get_value(), _variables(node), is_leaf=_is_variable)
-
-
-def _assign(name: str, node: Any, values: Any) -> None:
-    """Gives all variables of a node new values; none if one does not fit."""
-    variables = _variables(node)
+def _assign(name: str, variables: Any, values: Any) -> None:
+    """Gives all variables of a tree new values; none if one does not fit."""
     paths, structure = jax.tree_util.tree_flatten_with_path(variables, is_leaf=_is_variable)
     if jax.tree.structure(values) != structure:
         raise ValueError(

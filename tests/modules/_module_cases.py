@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from graphattn_jax import attention, graphs, message_passing, models, nn, ops
@@ -57,6 +58,35 @@ class Mean(nn.Layer):
         return nn.LayerOutput(graph._replace(nodes=nn.linear(params["map"], mean)))
 
 
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Scale:
+    weight: Any
+
+
+@dataclass(frozen=True)
+class Scaled(nn.Layer):
+    """A layer of one's own for one width, whose parameters are a tree of any kind."""
+
+    kind: str
+
+    def init(self, key, in_features, edge_features=None):
+        assert in_features == WIDTH
+        weight = jax.random.normal(key, (in_features,))
+        return {
+            "array": weight,
+            "nothing": None,
+            "list": [weight, {"items": weight + 1, "keys": (weight - 1, None)}],
+            "dataclass": Scale(weight),
+        }[self.kind]
+
+    def apply(self, params, graph, *, training=False, key=None):
+        nodes = graph.nodes
+        for weight in jax.tree.leaves(params):
+            nodes = nodes * weight[None]
+        return nn.LayerOutput(graph._replace(nodes=nodes))
+
+
 class Case(NamedTuple):
     """A layer with what NNX has to be told, or a network, and the arguments of the call."""
 
@@ -94,12 +124,16 @@ CASES = {
     "SAN": Case(attention.SAN(3, 2, gamma=0.1), EDGES, PAIRS),
     "GRIT": Case(attention.GRIT(3, 2), EDGES, GRAPH),
     "RelativeBias": Case(attention.RelativeBias(attention.GAT(3, 2), 3), graph=BUCKETS),
+    "RelativeBias of the input's width": Case(
+        attention.RelativeBias(attention.GATv2(heads=4), 3), graph=BUCKETS
+    ),
     "GCN": Case(message_passing.GCN(5)),
     "SAGE": Case(message_passing.SAGE(5)),
     "GINE": Case(message_passing.GINE(5, edge_map=True), EDGES, GRAPH),
     "GatedGCN": Case(message_passing.GatedGCN(5), EDGES, GRAPH),
     "PNA": Case(message_passing.PNA(6, log_degree_mean=1.2), EDGES, GRAPH),
     "own": Case(Mean(5)),
+    **{f"own {kind}": Case(Scaled(kind)) for kind in ("array", "nothing", "list", "dataclass")},
     "PlainNetwork": Case(models.PlainNetwork.gat(WIDTH, 3, dropout=0.5)),
     "GPS": Case(GPS, graph=GRAPH),
     "layer norm": Case(LAYER_NORM),

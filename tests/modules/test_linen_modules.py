@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from _module_cases import CASES, GPS, GRAPH, LAYER_NORM, PLAIN
+from _module_cases import BUCKETS, CASES, GPS, GRAPH, LAYER_NORM, PLAIN
 from flax import linen as nn
 
 from graphattn_jax import attention, graphs, message_passing, models
@@ -60,7 +60,9 @@ def test_init_makes_what_the_value_makes(name):
     variables = jax.eval_shape(lambda: module.init(KEY, case.graph, **case.call))
     made = jax.eval_shape(lambda: case.init(KEY))
     params, state = made if case.is_network else (made, None)
-    assert names(variables["params"]) == names(params)
+    assert names(variables.get("params", {})) == {
+        k or ("value",): v for k, v in names(params).items()
+    }
     assert names(variables.get("batch_stats", {})) == names(state)
 
 
@@ -281,6 +283,13 @@ def test_variables_of_another_value():
         linen.Layer(attention.GAT(2)).apply(shared, PLAIN)
     with pytest.raises(flax.errors.ScopeParamShapeError, match="weight"):
         linen.Layer(attention.GAT(2, 3, score=attention.Shared())).apply(shared, PLAIN)
+    biased = attention.RelativeBias(GAT, 3)
+    nested = linen.from_params(biased.init(KEY, 4))
+    nested["params"]["layer"]["other"] = nested["params"]["layer"].pop("bias")
+    with pytest.raises(
+        ValueError, match=r"\['layer/bias'\] missing and \['layer/other'\] in excess"
+    ):
+        linen.Layer(biased).apply(nested, BUCKETS)
     params, _ = GPS.init(KEY)
     with pytest.raises(ValueError, match="must have batch_stats/layers"):
         linen.Network(GPS).apply(linen.from_params(params), GRAPH, mutable=["batch_stats"])

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -27,6 +29,12 @@ def test_position_is_restored_exactly(position):
     take(resumed, 5)
     resumed.load_state_dict(state)
     assert take(resumed, 15) == want
+
+
+def test_a_position_is_plain_json_and_a_length_that_of_an_epoch():
+    batches = ShuffledBatches("abc", seed=np.int64(1))
+    assert len(batches) == 3 and len(Repeat(None)) == 1
+    assert json.loads(json.dumps(batches.state_dict()))["seed"] == 1
 
 
 def test_repeat_moves_the_batch_once():
