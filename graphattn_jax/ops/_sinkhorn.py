@@ -190,12 +190,9 @@ def _scale(
 
     def equation(logits, f):
         """Zero at the solution: log Σ_j A_ij − log m_i."""
-        sums = row_sums(weights(logits, f))
-        # A sum that underflows counts as the smallest number: a large step towards the solution. It is replaced before
-        # the logarithm, whose derivatives there are not finite.
-        low = sums <= tiny
-        log_sums = jnp.where(low, jnp.log(tiny), _log(jnp.where(low, 1, sums)))
-        return jnp.where(filled, log_sums - log_m, 0)
+        # A sum that underflows counts as the smallest number: a large step towards the solution.
+        sums = jnp.maximum(row_sums(weights(logits, f)), tiny)
+        return jnp.where(filled, _log(sums) - log_m, 0)
 
     def run(logits, f):
         def step(f, _):
@@ -256,9 +253,7 @@ def _exp(logits: Array, f: Array) -> Array:
 
 @jax.custom_jvp
 def _log(x: Array) -> Array:
-    """Log x. Its derivative is exp(-log x), and so are the next ones, up to products: 1 / x² of the smallest x would
-    overflow.
-    """
+    """The logarithm with the derivative exp(-log x): that of 1 / x, -1 / x², overflows for the smallest x."""
     return jnp.log(x)
 
 

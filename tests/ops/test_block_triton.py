@@ -93,10 +93,12 @@ def test_second_derivatives_and_vmap():
     close(jax.jit(jax.vmap(out))(two)[1], out(jax.tree.map(jnp.negative, p)))
 
 
-def test_lowers_for_an_h100_without_arrays_of_pairs(monkeypatch):
+@pytest.mark.parametrize("of_pairs", [False, True])
+def test_lowers_for_an_h100_without_arrays_of_pairs(monkeypatch, of_pairs):
     n = 37
     p = arrays(n, (1, H, 1, n))
-    options = {"mask": nodes(n), "dropout": ops.Dropout(0.1, jax.random.key(0))}
+    mask = np.tri(n, dtype=bool)[None].repeat(B, 0) if of_pairs else nodes(n)
+    options = {"mask": mask, "dropout": ops.Dropout(0.1, jax.random.key(0))}
 
     def out(p):
         return block_attention(**p, implementation="triton", **options).out

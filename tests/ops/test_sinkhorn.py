@@ -312,8 +312,8 @@ def test_second_derivatives_in_float64():
 
 
 @pytest.mark.parametrize("gradient", ["unrolled", "implicit"])
-@pytest.mark.parametrize("scale", [1.0, 300.0])
-def test_second_derivatives_of_empty_and_underflowing_rows_are_finite(gradient, scale):
+@pytest.mark.parametrize(("scale", "size"), [(1, 100), (300, 1)])
+def test_second_derivatives_of_empty_and_underflowing_rows_are_finite(gradient, scale, size):
     rng = np.random.default_rng(6)
 
     @jax.jit
@@ -326,6 +326,7 @@ def test_second_derivatives_of_empty_and_underflowing_rows_are_finite(gradient, 
 
     for _ in range(200):
         matrix, g = rng.normal(size=(2, 5, 5)).astype(np.float32)
+        g *= size
         pattern = np.triu(rng.random((5, 5)) < 0.4)
         symmetric = ((matrix + matrix.T) * np.float32(scale), pattern | pattern.T)
         got = np.asarray(second(*symmetric, g))

@@ -209,11 +209,10 @@ def logits_of_ends(spec: Spec, ends: Ends) -> Array:
 def gradients_of_logits(
     logits: Array, kept: Array, value: Array, logsumexp: Array, g: Array, d: Array
 ) -> tuple[Array, Array]:
-    """P and ds of the equations above, `[..., H]`; 0 where a logit is -inf, whatever the ends hold there."""
-    absent = logits == -jnp.inf
-    p = jnp.where(absent, 0.0, jnp.exp(logits - logsumexp))
+    """P and ds of the equations above, `[..., H]`; ds is 0 where a logit is -inf, whatever the ends hold there."""
+    p = jnp.exp(logits - logsumexp)
     d_logits = p * (kept * jnp.sum(g * value, axis=-1) - d)
-    return p, jnp.where(absent, 0.0, d_logits)
+    return p, jnp.where(logits == -jnp.inf, 0.0, d_logits)
 
 
 def gradients_of_ends(spec: Spec, ends: Ends, d_logits: Array) -> Ends:
