@@ -22,11 +22,13 @@ from graphattn_jax.attention._pipeline import (
     init_projection,
     needed_edges,
     project,
+    real_edges,
+    real_or_zero,
     weighted_edges,
 )
 from graphattn_jax.attention._scores import add_bias
 from graphattn_jax.graphs import pattern
-from graphattn_jax.nn._arrays import read_edges, read_nodes, with_edges
+from graphattn_jax.nn._arrays import read_nodes, with_edges
 from graphattn_jax.ops._segment import take
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
@@ -177,7 +179,7 @@ class GRIT(AttentionLayer):
         parts = {"key_weight": not self.score.is_tied, "vector": not is_dot}
         check_params(params, GRITParams, self, **parts)
         nodes = read_nodes(graph, params.query_weight.shape[0])
-        features = read_edges(graph, params.edge_gate.shape[0])
+        features = real_edges(graph, params.edge_gate.shape[0])
         query = project(nodes, params.query_weight, params.query_bias)
         keys = query if params.key_weight is None else project(nodes, params.key_weight)
         value = project(nodes, params.value_weight)
@@ -185,12 +187,12 @@ class GRIT(AttentionLayer):
         stream = partial(
             _edge_stream, nn.activation(self.activation), params, query, keys, features
         )
-        new_edges, logits = stream(edges.senders, edges.receivers)
+        new_edges, logits = stream(edges)
         if is_dot:
             q, k, kernel = self.score.apply(params.score, query, keys, ops.DotScore())
             logits = ops.edge_scores(q, k, edges, score=kernel, implementation=self.implementation)
         elif self.score.is_symmetrized:
-            _, back = stream(edges.receivers, edges.senders)
+            _, back = stream(edges.T)
             logits = 0.5 * (logits + back)
         logits = jnp.asarray(add_bias(bias, clamped(logits, self.clamp)))
         dropout = nn.training_dropout(self.dropout, training, key)
@@ -206,14 +208,14 @@ class GRIT(AttentionLayer):
 
 @partial(jax.checkpoint, static_argnums=0)
 def _edge_stream(
-    activation: nn.Activation, params: GRITParams, query, key, edges, senders, receivers
+    activation: nn.Activation, params: GRITParams, query, key, features, edges: ops.Edges
 ):
     """ê `[E, H, C]` and w_A · ê `[E, H]` (None without w_A), which keep for their gradient their arguments alone."""
     wide = accumulation_dtype(query.dtype)
-    gate = weighted_edges(edges, params.edge_gate, params.edge_gate_bias).astype(wide)
-    shift = weighted_edges(edges, params.edge_shift, params.edge_shift_bias).astype(wide)
-    ends = take(query, receivers).astype(wide) + take(key, senders).astype(wide)
-    new = activation(_signed_sqrt(ends * gate) + shift)
+    gate = weighted_edges(features, params.edge_gate, params.edge_gate_bias).astype(wide)
+    shift = weighted_edges(features, params.edge_shift, params.edge_shift_bias).astype(wide)
+    ends = take(query, edges.receivers).astype(wide) + take(key, edges.senders).astype(wide)
+    new = activation(_signed_sqrt(real_or_zero(ends, edges) * gate) + shift)
     if params.vector is None:
         return new, None
     return new, jnp.sum(new * jnp.asarray(params.vector).astype(wide)[None], axis=2)
@@ -222,5 +224,5 @@ def _edge_stream(
 def _signed_sqrt(x: Array) -> Array:
     """sign(x) √|x|, with derivative 0 at 0."""
     size = jnp.abs(x)
-    root = jnp.sqrt(jnp.where(size > 0, size, 1))
-    return jnp.where(size > 0, jnp.sign(x) * root, 0)
+    root = jnp.sqrt(jnp.where(size == 0, 1, size))
+    return jnp.where(size == 0, 0, jnp.sign(x) * root)

@@ -72,6 +72,29 @@ def test_padding_with_blocks_changes_nothing():
     np.testing.assert_allclose(found, want, rtol=2e-5, atol=2e-6)
 
 
+@pytest.mark.parametrize("graph", [BLOCKS, BATCH], ids=["blocks", "plain"])
+@pytest.mark.parametrize("normalizer", [ops.Softmax(), ops.Sinkhorn(4)], ids=str)
+def test_a_wild_node_reaches_its_graph_only(normalizer, graph):
+    layer = attention.GlobalAttention(CHANNELS, HEADS, normalizer=normalizer)
+
+    @jax.jit
+    def run(nodes):
+        out, pull = jax.vjp(
+            lambda x: layer.apply(PARAMS, graph._replace(nodes=x)).graph.nodes, nodes
+        )
+        return out, pull(jnp.ones_like(out))[0]
+
+    own = graphs.node_graph_ids(BATCH) == 0
+    want = run(BATCH.nodes)
+    for wild in (np.nan, np.inf):
+        bad = BATCH.nodes.copy()
+        bad[1] = wild
+        found = run(bad)
+        assert not np.isfinite(found[0][own]).any()
+        for x, y in zip(found, want):
+            np.testing.assert_allclose(x[~own], y[~own], rtol=1e-5, atol=1e-6)
+
+
 def test_returned_weights_are_rows_of_the_blocks():
     found = GLOBAL.apply(PARAMS, BLOCKS).attention
     assert found.weights.shape == (3, HEADS, 6, 6)

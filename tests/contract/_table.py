@@ -84,15 +84,20 @@ class Case:
         ]
         return jax.tree.unflatten(structure, noise)
 
+    def inputs(self, graph: Any) -> Any:
+        """What the layer itself takes for this graph."""
+        if not isinstance(self.layer, attention.SAN):
+            return graph
+        return graph._replace(edges=nn.EdgeInputs(graph.edges, real=is_real(graph)))
+
     def apply(
         self, params: Params, graph: Any, *, key: Any = None, **changes: Any
     ) -> nn.LayerOutput:
         """`changes` are fields of the layer; a key means training."""
-        layer, given, bias = dataclasses.replace(self.layer, **changes), graph, None
+        layer, bias = dataclasses.replace(self.layer, **changes), None
         if params.bias is not None:
             bias = jnp.asarray(graph.edges).astype(params.bias.dtype) @ params.bias
-        if isinstance(layer, attention.SAN):
-            given = graph._replace(edges=nn.EdgeInputs(graph.edges, real=is_real(graph)))
+        given = self.inputs(graph)
         out = layer.apply(params.layer, given, bias=bias, training=key is not None, key=key)
         if isinstance(layer, attention.SAN):
             out = out._replace(graph=out.graph._replace(edges=graph.edges))

@@ -2,13 +2,21 @@
 
 import dataclasses
 import json
+from functools import partial
 
 import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from _table import HEADS, directed_graph, each_case, each_layer_and_normalizer, on_features
+from _table import (
+    HEADS,
+    directed_graph,
+    each_case,
+    each_layer,
+    each_layer_and_normalizer,
+    on_features,
+)
 from jax.test_util import check_grads
 
 from graphattn_jax import graphs, ops, testing, values
@@ -85,6 +93,24 @@ def test_one_compilation_serves_a_bucket_and_equals_eager(case):
         with jax.disable_jit():
             expected = eager(params, padded)
         chex.assert_trees_all_close(compiled(params, padded), expected, rtol=1e-4, atol=1e-5)
+
+
+@each_layer
+def test_a_layer_may_be_a_static_argument(case):
+    """One that is equal does not trace again, another one does."""
+    params, graph, traces = case.init(), case.inputs(PREPARED), []
+
+    @partial(jax.jit, static_argnames="layer")
+    def run(layer, params, graph):
+        traces.append(layer)
+        return layer.apply(params, graph)
+
+    want = jax.jit(case.layer.apply)(params.layer, graph)
+    for layer in (case.layer, dataclasses.replace(case.layer)):
+        chex.assert_trees_all_close(run(layer, params.layer, graph), want)
+    assert len(traces) == 1
+    run(dataclasses.replace(case.layer, dropout=0.5), params.layer, graph)
+    assert len(traces) == 2
 
 
 @each_case

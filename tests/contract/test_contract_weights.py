@@ -16,7 +16,7 @@ from _table import (
     symmetric_graph,
 )
 
-from graphattn_jax import attention, graphs, nn, ops, testing, training
+from graphattn_jax import graphs, ops, testing, training
 
 GRAPH = graphs.prepare(directed_graph(0))
 
@@ -79,17 +79,9 @@ def test_dropout(case):
     draws = jax.jit(jax.vmap(lambda key: run(key).graph.nodes))(keys)
     error = jnp.std(draws, axis=0) / np.sqrt(400)
     assert (jnp.abs(draws.mean(0) - exact.nodes) <= 4.5 * error + 1e-5).all()
+    layer = dataclasses.replace(case.layer, dropout=0.4)
     with pytest.raises(ValueError, match=r"dropout=0\.4 needs key= in training"):
-        layer = dataclasses.replace(case.layer, dropout=0.4)
-        dataclasses.replace(case, layer=layer).layer.apply(
-            params.layer, _inputs(case), training=True
-        )
-
-
-def _inputs(case):
-    if isinstance(case.layer, attention.SAN):
-        return GRAPH._replace(edges=nn.EdgeInputs(GRAPH.edges, real=GRAPH.edges[:, 0] > 0))
-    return GRAPH
+        layer.apply(params.layer, case.inputs(GRAPH), training=True)
 
 
 @each_layer_and_normalizer
