@@ -11,12 +11,14 @@ import jax.numpy as jnp
 from graphattn_jax import _checks, nn
 from graphattn_jax.attention import SAN, Exphormer, GlobalAttention
 from graphattn_jax.message_passing import GINE, GatedGCN
+from graphattn_jax.models._depth import in_one_program, init_blocks, run_blocks
 from graphattn_jax.models._gps_layer import GPSLayer, GPSLayerParams, GPSLayerState
 from graphattn_jax.models._inputs import InputParams, Inputs, features, node_inputs
 from graphattn_jax.models._keys import Mode
 from graphattn_jax.models._network import Network, Output, check_arrays
 from graphattn_jax.models._patterns import Patterned, PatternEdges
 from graphattn_jax.models._readout import Readout
+from graphattn_jax.ops import Attention
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
 __all__ = ["GPS", "GPSParams", "GPSState"]
@@ -68,6 +70,7 @@ class GPS(Network):
       pool: "sum", "mean", "max", or None for predictions of nodes.
       pattern: whether attention runs on a pattern, from `prepare_exphormer` or `prepare_san`.
       num_virtual: virtual nodes per graph, as in `prepare_exphormer`.
+      scan: one layer in a loop instead of L in the program, which compiles faster; see the page on speed.
 
     Raises:
       ValueError: unknown options, neither `local` nor `attention`, virtual nodes without a pattern, sizes.
@@ -101,6 +104,7 @@ class GPS(Network):
     pool: str | None = "sum"
     pattern: bool = False
     num_virtual: int = 0
+    scan: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.inputs, Inputs):
@@ -195,6 +199,7 @@ class GPS(Network):
         published = cls(inputs, local=GatedGCN(), pool="mean", dropout=0.05)
         return replace(published, **changes)
 
+    @in_one_program
     def init(self, key: PRNGKey) -> tuple[GPSParams, GPSState]:
         """Parameters and running statistics; see `Network.init`.
 
@@ -202,11 +207,12 @@ class GPS(Network):
           ValueError: a layer whose output is not as wide as the network.
         """
         width = self.width
-        k_inputs, k_readout, k_virtual, k_kinds, *keys = jax.random.split(key, self.num_layers + 4)
+        keys = jax.random.split(key, self.num_layers + 4)
+        k_inputs, k_readout, k_virtual, k_kinds = keys[:4]
         inputs, input_state = self.inputs.init(k_inputs, width)
         edges = None if self.inputs.edges is None else width
-        layers, layer_states = nn.stack(
-            [self.layer.init(k, width, edges, pattern=self.pattern) for k in keys]
+        layers, layer_states = init_blocks(
+            lambda k: self.layer.init(k, width, edges, pattern=self.pattern), keys[4:]
         )
         glorot, virtual, kinds = nn.initializer("glorot_uniform"), None, None
         if self.num_virtual:
@@ -270,20 +276,23 @@ class GPS(Network):
             rows = params.virtual[jnp.maximum(virtual - 1, 0)]
             graph = graph._replace(nodes=jnp.where(virtual[:, None] > 0, rows, graph.nodes))
         if pattern is not None:
-            graph = Patterned(graph, pattern._replace(edges=self._pairs(params, pattern.edges)))
-        states, attention = [], []
-        for index, (layer_params, layer_state) in enumerate(
-            nn.unstack((params.layers, state.layers))
-        ):
-            out = layer.run(layer_params, layer_state, graph, mode.at(index))
-            graph = out.graph
-            states.append(out.state)
-            attention.append(out.attention)
-        graph = graph.graph if pattern is not None else graph
+            pattern = pattern._replace(edges=self._pairs(params, pattern.edges))
+
+        def block(x: Any, arrays: Any, mode: Mode) -> tuple[Any, Any, Attention | None]:
+            here = graph._replace(**x)
+            out = layer.run(*arrays, here if pattern is None else Patterned(here, pattern), mode)
+            after = out.graph if pattern is None else out.graph.graph
+            return {name: getattr(after, name) for name in x}, out.state, out.attention
+
+        x = {"nodes": graph.nodes}
+        if self.local is not None and self.local.updates_edges:
+            x["edges"] = graph.edges
+        arrays = (params.layers, state.layers)
+        x, states, attention = run_blocks(block, x, arrays, mode, scan=self.scan)
         where = None if params.virtual is None else virtual == 0
-        prediction = self.readout.apply(params.readout, graph, where=where)
-        new = GPSState(input_state, nn.stack(states)) if training else state
-        return Output(prediction, new, tuple(attention))
+        prediction = self.readout.apply(params.readout, graph._replace(**x), where=where)
+        new = GPSState(input_state, states) if training else state
+        return Output(prediction, new, attention)
 
     def _virtual(self, graph: Any) -> Any:
         """`[N]`, which virtual node a node is; None without any."""

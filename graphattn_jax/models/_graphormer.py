@@ -12,6 +12,7 @@ import numpy as np
 
 from graphattn_jax import _checks, encodings, nn
 from graphattn_jax.attention import GraphTransformer
+from graphattn_jax.models._depth import in_one_program, init_blocks, run_blocks
 from graphattn_jax.models._inputs import FeatureParams, check_prepared, features, init_features
 from graphattn_jax.models._keys import Mode
 from graphattn_jax.models._network import Network, Output, check_layer
@@ -72,6 +73,7 @@ class Graphormer(Network):
       max_degree: the largest degree told apart.
       common_neighbours: a bias by the number of common neighbours; this library's, not the paper's.
       dropout: on the input and on the outputs of attention and feed-forward maps. That of the weights is the layer's.
+      scan: one block in a loop instead of L in the program, which compiles faster; see the page on speed.
 
     Raises:
       ValueError: not such a layer, sizes.
@@ -104,6 +106,7 @@ class Graphormer(Network):
     max_degree: int = 62
     common_neighbours: bool = False
     dropout: float = 0.1
+    scan: bool = False
 
     def __post_init__(self) -> None:
         sizes = (
@@ -147,6 +150,7 @@ class Graphormer(Network):
         """H of the layer."""
         return self.layer.heads  # pyright: ignore[reportAttributeAccessIssue]
 
+    @in_one_program
     def init(self, key: PRNGKey) -> tuple[GraphormerParams, None]:
         """Parameters, and no statistics; see `Network.init`.
 
@@ -156,9 +160,8 @@ class Graphormer(Network):
         width, heads = self.width, self._heads
         bias = jax.ShapeDtypeStruct((1, heads), jnp.float32)
         check_width("layer", self.layer, Widths(width, None), bias=bias)
-        k_nodes, k_degree, k_virtual, k_bias, k_bonds, k_output, *keys = jax.random.split(
-            key, self.num_layers + 6
-        )
+        keys = jax.random.split(key, self.num_layers + 6)
+        k_nodes, k_degree, k_virtual, k_bias, k_bonds, k_output = keys[:6]
         normal = jax.nn.initializers.normal(0.02)
 
         def block(key: PRNGKey) -> GraphormerBlockParams:
@@ -185,7 +188,7 @@ class Graphormer(Network):
                 common_neighbours=self.common_neighbours,
             ),
             bonds=bonds,
-            blocks=nn.stack([block(k) for k in keys]),
+            blocks=init_blocks(block, keys[6:]),
             output_norm=nn.init_layer_norm(width),
             output=nn.init_linear(k_output, width, self.out_features),
         )
@@ -216,25 +219,26 @@ class Graphormer(Network):
         """
         _checks.params(params, GraphormerParams, self)
         check_prepared(graph, GraphormerNodes, GraphormerEdges, "prepare_graphormer")
-        mode, attention = Mode.of(training, key), []
+        mode = Mode.of(training, key)
         nodes, virtual = graph.nodes, jnp.asarray(graph.nodes.virtual)
         bias = _bias(params, graph.edges)
         x = features(params.nodes, nodes.features)
         x = x + encodings.centrality(params.centrality, nodes.in_degree, nodes.out_degree)
         x = jnp.where(virtual[:, None], params.virtual[None], x)
         x = mode.dropout(x, self.dropout, self.num_layers)
-        for index, block in enumerate(nn.unstack(params.blocks)):
-            here = mode.at(index)
-            normed = graph._replace(nodes=nn.layer_norm(block.attention_norm, x), edges=None)
-            out = here.layer(self.layer, block.attention, normed, 0, bias=bias)
+
+        def block(x: Array, own: GraphormerBlockParams, here: Mode) -> tuple[Any, None, Any]:
+            normed = graph._replace(nodes=nn.layer_norm(own.attention_norm, x), edges=None)
+            out = here.layer(self.layer, own.attention, normed, 0, bias=bias)
             x = x + here.dropout(out.graph.nodes, self.dropout, 1)
-            h = nn.layer_norm(block.feed_forward_norm, x)
-            h = nn.mlp(block.feed_forward, h, activation="gelu")
-            x = x + here.dropout(h, self.dropout, 2)
-            attention.append(out.attention)
+            h = nn.layer_norm(own.feed_forward_norm, x)
+            h = nn.mlp(own.feed_forward, h, activation="gelu")
+            return x + here.dropout(h, self.dropout, 2), None, out.attention
+
+        x, _, attention = run_blocks(block, x, params.blocks, mode, scan=self.scan)
         x = nn.layer_norm(params.output_norm, x)
         token = pool(graph._replace(nodes=x), "sum", where=virtual)
-        return Output(nn.linear(params.output, token), None, tuple(attention))
+        return Output(nn.linear(params.output, token), None, attention)
 
 
 def _bias(params: GraphormerParams, edges: GraphormerEdges) -> Array:

@@ -35,6 +35,11 @@ class Attention:
     def __init__(self, compute: Callable[[], Weights]):
         self._compute = compute
 
+    @classmethod
+    def later(cls, attend: Callable[[], Attention]) -> Attention:
+        """That of a computation which is done when the attention is looked at."""
+        return cls(lambda: attend()._computed)
+
     @cached_property
     def _computed(self) -> Weights:
         return self._compute()
