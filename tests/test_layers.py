@@ -43,7 +43,7 @@ OFFENDERS = {
     "nn._arrays.read_dense_ends": {"message_passing"},
     "nn._arrays.read_edges": {"attention", "message_passing"},
     "nn._arrays.read_ends": {"attention"},
-    "nn._arrays.read_nodes": {"attention", "models"},
+    "nn._arrays.read_nodes": {"attention", "message_passing", "models"},
     "nn._arrays.read_sparse_nodes": {"message_passing"},
     "nn._arrays.widths_of_ends": {"attention", "message_passing"},
     "nn._arrays.with_edges": {"attention", "message_passing", "models"},
@@ -51,7 +51,6 @@ OFFENDERS = {
     "nn._layer.short_repr": {"models"},
     "ops._batch_norm": {"nn"},
     "ops._normalizers.check_normalizer": {"attention"},
-    "ops._segment.take": {"attention", "encodings"},
     "ops._sparse_features.is_sparse": {"graphs"},
 }
 

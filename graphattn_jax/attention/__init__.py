@@ -14,6 +14,8 @@ from graphattn_jax.attention._gatv2 import GATv2, GATv2Params
 from graphattn_jax.attention._global_attention import GlobalAttention
 from graphattn_jax.attention._graph_transformer import GraphTransformer, GraphTransformerParams
 from graphattn_jax.attention._grit import GRIT, GRITParams
+from graphattn_jax.attention._han import HAN, HANParams, semantic_weights
+from graphattn_jax.attention._hgt import HGT, HGTParams
 from graphattn_jax.attention._pipeline import AttentionLayer, combine_heads, project
 from graphattn_jax.attention._relative import (
     RelativeBias,
@@ -22,6 +24,7 @@ from graphattn_jax.attention._relative import (
     relative_buckets,
     shaw_features,
 )
+from graphattn_jax.attention._rgat import RGAT, RGATParams
 from graphattn_jax.attention._san import SAN, SANParams
 from graphattn_jax.attention._scores import (
     Cosine,
@@ -31,10 +34,14 @@ from graphattn_jax.attention._scores import (
     Standard,
     Symmetrized,
 )
+from graphattn_jax.attention._simple_hgn import SimpleHGN, SimpleHGNParams
 
 __all__ = [
     "GAT",
     "GRIT",
+    "HAN",
+    "HGT",
+    "RGAT",
     "SAN",
     "AttentionLayer",
     "Cosine",
@@ -50,17 +57,23 @@ __all__ = [
     "GlobalAttention",
     "GraphTransformer",
     "GraphTransformerParams",
+    "HANParams",
+    "HGTParams",
     "Pairwise",
+    "RGATParams",
     "RelativeBias",
     "RelativeBiasParams",
     "SANParams",
     "Score",
     "Shared",
+    "SimpleHGN",
+    "SimpleHGNParams",
     "Standard",
     "Symmetrized",
     "combine_heads",
     "project",
     "relative_bias",
     "relative_buckets",
+    "semantic_weights",
     "shaw_features",
 ]

@@ -192,7 +192,7 @@ class GraphTransformer(AttentionLayer):
         dropout = nn.training_dropout(self.dropout, training, key)
         message, attention = self.attend(query, keys, value, pattern(graph), kernel, dropout)
         if params.edge_value is not None:
-            message = message + _edge_messages(params.edge_value, graph, attention.applied, message)
+            message = message + edge_messages(params.edge_value, graph, attention.applied, message)
         return finish(graph, self.updated(params, message, receivers), attention)
 
     def _scored(self, params, query, keys, one_set, graph, bias):
@@ -203,12 +203,12 @@ class GraphTransformer(AttentionLayer):
         if params.edge_key is None:
             return query, keys, kernel
         edges = real_edges(graph, params.edge_key.shape[0])
-        edge = _edge_logits(query, edges, params.edge_key, graph.receivers)
+        edge = edge_logits(query, edges, params.edge_key, graph.receivers)
         if self.score.is_tied or self.score.is_symmetrized:
             back = query
             if not one_set:
                 back, _, _ = self.score.apply(params.score, of_senders, of_senders, own)
-            edge = 0.5 * (edge + _edge_logits(back, edges, params.edge_key, graph.senders))
+            edge = 0.5 * (edge + edge_logits(back, edges, params.edge_key, graph.senders))
         return query, keys, with_bias(kernel, dot_scale(kernel, query.shape[-1]) * edge)
 
     def updated(self, params: GraphTransformerParams, message: Array, nodes: Any) -> Array:
@@ -219,14 +219,14 @@ class GraphTransformer(AttentionLayer):
         return out if params.root is None else out + nn.linear(params.root, nodes)
 
 
-def _edge_logits(query: Array, edges: Array, weight: ArrayLike, ends: ArrayLike) -> Array:
+def edge_logits(query: Array, edges: Array, weight: ArrayLike, ends: ArrayLike) -> Array:
     """q_i · W_ek e_ij as (W_ekᵀ q_i) · e_ij for the ends i: `[E, H]` without an [E, H, C] array."""
     wide = accumulation_dtype(query.dtype)
     u = jnp.einsum("nhc,dhc->nhd", query.astype(wide), jnp.asarray(weight).astype(wide))
     return jnp.einsum("ehd,ed->eh", u[jnp.asarray(ends)], edges.astype(wide))
 
 
-def _edge_messages(weight: ArrayLike, graph: Any, weights: Array, like: Array) -> Array:
+def edge_messages(weight: ArrayLike, graph: Any, weights: Array, like: Array) -> Array:
     """Σ_j a_ij W_ev e_ij as W_ev (Σ_j a_ij e_ij)."""
     edges = real_edges(graph, weight.shape[0]).astype(weights.dtype)
     per_edge = weights[:, :, None] * edges[:, None, :]

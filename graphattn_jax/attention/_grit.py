@@ -29,7 +29,7 @@ from graphattn_jax.attention._pipeline import (
 from graphattn_jax.attention._scores import add_bias
 from graphattn_jax.graphs import pattern
 from graphattn_jax.nn._arrays import read_nodes, with_edges
-from graphattn_jax.ops._segment import take
+from graphattn_jax.ops import take
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
 __all__ = ["GRIT", "GRITParams"]

@@ -24,6 +24,7 @@ from graphattn_jax.graphs._degree import in_degree, out_degree
 from graphattn_jax.graphs._direction import add_reverse_edges, is_undirected
 from graphattn_jax.graphs._expander import add_expander
 from graphattn_jax.graphs._exphormer_pattern import ExphormerPattern, exphormer_pattern
+from graphattn_jax.graphs._from_types import from_types
 from graphattn_jax.graphs._masks import (
     edge_graph_ids,
     edge_mask,
@@ -36,9 +37,18 @@ from graphattn_jax.graphs._packing import batches_to_budget
 from graphattn_jax.graphs._pad import FillRatio, fill_ratio, pad, unpad
 from graphattn_jax.graphs._prepare import Layout, bipartite, pattern, prepare
 from graphattn_jax.graphs._pyg import from_pyg_data, to_pyg_data
+from graphattn_jax.graphs._relations import Ends, node_groups, relation_ends
 from graphattn_jax.graphs._self_loops import add_self_loops, has_self_loops, remove_self_loops
 from graphattn_jax.graphs._subgraph import subgraph
 from graphattn_jax.graphs._take import take
+from graphattn_jax.graphs._typed import (
+    Relation,
+    Schema,
+    TypedEdges,
+    TypedNodes,
+    check_schema,
+    schema_of,
+)
 from graphattn_jax.graphs._types import (
     GraphsTuple,
     NodePair,
@@ -54,6 +64,7 @@ from graphattn_jax.graphs._virtual_node import add_virtual_node
 
 __all__ = [
     "Budget",
+    "Ends",
     "ExphormerPattern",
     "FillRatio",
     "GraphsTuple",
@@ -61,6 +72,10 @@ __all__ = [
     "NodePair",
     "PaddedGraphsTuple",
     "PreparedGraph",
+    "Relation",
+    "Schema",
+    "TypedEdges",
+    "TypedNodes",
     "add_expander",
     "add_reverse_edges",
     "add_self_loops",
@@ -70,6 +85,7 @@ __all__ = [
     "batches_to_budget",
     "bipartite",
     "bucket",
+    "check_schema",
     "coalesce",
     "edge_graph_ids",
     "edge_mask",
@@ -81,12 +97,14 @@ __all__ = [
     "from_networkx",
     "from_pyg_data",
     "from_scipy_sparse",
+    "from_types",
     "graph_mask",
     "has_self_loops",
     "in_degree",
     "is_padded",
     "is_undirected",
     "node_graph_ids",
+    "node_groups",
     "node_mask",
     "num_edges",
     "num_graphs",
@@ -95,7 +113,9 @@ __all__ = [
     "pad",
     "pattern",
     "prepare",
+    "relation_ends",
     "remove_self_loops",
+    "schema_of",
     "subgraph",
     "take",
     "to_dense",

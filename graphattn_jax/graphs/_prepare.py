@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,8 @@ import numpy as np
 from graphattn_jax import _checks
 from graphattn_jax.graphs._features import as_array, as_arrays, as_ids
 from graphattn_jax.graphs._masks import edge_mask, graph_mask, node_graph_ids, node_mask
+from graphattn_jax.graphs._typed import TypedNodes, check_types, typed_reverse
+from graphattn_jax.graphs._typed_layout import TypedLayout, typed_layout
 from graphattn_jax.graphs._types import (
     GraphsTuple,
     NodePair,
@@ -40,6 +43,7 @@ class Layout:
     reverse `[E]`: the edge in the other direction or -1; None for bipartite edges.
     edges: neighbour tiles (`ga.ops.EdgeLayout`).
     blocks: one block of slots per graph (`ga.ops.Blocks`), or None.
+    relations: of a typed graph, the nodes by type and the edges by relation, otherwise None.
     padded: static, whether the masks leave anything out.
 
     Of a bipartite graph, the nodes are the receivers.
@@ -52,6 +56,7 @@ class Layout:
     reverse: ArrayLike | None
     edges: EdgeLayout
     blocks: Blocks | None = None
+    relations: TypedLayout | None = None
     padded: bool = field(default=False, metadata={"static": True})
 
     @property
@@ -118,7 +123,12 @@ def with_layout(
 ) -> PreparedGraph:
     """A valid graph on the host with the layout of these masks."""
     mask = edge_mask if padded else None
-    edges = prepare_edges(_edges(graph, mask), static=padded, degree_blocks=degree_blocks)
+    edges, relations = _edges(graph, mask), None
+    if isinstance(graph.nodes, TypedNodes):
+        check_types(graph, edge_mask)
+        relations = typed_layout(graph, mask)
+        edges = dataclasses.replace(edges, reverse=typed_reverse(graph, edge_mask))
+    edges = prepare_edges(edges, static=padded, degree_blocks=degree_blocks)
     assert edges.layout is not None
     layout = Layout(
         node_mask=node_mask,
@@ -128,6 +138,7 @@ def with_layout(
         reverse=edges.reverse,
         edges=edges.layout,
         blocks=None if block_size is None else _blocks(graph, node_mask, graph_mask, block_size),
+        relations=relations,
         padded=padded,
     )
     return prepared(GraphsTuple(*graph), layout)

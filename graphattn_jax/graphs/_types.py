@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -88,7 +89,8 @@ class PreparedGraph(GraphsTuple):
                 "the nodes of a bipartite graph are a NodePair, and those of no other: its layout says which it is. "
                 "Fix: ga.graphs.bipartite(...), or _replace of a graph without a layout."
             )
-        if all(getattr(fields, name) is getattr(self, name) for name in _STRUCTURE):
+        same = all(getattr(fields, name) is getattr(self, name) for name in _STRUCTURE)
+        if same and all(map(operator.is_, _types_of(fields), _types_of(self))):
             return prepared(fields, self.layout)
         if self.layout.is_bipartite and self.layout.padded:
             raise ValueError(
@@ -98,6 +100,12 @@ class PreparedGraph(GraphsTuple):
         return PaddedGraphsTuple(*fields) if self.layout.padded else fields
 
     __replace__ = _replace  # of copy.replace
+
+
+def _types_of(graph: GraphsTuple) -> tuple[Any, ...]:
+    """What the layout of a typed graph depends on besides."""
+    parts = ((graph.nodes, "type"), (graph.edges, "relation"), (graph.edges, "time"))
+    return tuple(getattr(features, name, None) for features, name in parts)
 
 
 def prepared(graph: GraphsTuple, layout: Any) -> PreparedGraph:

@@ -12,18 +12,21 @@ from graphattn_jax.message_passing._gcn import GCN, GCNParams
 from graphattn_jax.message_passing._gine import GINE, GINEParams
 from graphattn_jax.message_passing._log_degree_mean import log_degree_mean
 from graphattn_jax.message_passing._pna import PNA, PNAParams
+from graphattn_jax.message_passing._rgcn import RGCN, RGCNParams
 from graphattn_jax.message_passing._sage import SAGE, SAGEParams
 
 __all__ = [
     "GCN",
     "GINE",
     "PNA",
+    "RGCN",
     "SAGE",
     "GCNParams",
     "GINEParams",
     "GatedGCN",
     "GatedGCNParams",
     "PNAParams",
+    "RGCNParams",
     "SAGEParams",
     "log_degree_mean",
 ]

@@ -72,7 +72,8 @@ def run_blocks(
     last, (entered, states) = jax.lax.scan(step, x, (jnp.arange(length), arrays))
 
     def again(index: int) -> Any:
-        return block(*jax.tree.map(lambda leaf: leaf[index], (entered, arrays)), mode.at(index))[2]
+        x, own = jax.tree.map(lambda leaf: leaf[index], (entered, arrays))
+        return block(x, own, mode.at(index))[2]
 
     attention = (Attention.later(partial(again, i)) if attends[0] else None for i in range(length))
     return last, states, tuple(attention)

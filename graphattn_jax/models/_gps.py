@@ -280,7 +280,9 @@ class GPS(Network):
 
         def block(x: Any, arrays: Any, mode: Mode) -> tuple[Any, Any, Attention | None]:
             here = graph._replace(**x)
-            out = layer.run(*arrays, here if pattern is None else Patterned(here, pattern), mode)
+            params, state = arrays
+            both = here if pattern is None else Patterned(here, pattern)
+            out = layer.run(params, state, both, mode)
             after = out.graph if pattern is None else out.graph.graph
             return {name: getattr(after, name) for name in x}, out.state, out.attention
 

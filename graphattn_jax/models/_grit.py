@@ -257,8 +257,10 @@ class GRITNetwork(Network):
         e = bonds + nn.linear(params.edge_walks, edges.walks)
 
         def block(x: Any, arrays: Any, mode: Mode) -> tuple[Any, GRITBlockState, Any]:
-            after, *rest = self._block(*arrays, graph._replace(**x), nodes.log_degree, mode)
-            return {name: getattr(after, name) for name in x}, *rest
+            here = graph._replace(**x)
+            params, state = arrays
+            after, new, attended = self._block(params, state, here, nodes.log_degree, mode)
+            return {name: getattr(after, name) for name in x}, new, attended
 
         x, states, attention = run_blocks(
             block,

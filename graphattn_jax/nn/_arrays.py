@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax.numpy as jnp
 
 from graphattn_jax import _checks
 from graphattn_jax._dtypes import accumulation_dtype
-from graphattn_jax.graphs import NodePair
+from graphattn_jax.graphs import NodePair, TypedEdges, TypedNodes
 from graphattn_jax.nn._layer import EdgeInputs
 from graphattn_jax.ops import SparseFeatures
 from graphattn_jax.typing import Array, ArrayLike
@@ -75,12 +76,14 @@ def with_nodes(graph: Any, nodes: Any) -> Any:
     """The graph with new features of its nodes, of the receivers of a `NodePair`."""
     if isinstance(graph.nodes, NodePair):
         nodes = graph.nodes._replace(receivers=nodes)
+    if isinstance(graph.nodes, TypedNodes):
+        nodes = dataclasses.replace(graph.nodes, features=nodes)
     return graph._replace(nodes=nodes)
 
 
 def with_edges(graph: Any, edges: Any) -> Any:
-    """The graph with new features of its edges, beside what else an `EdgeInputs` holds."""
-    if isinstance(graph.edges, EdgeInputs):
+    """The graph with new features of its edges, beside what else its edges hold."""
+    if isinstance(graph.edges, EdgeInputs | TypedEdges):
         edges = graph.edges._replace(features=edges)
     return graph._replace(edges=edges)
 
@@ -106,6 +109,8 @@ def read_sparse_nodes(graph: Any, width: int) -> Array | SparseFeatures:
         raise ValueError(
             "this layer works on one set of nodes, got a bipartite graph (a NodePair)."
         )
+    if isinstance(graph.nodes, TypedNodes):
+        return _check_nodes("graph.nodes.features", graph.nodes.features, width)
     return _check_nodes("graph.nodes", graph.nodes, width)
 
 
@@ -120,7 +125,9 @@ def _check_nodes(name: str, nodes: Any, width: int) -> Array | SparseFeatures:
 
 def read_edges(graph: Any, width: int) -> Array:
     """The `[E, D_e]` features that a layer with `width` edge inputs works on."""
-    edges: Any = graph.edges.features if isinstance(graph.edges, EdgeInputs) else graph.edges
+    edges: Any = graph.edges
+    if isinstance(edges, EdgeInputs | TypedEdges):
+        edges = edges.features
     if not hasattr(edges, "shape") or len(edges.shape) != 2 or edges.shape[1] != width:
         raise ValueError(
             f"graph.edges must be an array of shape [E, {width}] for these parameters (made with "

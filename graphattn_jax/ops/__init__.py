@@ -27,6 +27,13 @@ from graphattn_jax.ops._edge_attention import (
 )
 from graphattn_jax.ops._edge_rows import receiver_sum, sender_rows
 from graphattn_jax.ops._edges import reverse_edges
+from graphattn_jax.ops._groups import (
+    GROUP_IMPLEMENTATIONS,
+    Groups,
+    RowBlocks,
+    grouped_matmul,
+    prepare_groups,
+)
 from graphattn_jax.ops._host_memory import keep_freed_memory
 from graphattn_jax.ops._layout import DegreeBlock, DegreeBlocks, EdgeLayout, Tiles
 from graphattn_jax.ops._native import build_cpp
@@ -50,12 +57,14 @@ from graphattn_jax.ops._segment import (
     segment_softmax,
     segment_std,
     segment_sum,
+    take,
 )
 from graphattn_jax.ops._sinkhorn import Scaling, dense_sinkhorn, sinkhorn
 from graphattn_jax.ops._sparse_features import SparseFeatures
 
 __all__ = [
     "BLOCK_IMPLEMENTATIONS",
+    "GROUP_IMPLEMENTATIONS",
     "IMPLEMENTATIONS",
     "AdditiveScore",
     "Attention",
@@ -70,9 +79,11 @@ __all__ = [
     "EdgeLayout",
     "Edges",
     "GATv2Score",
+    "Groups",
     "Normalized",
     "Normalizer",
     "PostHoc",
+    "RowBlocks",
     "Scaling",
     "Score",
     "Sigmoid",
@@ -93,10 +104,12 @@ __all__ = [
     "edge_scores",
     "explain_choice",
     "from_blocks",
+    "grouped_matmul",
     "keep_freed_memory",
     "normalize",
     "prepare_blocks",
     "prepare_edges",
+    "prepare_groups",
     "receiver_sum",
     "rectified_sum",
     "reverse_edges",
@@ -109,5 +122,6 @@ __all__ = [
     "segment_sum",
     "sender_rows",
     "sinkhorn",
+    "take",
     "to_blocks",
 ]

@@ -44,6 +44,16 @@ class Attention:
     def _computed(self) -> Weights:
         return self._compute()
 
+    def mixed(self, other: Array, share: float) -> Attention:
+        """With weights (1 − share) a + share · other, dropped ones too."""
+
+        def compute() -> Weights:
+            own, rest = self._computed, share * other
+            weights, applied = (1 - share) * own.weights + rest, (1 - share) * own.applied + rest
+            return Weights(weights, applied, own.logits, own.residual)
+
+        return Attention(compute)
+
     @property
     def weights(self) -> Array:
         """After the normalizer, before dropout."""

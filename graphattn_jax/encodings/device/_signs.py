@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from graphattn_jax import _checks
-from graphattn_jax.ops._segment import take
+from graphattn_jax.ops import take
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
 

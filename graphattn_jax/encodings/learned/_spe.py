@@ -11,8 +11,7 @@ from graphattn_jax.encodings.device._propagation import own_edges
 from graphattn_jax.encodings.learned._eigenpairs import eigenpairs, where_rows
 from graphattn_jax.graphs import GraphsTuple
 from graphattn_jax.nn import MLPParams, init_mlp, mlp
-from graphattn_jax.ops import segment_sum
-from graphattn_jax.ops._segment import take
+from graphattn_jax.ops import segment_sum, take
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
 

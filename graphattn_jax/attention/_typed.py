@@ -1,0 +1,70 @@
+"""What the attention layers of typed graphs have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from graphattn_jax import graphs, ops
+from graphattn_jax.attention._pipeline import AttentionLayer
+from graphattn_jax.graphs import PreparedGraph, pattern
+from graphattn_jax.ops import take
+from graphattn_jax.typing import Array
+
+
+def check_scores(layer: AttentionLayer, *scores: type) -> None:
+    """A layer that has these scores only."""
+    if type(layer.score) not in scores:
+        names = ", ".join(f"{score.__name__}()" for score in scores)
+        raise ValueError(
+            f"score of {type(layer).__name__} must be one of {names}, got {layer.score!r}."
+        )
+
+
+def attend(
+    layer: AttentionLayer,
+    graph: Any,
+    query: Array,
+    key: Array,
+    value: Array,
+    kernel: ops.Score,
+    dropout: ops.Dropout | None,
+) -> ops.EdgeAttention:
+    """Attention of nodes, query `[N, H, C]`, to the pairs (node, relation) that they hear, key and value `[U, H, C]`.
+
+    In one kernel where weights follow from the logits of a receiver. What relates an edge to its reverse does so by the
+    nodes, and pairs an edge with one of the reverse relation.
+    """
+    ends = graphs.relation_ends(graph)
+    if not (layer.score.is_symmetrized or layer.normalizer.is_constraint):
+        return layer.attend(query, key, value, ends.edges, kernel, dropout)
+    logits = ops.edge_scores(query, key, ends.edges, score=kernel)
+    return attend_from_logits(layer, graph, logits, value, dropout)
+
+
+def attend_from_logits(
+    layer: AttentionLayer, graph: Any, logits: Array, value: Array, dropout: ops.Dropout | None
+) -> ops.EdgeAttention:
+    """The same from logits `[E, H]`."""
+    ends, edges = graphs.relation_ends(graph), pattern(graph)
+    if layer.score.is_symmetrized:
+        reverse = jnp.asarray(_partners(layer, graph))
+        both = 0.5 * (logits + take(logits, jnp.maximum(reverse, 0)))
+        logits = jnp.where(reverse[:, None] < 0, logits, both)
+    if not layer.normalizer.is_constraint:
+        return layer.attend_from_logits(logits, value, ends.edges, dropout)
+    _partners(layer, graph)
+    nothing = jnp.zeros((edges.num_senders, logits.shape[1], 1), logits.dtype)
+    attention = layer.attend_from_logits(logits, nothing, edges, dropout).attention
+    return ops.EdgeAttention(ops.edge_aggregate(attention.applied, value, ends.edges), attention)
+
+
+def _partners(layer: Any, graph: Any) -> Any:
+    """`[E]`, the edge of the reverse relation, which only a layout knows."""
+    if not isinstance(graph, PreparedGraph):
+        raise ValueError(
+            f"{layer} relates edges to those of the reverse relation, which it needs the layout for. "
+            "Fix: graph = ga.graphs.prepare(graph)."
+        )
+    return graph.layout.reverse
