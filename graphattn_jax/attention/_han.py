@@ -14,7 +14,9 @@ from graphattn_jax.attention._pipeline import (
     AttentionLayer,
     check_number,
     check_params,
+    combine_heads,
     finish,
+    split_heads,
 )
 from graphattn_jax.attention._scores import Standard
 from graphattn_jax.attention._typed import check_scores
@@ -147,7 +149,9 @@ class HAN(AttentionLayer):
         beta = _over_relations(self, params, graph, z, ends)
         of_pair = take(jnp.asarray(graphs.node_graph_ids(graph)), ends.node)
         share = beta[of_pair, jnp.asarray(ends.relations.ids)]
-        out = ops.segment_sum(share[:, None] * z, ends.node, graphs.num_nodes(graph))
+        out = ops.segment_sum(
+            share[:, None] * z.astype(share.dtype), ends.node, graphs.num_nodes(graph)
+        )
         return finish(graph, out.astype(z.dtype), attention)
 
     def _within(self, params, graph, bias, dropout) -> tuple[Array, ops.Attention]:
@@ -156,14 +160,14 @@ class HAN(AttentionLayer):
         self.schema.check(graph)
         x = read_nodes(graph, params.projection.weight.shape[1])
         h = nn.typed_linear(params.projection, x, graphs.node_groups(graph))
-        h = h.reshape(len(h), self.heads, -1)
+        h = split_heads(h, self.heads)
         spoken, heard = relation_ends(graph), relation_ends(graph, "receiver")
         value = take(h, spoken.node)
         keys = _along(value, params.sender_vector, spoken)
         query = _along(take(h, heard.node), params.receiver_vector, heard)
         kernel = ops.AdditiveScore(self.negative_slope, bias=bias)
         z, attention = self.attend(query, keys, value, heard.edges, kernel, dropout)
-        return nn.activation(self.activation)(z.reshape(len(z), -1)), attention
+        return nn.activation(self.activation)(combine_heads(z, True)), attention
 
 
 def semantic_weights(layer: HAN, params: HANParams, graph: Any) -> Array:
@@ -224,5 +228,5 @@ def _along(x: Array, vector: ArrayLike, ends: graphs.Ends) -> Array:
     """Σ_c x[u, h, c] v_φ[h, c], `[U, H]`, as a product with `[R, H·C, H]`."""
     heads = x.shape[1]
     turned = jnp.einsum("rhc,hk->rhck", vector, jnp.eye(heads))
-    flat = turned.reshape(turned.shape[0], -1, heads)
-    return ops.grouped_matmul(x.reshape(len(x), -1), flat, ends.relations)
+    flat = turned.reshape(turned.shape[0], heads * x.shape[2], heads)
+    return ops.grouped_matmul(combine_heads(x, True), flat, ends.relations)

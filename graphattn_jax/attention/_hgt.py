@@ -18,6 +18,7 @@ from graphattn_jax.attention._pipeline import (
     finish,
     init_projection,
     real_edges,
+    split_heads,
 )
 from graphattn_jax.attention._scores import Shared, Standard, Symmetrized, with_bias
 from graphattn_jax.attention._typed import attend, check_scores
@@ -185,7 +186,9 @@ class HGT(AttentionLayer):
         self.schema.check(graph)
         x = read_nodes(graph, self.sharing.matrices(params.query.weight).shape[1])
         types, ends = graphs.node_groups(graph), graphs.relation_ends(graph)
-        query = self._heads(nn.typed_linear(params.query, x, types, sharing=self.sharing))
+        query = split_heads(
+            nn.typed_linear(params.query, x, types, sharing=self.sharing), self.heads
+        )
         keys, value = self._spoken(params, graph, x, ends)
         kernel: Any = ops.DotScore(bias=bias)
         if params.edge_key is not None:
@@ -210,9 +213,6 @@ class HGT(AttentionLayer):
             scale, shift = types.rows(params.norm_scale), types.rows(params.norm_bias)
             out = out * scale.astype(out.dtype) + shift.astype(out.dtype)
         return finish(graph, out, attention)
-
-    def _heads(self, x: Array) -> Array:
-        return x.reshape(x.shape[0], self.heads, -1)
 
     def _spoken(
         self, params: HGTParams, graph: Any, x: Array, ends: graphs.Ends
@@ -244,15 +244,15 @@ class HGT(AttentionLayer):
             shift = ends.relations.rows(jnp.concatenate(shifts, axis=-1))
             spoken = spoken + shift.astype(spoken.dtype)
         keys, value = jnp.split(spoken, 2, axis=-1)
-        return self._heads(keys), self._heads(value)
+        return split_heads(keys, self.heads), split_heads(value, self.heads)
 
 
 def sinusoid(time: ArrayLike, width: int) -> Array:
     """`[U, D]`, sin and cos by turns of t · 10000^(-2k/D), over √D; float32."""
     rates = 10000.0 ** (-2 * jnp.arange((width + 1) // 2) / width)
-    angles = jnp.asarray(time).astype(jnp.float32)[:, None] * rates
+    angles = jnp.asarray(time).astype(jnp.float32)[:, None] * rates[None]
     waves = jnp.stack([jnp.sin(angles), jnp.cos(angles)], axis=-1)
-    return waves.reshape(len(angles), -1)[:, :width] * width**-0.5
+    return waves.reshape(len(angles), 2 * len(rates))[:, :width] * width**-0.5
 
 
 def _flat(x: Array) -> Array:

@@ -49,6 +49,11 @@ def project(
     return out.astype(x.dtype)
 
 
+def split_heads(x: Array, heads: int) -> Array:
+    """`[N, H·C]` to `[N, H, C]`."""
+    return x.reshape(x.shape[0], heads, x.shape[1] // heads)
+
+
 def combine_heads(x: Array, concat: bool) -> Array:
     """`[N, H, C]` to `[N, H·C]`, or to the mean over heads `[N, C]`.
 

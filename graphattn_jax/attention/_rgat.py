@@ -18,6 +18,7 @@ from graphattn_jax.attention._pipeline import (
     combine_heads,
     finish,
     init_output_bias,
+    split_heads,
 )
 from graphattn_jax.attention._scores import Standard, Symmetrized
 from graphattn_jax.attention._typed import attend_from_logits, check_scores
@@ -145,11 +146,11 @@ class RGAT(AttentionLayer):
         def along(vector: ArrayLike, ends: graphs.Ends) -> Array:
             """(W_φ x) · v_φ as x · (W_φ v_φ)."""
             split = matrices.reshape(*matrices.shape[:2], *vector.shape[1:])
-            turned = jnp.einsum("rdhc,rhc->rdh", split, vector)
+            turned = jnp.einsum("rdhc,rhc->rdh", split, jnp.asarray(vector).astype(split.dtype))
             return ops.grouped_matmul(take(x, ends.node), turned, ends.relations)
 
         value = ops.grouped_matmul(take(x, spoken.node), matrices, spoken.relations)
-        value = value.reshape(len(value), self.heads, -1)
+        value = split_heads(value, self.heads)
         query, keys = along(params.receiver_vector, heard), along(params.sender_vector, spoken)
         kernel = ops.AdditiveScore(self.negative_slope, bias=bias)
         logits = ops.edge_scores(query, keys, heard.edges, score=kernel)

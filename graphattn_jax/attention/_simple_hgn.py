@@ -157,7 +157,7 @@ class SimpleHGN(AttentionLayer):
         term = of_relation[jnp.asarray(graph.edges.relation)]
         kernel = ops.AdditiveScore(self.negative_slope, term, bias)
         query, keys = (
-            jnp.einsum("nhc,hc->nh", h, v.astype(h.dtype))
+            jnp.einsum("nhc,hc->nh", h, jnp.asarray(v).astype(h.dtype))
             for v in (params.receiver_vector, params.sender_vector)
         )
         dropout = nn.training_dropout(self.dropout, training, key)

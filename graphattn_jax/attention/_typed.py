@@ -64,7 +64,7 @@ def _partners(layer: Any, graph: Any) -> Any:
     """`[E]`, the edge of the reverse relation, which only a layout knows."""
     if not isinstance(graph, PreparedGraph):
         raise ValueError(
-            f"{layer} relates edges to those of the reverse relation, which it needs the layout for. "
+            f"this {type(layer).__name__} relates edges to those of the reverse relation, and needs their layout. "
             "Fix: graph = ga.graphs.prepare(graph)."
         )
     return graph.layout.reverse

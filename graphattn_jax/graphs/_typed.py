@@ -86,10 +86,15 @@ class Schema:
         Raises:
           ValueError: one of another, or without types.
         """
-        if (other := schema_of(graph)) != self:
-            raise ValueError(
-                f"schema is {self}, got a graph of {other}. Fix: schema=ga.graphs.schema_of(graph), and new parameters."
-            )
+        other = schema_of(graph)
+        for name in ("types", "relations"):
+            own, given = getattr(self, name), getattr(other, name)
+            if own != given:
+                differing = sorted(set(own) ^ set(given)) or ["the same ones in another order"]
+                raise ValueError(
+                    f"the graph must have the {len(own)} {name} of schema, got {len(given)}, differing in "
+                    f"{differing[0]}. Fix: schema=ga.graphs.schema_of(graph), and new parameters."
+                )
 
     @property
     def sources(self) -> tuple[int, ...]:

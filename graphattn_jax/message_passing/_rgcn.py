@@ -12,7 +12,7 @@ from graphattn_jax import _checks, nn, ops
 from graphattn_jax._dtypes import accumulation_dtype
 from graphattn_jax.graphs import Schema, check_schema, relation_ends
 from graphattn_jax.message_passing._aggregation import check_features, edge_sum, real_edges
-from graphattn_jax.nn._arrays import read_nodes, with_nodes
+from graphattn_jax.nn._arrays import product, read_nodes, with_nodes
 from graphattn_jax.ops import take
 from graphattn_jax.typing import Array, PRNGKey
 
@@ -117,7 +117,7 @@ class RGCN(nn.Layer):
             share = share / jnp.maximum(take(count, heard.receivers), 1)
         out = edge_sum(share, spoken, ends.edges).astype(wide)
         if params.root is not None:
-            out = out + nn.linear(nn.LinearParams(params.root, None), x)
+            out = out + product(x, params.root)
         if params.bias is not None:
             out = out + jnp.asarray(params.bias).astype(wide)[None]
         return nn.LayerOutput(with_nodes(graph, out.astype(x.dtype)))

@@ -114,7 +114,9 @@ def prepare_groups(
     size = block_size or row_block_size(len(ids), num_groups)
     _checks.positive("block_size", size)
     of_group = -(-count // size)
-    num_blocks = len(ids) // size + num_groups if static else int(of_group.sum())
+    num_blocks = int(of_group.sum())
+    if static and len(ids):
+        num_blocks = len(ids) // size + num_groups
     first = np.cumsum(of_group) - of_group
     order = np.argsort(ids, kind="stable")
     within = np.arange(len(ids)) - (np.cumsum(count) - count)[ids[order]]
@@ -214,7 +216,7 @@ class _Blocks:
             take(weight, group),
             preferred_element_type=accumulation_dtype(x.dtype),
         )
-        return take(y.reshape(-1, y.shape[-1]), slot)
+        return take(y.reshape(row.size, y.shape[-1]), slot)
 
 
 class _Reference:

@@ -53,7 +53,7 @@ def doubled(x):
 
 def test_scan_holds_one_layer():
     """Of GPS with ten layers there is a tenth of the program; attention that nobody reads is not in it."""
-    network, params, state, graph = case("gps-zinc")
+    network, *_, graph = case("gps-zinc")
 
     def size(**choices):
         deep = replace(network, num_layers=10, **choices)
