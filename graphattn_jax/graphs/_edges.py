@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+from graphattn_jax import _checks
 from graphattn_jax.graphs._features import as_rows, exact_cast
 from graphattn_jax.graphs._masks import edge_graph_ids, node_graph_ids
 from graphattn_jax.graphs._prepare import pattern
@@ -69,12 +71,36 @@ def _count(owner: np.ndarray, graph: GraphsTuple) -> np.ndarray:
     return np.bincount(owner, minlength=graph.n_node.shape[0]).astype(np.int32)
 
 
-def filled_rows(name: str, features: Any, fill: Any, count: int) -> Any:
-    """`count` new rows like `features`, in their dtype: zeros for None, a number, or a pytree of one row."""
+class Means(NamedTuple):
+    """What `fill="mean"` takes the mean of: old rows by group, and the group of each new row. Empty groups give 0."""
+
+    of_old: np.ndarray
+    of_new: np.ndarray
+    num_groups: int
+
+    def rows(self, name: str, x: np.ndarray) -> np.ndarray:
+        """The new rows, in the dtype of the old."""
+        if not jnp.issubdtype(x.dtype, jnp.inexact):
+            raise ValueError(
+                f'{name}="mean" needs floating-point features, got {_checks.describe(x)}. Fix: one row of values.'
+            )
+        sums = np.zeros((self.num_groups, *x.shape[1:]), np.result_type(x.dtype, np.float64))
+        np.add.at(sums, self.of_old, x)
+        counts = np.maximum(np.bincount(self.of_old, minlength=self.num_groups), 1)
+        means = sums / counts.reshape(-1, *(1,) * (x.ndim - 1))
+        return means[self.of_new].astype(x.dtype)
+
+
+def filled_rows(name: str, features: Any, fill: Any, means: Means) -> Any:
+    """New rows like `features`, in their dtype: zeros for None, "mean", a number, or a pytree of one row."""
     if fill is None:
         fill = 0
     elif features is None:
         raise ValueError(f"{name} was given, but the graph has no such features to fill.")
+    if isinstance(fill, str):
+        _checks.choice(name, fill, ["mean"])
+        return jax.tree.map(lambda x: means.rows(name, x), features)
+    count = len(means.of_new)
     fill = as_rows(name, fill)
     if isinstance(fill, np.ndarray) and fill.ndim == 0:
         fill = jax.tree.map(lambda _: fill, features)

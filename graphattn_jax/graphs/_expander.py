@@ -9,7 +9,8 @@ import scipy.sparse
 from scipy.sparse.linalg import eigsh
 
 from graphattn_jax import _checks
-from graphattn_jax.graphs._edges import append_edges, edge_keys, filled_rows
+from graphattn_jax.graphs._edges import Means, append_edges, edge_keys, filled_rows
+from graphattn_jax.graphs._masks import edge_graph_ids, node_graph_ids
 from graphattn_jax.graphs._types import GraphsTuple, num_nodes, to_host
 
 _SMALL = 10
@@ -38,8 +39,8 @@ def add_expander(
       graph: a graph or batch without padding.
       degree: d ≥ 2, permutations. One would give cycles, which are no expander.
       seed: of the permutations, an integer ≥ 0.
-      edge_fill: features of the new edges: None = zeros, a number, or a pytree like `edges` with one row's values
-        per leaf.
+      edge_fill: features of the new edges: None = zeros, "mean" = the mean over the edges of the graph, a number, or a
+        pytree like `edges` with one row's values per leaf.
 
     Returns:
       The graph with more edges; numpy leaves. The new edges stand behind the old ones of their graph, by receiver,
@@ -79,11 +80,14 @@ def add_expander(
         ends.append((_pairs(int(size), degree, seed) + offsets[:, None, None]).reshape(-1, 2))
     receivers, senders = np.concatenate(ends).T
     new = ~np.isin(receivers * num_nodes(graph) + senders, edge_keys(graph))
+    means = Means(
+        edge_graph_ids(graph), node_graph_ids(graph)[receivers[new]], graph.n_node.shape[0]
+    )
     return append_edges(
         graph,
         senders[new],
         receivers[new],
-        filled_rows("edge_fill", graph.edges, edge_fill, int(new.sum())),
+        filled_rows("edge_fill", graph.edges, edge_fill, means),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from graphattn_jax.graphs._edges import append_edges, filled_rows, select_edges
+from graphattn_jax.graphs._edges import Means, append_edges, filled_rows, select_edges
 from graphattn_jax.graphs._pad import unpad
 from graphattn_jax.graphs._types import GraphsTuple, num_nodes, to_host
 
@@ -21,8 +21,8 @@ def add_self_loops(
 
     Args:
       graph: a graph or batch without padding.
-      fill: edge features of the new loops: None = zeros, a number, or a pytree like `edges` with
-        one row's values per leaf.
+      fill: edge features of the new loops: None = zeros, "mean" = for each node the mean over its incoming edges (0
+        without), a number, or a pytree like `edges` with one row's values per leaf.
       only_missing: only nodes without a self-loop get one; False adds one to every node.
 
     Returns:
@@ -44,7 +44,8 @@ def add_self_loops(
     if only_missing:
         lacking[graph.senders[graph.senders == graph.receivers]] = False
     loops = np.flatnonzero(lacking)
-    return append_edges(graph, loops, loops, filled_rows("fill", graph.edges, fill, len(loops)))
+    heard = Means(graph.receivers, loops, num_nodes(graph))
+    return append_edges(graph, loops, loops, filled_rows("fill", graph.edges, fill, heard))
 
 
 def remove_self_loops(graph: GraphsTuple) -> GraphsTuple:

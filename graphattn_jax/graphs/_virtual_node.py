@@ -8,8 +8,8 @@ import jax
 import numpy as np
 
 from graphattn_jax import _checks
-from graphattn_jax.graphs._edges import append_edges, filled_rows
-from graphattn_jax.graphs._masks import node_graph_ids
+from graphattn_jax.graphs._edges import Means, append_edges, filled_rows
+from graphattn_jax.graphs._masks import edge_graph_ids, node_graph_ids
 from graphattn_jax.graphs._types import GraphsTuple, num_nodes, to_host
 
 
@@ -27,8 +27,8 @@ def add_virtual_node(
     Args:
       graph: a graph or batch without padding.
       count: K, virtual nodes per graph.
-      node_fill: features of the virtual nodes: None = zeros, a number, or a pytree like `nodes`
-        with one row's values per leaf.
+      node_fill: features of the virtual nodes: None = zeros, "mean" = the mean over the graph, a number, or a pytree
+        like `nodes` with one row's values per leaf.
       edge_fill: features of the new edges, given as `node_fill` is.
 
     Returns:
@@ -55,7 +55,8 @@ def add_virtual_node(
     graphs = np.arange(graph.n_node.shape[0])
     moved = np.arange(num_nodes(graph)) + count * old_owner  # each earlier graph has grown by K
     order = np.argsort(np.concatenate([old_owner, np.repeat(graphs, count)]), kind="stable")
-    new_nodes = filled_rows("node_fill", graph.nodes, node_fill, count * len(graphs))
+    of_nodes = Means(old_owner, np.repeat(graphs, count), len(graphs))
+    new_nodes = filled_rows("node_fill", graph.nodes, node_fill, of_nodes)
     grown = graph._replace(
         nodes=jax.tree.map(lambda x, y: np.concatenate([x, y])[order], graph.nodes, new_nodes),
         senders=moved[graph.senders].astype(np.int32),
@@ -65,9 +66,10 @@ def add_virtual_node(
     first_virtual = (np.cumsum(grown.n_node) - count)[old_owner]
     virtual = (np.arange(count)[:, None] + first_virtual).ravel()
     nodes = np.tile(moved, count)
+    of_edges = Means(edge_graph_ids(graph), np.tile(old_owner, 2 * count), len(graphs))
     return append_edges(
         grown,
         np.concatenate([nodes, virtual]),
         np.concatenate([virtual, nodes]),
-        filled_rows("edge_fill", graph.edges, edge_fill, 2 * len(nodes)),
+        filled_rows("edge_fill", graph.edges, edge_fill, of_edges),
     )

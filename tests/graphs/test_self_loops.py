@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -46,6 +48,42 @@ def test_fill():
     assert (
         tree["vector"].tolist() == [[1, 1], [8, 9], [8, 9]] and tree["vector"].dtype == np.float32
     )
+
+
+def test_fill_with_the_mean_of_what_a_node_hears():
+    edges = {"w": np.array([1.0, 3.0, 5.0], np.float32), "v": np.eye(3, dtype=np.float64)}
+    graph = ga.graphs.from_edge_list([0, 1, 1], [2, 2, 1], nodes=np.zeros((4, 1)), edges=edges)
+    filled = ga.graphs.add_self_loops(graph, fill="mean").edges
+    assert filled["w"].tolist() == [1, 3, 5, 0, 2, 0] and filled["w"].dtype == np.float32
+    assert filled["v"][3:].tolist() == [[0, 0, 0], [0.5, 0.5, 0], [0, 0, 0]]
+    every = ga.graphs.add_self_loops(graph, fill="mean", only_missing=False).edges
+    assert every["w"].tolist() == [1, 3, 5, 0, 5, 2, 0]
+
+
+@given(data=st.data())
+@deterministic
+def test_the_mean_fills_each_graph_of_a_batch_by_itself(data, batch_strategy, assert_same):
+    graphs = data.draw(batch_strategy)
+    graphs = [
+        g._replace(edges=np.arange(len(g.senders), dtype=np.float64)[:, None] ** 2) for g in graphs
+    ]
+    for function, options in (
+        (ga.graphs.add_self_loops, {"fill": "mean"}),
+        (ga.graphs.add_virtual_node, {"edge_fill": "mean"}),
+        (partial(ga.graphs.add_expander, degree=2), {"edge_fill": "mean"}),
+    ):
+        together = function(ga.graphs.batch(graphs), **options)
+        assert_same(together, ga.graphs.batch([function(g, **options) for g in graphs]))
+
+
+def test_fills_that_are_no_mean():
+    graph = ga.graphs.from_edge_list([0], [1], edges=np.array([[1]]))
+    with pytest.raises(ValueError, match=r'fill="mean" needs floating-point features, got int64'):
+        ga.graphs.add_self_loops(graph, fill="mean")
+    with pytest.raises(ValueError, match="fill must be one of 'mean'; got 'max'"):
+        ga.graphs.add_self_loops(graph, fill="max")
+    with pytest.raises(ValueError, match="no such features"):
+        ga.graphs.add_self_loops(graph._replace(edges=None), fill="mean")
 
 
 def test_errors(two_graphs):

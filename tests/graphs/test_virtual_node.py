@@ -44,6 +44,18 @@ def test_structure(data, count, batch_strategy, assert_same):
     assert_same(ga.graphs.subgraph(grown, real), graph)
 
 
+def test_fill_with_the_mean_of_the_graph(two_graphs):
+    graph = two_graphs._replace(
+        nodes=np.array([0.0, 1, 5, 10, 20]), edges=np.asarray(two_graphs.edges, float)
+    )
+    grown = ga.graphs.add_virtual_node(graph, count=2, node_fill="mean", edge_fill="mean")
+    assert grown.nodes.tolist() == [0, 1, 5, 2, 2, 10, 20, 15, 15]
+    first, second = np.split(graph.edges, [graph.n_edge[0]])
+    rows = np.split(grown.edges, [grown.n_edge[0]])
+    for old, new in zip((first, second), rows, strict=True):
+        assert (new[len(old) :] == old.mean(0)).all()
+
+
 def test_without_features_and_errors(two_graphs):
     bare = two_graphs._replace(nodes=None, edges=None)
     assert ga.graphs.num_nodes(ga.graphs.add_virtual_node(bare)) == 7
