@@ -31,7 +31,7 @@ class GatedGCNParams(NamedTuple):
     """Arrays of a `GatedGCN` layer, all linear maps to D_out.
 
     receiver, sender, edge: A, B and C of the gate, with one bias in A; edge is None without edge features.
-    value: V of the messages. root: U of the node itself.
+    value: V of the messages. root: U of the node itself. edge_value: W, None unless messages read edges.
     """
 
     receiver: nn.LinearParams
@@ -39,6 +39,7 @@ class GatedGCNParams(NamedTuple):
     edge: nn.LinearParams | None
     value: nn.LinearParams
     root: nn.LinearParams
+    edge_value: nn.LinearParams | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -46,7 +47,8 @@ class GatedGCN(nn.Layer):
     """Gated graph convolution, with new edge features.
 
         e'_ij = A x_i + B x_j + C e_ij,    σ_ij = sigmoid( e'_ij )
-        x'_i  = U x_i + Σ_j η_ij ⊙ V x_j,  η_ij = σ_ij / ( Σ_j' σ_ij' + 10⁻⁶ )  if normalize, else σ_ij
+        x'_i  = U x_i + Σ_j η_ij ⊙ v_ij,   η_ij = σ_ij / ( Σ_j' σ_ij' + 10⁻⁶ )  if normalize, else σ_ij
+        v_ij  = V x_j  [ + W e_ij  if edge_values ]
 
     with i the receiver and j the sender; ⊙ and the quotient are per channel. `normalize=False` without edge
     features is the residual gated graph convolution of Bresson and Laurent; `normalize=True` with the edge stream is
@@ -57,6 +59,7 @@ class GatedGCN(nn.Layer):
       features: D_out, width of the new node and edge features; None = that of the receivers.
       normalize: whether the gates of a receiver sum to 1 in each channel.
       use_bias: whether gate, messages and root have biases.
+      edge_values: whether messages read edge features too, as in PyG's ResGatedGraphConv; not in the papers.
 
     Raises:
       ValueError: sizes that are not positive integers.
@@ -85,6 +88,7 @@ class GatedGCN(nn.Layer):
     _: KW_ONLY
     normalize: bool = True
     use_bias: bool = True
+    edge_values: bool = False
 
     def __post_init__(self) -> None:
         check_features(self)
@@ -95,6 +99,8 @@ class GatedGCN(nn.Layer):
         """Parameters, float32; weights start as those of `ga.nn.init_linear`, the biases at zero."""
         senders, receivers = widths_of_ends(in_features)
         receiver, sender, edge, value, root = jax.random.split(key, 5)
+        edge_value = jax.random.fold_in(value, 1)
+        has_edge_values = self.edge_values and edge_features is not None
 
         def linear(key, width, bias):
             return nn.init_linear(key, width, self.features or receivers, bias=bias)
@@ -105,6 +111,7 @@ class GatedGCN(nn.Layer):
             edge=None if edge_features is None else linear(edge, edge_features, False),
             value=linear(value, senders, self.use_bias),
             root=linear(root, receivers, self.use_bias),
+            edge_value=linear(edge_value, edge_features, False) if has_edge_values else None,
         )
 
     def apply(
@@ -142,8 +149,14 @@ class GatedGCN(nn.Layer):
         value = wide(nn.linear(params.value, senders))
         # The sum of the gates is the same sum over values of 1.
         columns = [value, jnp.ones_like(value)] if self.normalize else [value]
-        sums = ops.edge_aggregate(jax.nn.sigmoid(logits), jnp.stack(columns, axis=-1), edges)
+        gates = jax.nn.sigmoid(logits)
+        sums = ops.edge_aggregate(gates, jnp.stack(columns, axis=-1), edges)
         message = sums[..., 0]
+        if params.edge_value is not None:
+            terms = wide(nn.linear(params.edge_value, features.astype(x.dtype)))
+            message = message + ops.segment_sum(
+                gates * terms, edges.receivers, edges.num_rows, where=edges.mask
+            )
         if self.normalize:
             message = message / (sums[..., 1] + _EPSILON)
         out = wide(nn.linear(params.root, x)) + message

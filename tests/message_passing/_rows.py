@@ -127,6 +127,9 @@ def dense_gated_gcn(params, graph, normalize=True):
     if normalize:
         gates = gates / (gates.sum(1, keepdims=True) + 1e-6)
     messages = jnp.einsum("ijc,jc->ic", gates, affine(params.value, senders))
+    if params.edge_value is not None:
+        terms = matrix(graph, affine(params.edge_value, graph.edges))
+        messages = messages + (gates * terms).sum(1)
     nodes = affine(params.root, x) + messages
     if params.edge is None:
         return (nodes,)
@@ -175,6 +178,13 @@ ROWS = (
     Row("gine-added", mp.GINE(OUT), dense_gine, edges=WIDTH, senders=WIDTH),
     Row("gine-map", mp.GINE(OUT, edge_map=True), dense_gine, edges=EDGE_WIDTH, senders=WIDTH),
     Row("gated_gcn-edges", mp.GatedGCN(OUT), dense_gated_gcn, edges=EDGE_WIDTH, senders=5),
+    Row(
+        "gated_gcn-values",
+        mp.GatedGCN(OUT, edge_values=True),
+        dense_gated_gcn,
+        edges=EDGE_WIDTH,
+        senders=5,
+    ),
     Row(
         "gated_gcn-sum",
         mp.GatedGCN(OUT, normalize=False),

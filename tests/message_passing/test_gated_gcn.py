@@ -78,7 +78,7 @@ def test_closed_gates_give_zero_with_a_finite_gradient():
 
 def test_gated_gcn_arguments():
     params = mp.GatedGCN(4, use_bias=False).init(jax.random.key(0), 1, 3)
-    assert [part.bias for part in params] == [None] * 5
+    assert [part and part.bias for part in params] == [None] * 6
     with pytest.raises(ValueError, match="features must be a positive integer"):
         mp.GatedGCN(-1)
 
