@@ -2,7 +2,7 @@
 
 The sub-packages load on first use: `ga.graphs`, `ga.attention`, `ga.message_passing`, `ga.ops`, `ga.nn`, `ga.models`,
 `ga.modules`, `ga.losses`, `ga.metrics`, `ga.encodings`, `ga.diagnostics`, `ga.chem`, `ga.data`, `ga.training`,
-`ga.testing`, `ga.values`.
+`ga.testing`, `ga.interop`, `ga.values`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ __all__ = [
     "diagnostics",
     "encodings",
     "graphs",
+    "interop",
     "losses",
     "message_passing",
     "metrics",
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         diagnostics,
         encodings,
         graphs,
+        interop,
         losses,
         message_passing,
         metrics,

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1] / "graphattn_jax"
 LAYER = {
     "_checks": 0,
     "_dtypes": 0,
+    "_tensors": 0,
     "typing": -1,
     "values": 1,
     "_masked": 1,
@@ -30,6 +31,7 @@ LAYER = {
     "data": 6,
     "training": 6,
     "testing": 6,
+    "interop": 6,
 }
 # Nothing at one level needs another at the same.
 HEAVY = ("networkx", "matplotlib", "sklearn", "pooch", "rich", "orbax", "torch", "flax", "rdkit")

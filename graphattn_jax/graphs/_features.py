@@ -12,13 +12,14 @@ import numpy as np
 from jax.core import Tracer
 
 from graphattn_jax import _checks
+from graphattn_jax._tensors import as_numpy, is_tensor
 
 
 def as_array(name: str, x: Any) -> np.ndarray:
     """A numeric numpy array. Arrays keep their dtype; Python numbers get float32 or int32."""
     array = as_numbers(name, x)
     first = x[0] if isinstance(x, (list, tuple)) and x else x
-    if hasattr(first, "dtype") or hasattr(x, "detach"):
+    if hasattr(first, "dtype") or is_tensor(x):
         return array
     if array.dtype == np.float64:
         return exact_cast(name, array, np.dtype(np.float32))
@@ -33,8 +34,8 @@ def as_numbers(name: str, x: Any) -> np.ndarray:
         raise ValueError(
             f"{name} is traced, and graphs are built on the host. Fix: build before jax.jit."
         )
-    if hasattr(x, "detach"):  # a torch tensor
-        x = np.array(x.detach().cpu().numpy())
+    if is_tensor(x):
+        x = as_numpy(name, x)
     try:
         array = np.asarray(x)
     except ValueError as error:
