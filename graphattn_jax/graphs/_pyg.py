@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from graphattn_jax import _checks
+from graphattn_jax.graphs._batch import batch
 from graphattn_jax.graphs._features import as_array, as_count, as_ids, by_names, largest, named
 from graphattn_jax.graphs._masks import node_graph_ids
 from graphattn_jax.graphs._types import GraphsTuple, num_nodes, to_host
@@ -23,15 +24,17 @@ def from_pyg_data(
     edge_attrs: str | Sequence[str] | None = None,
     graph_attrs: str | Sequence[str] = "y",
 ) -> GraphsTuple:
-    """A graph or batch from a PyTorch Geometric `Data` or `Batch`, or a dict with its names.
+    """A graph or batch from PyTorch Geometric: a `Data` or `Batch`, a dict with its names, a list or data set of these.
 
     `edge_index[0]` are the senders and `edge_index[1]` the receivers (PyG's default flow). Edges
     are kept exactly as given: order, duplicates, self-loops and direction; PyG stores undirected
-    graphs with both directions already. A batch is recognised by its `ptr`, or by its `batch`.
+    graphs with both directions already. A batch is recognised by its `ptr`, or by its `batch`; a list or a data set
+    is a batch of its items. `ga.chem.from_pyg_columns` turns the columns of PyG's `from_smiles` into those of
+    `ga.chem`.
 
     Args:
       data: an object or dict with `edge_index` `[2, E]` and, as wanted, `x`, `edge_attr`, `y`,
-        `num_nodes`, `ptr` or `batch`; arrays or torch tensors.
+        `num_nodes`, `ptr` or `batch`; arrays or torch tensors. Or a list of such, or a PyG data set.
       node_attrs, edge_attrs, graph_attrs: attributes that become `nodes`, `edges` and `globals`:
         one name gives its array, several a dict by name, `()` none. An absent `x`, `edge_attr` or
         `y` is None. Targets of nodes go with the nodes: `node_attrs=("x", "y"), graph_attrs=()`.
@@ -41,9 +44,10 @@ def from_pyg_data(
       A `GraphsTuple` with numpy leaves: features in their dtype, ids int32. It shares no memory with `data`.
 
     Raises:
-      ValueError: no `edge_index` (as in heterogeneous data), a relation between two kinds of nodes, an attribute that
-        does not exist, both `edge_attr` and `edge_weight` without a choice, ids out of range, `ptr` or `batch` that do
-        not ascend, or features with a wrong number of rows.
+      ValueError: no `edge_index` (as in heterogeneous data, or with `adj_t`), a relation between two kinds of nodes,
+        collated data without its slices, an attribute that does not exist or is sparse, both `edge_attr` and
+        `edge_weight` without a choice, ids out of range, `ptr` or `batch` that do not ascend, or features with a
+        wrong number of rows.
 
     Example:
       >>> import graphattn_jax as ga
@@ -52,6 +56,9 @@ def from_pyg_data(
       >>> graph.nodes.shape, graph.globals
       ((2, 1), array([1], dtype=int32))
     """
+    if type(data) in (list, tuple) or isinstance(getattr(data, "slices", None), Mapping):
+        options = {"node_attrs": node_attrs, "edge_attrs": edge_attrs, "graph_attrs": graph_attrs}
+        return batch([from_pyg_data(data[i], **options) for i in range(len(data))])
 
     def get(name: str) -> Any:
         return data.get(name) if isinstance(data, Mapping) else getattr(data, name, None)
@@ -64,8 +71,18 @@ def from_pyg_data(
             raise ValueError(f"data has no attribute {name!r}.")
         return np.array(as_array(name, value))
 
+    def read_target(name: str) -> np.ndarray | None:
+        """PyG keeps the one number of one graph without an axis too."""
+        x = read(name)
+        if x is None:
+            return None
+        x = x[None] if x.ndim == 0 and len(n_node) == 1 else x
+        if x.ndim and len(x) != len(n_node):
+            raise ValueError(_target_advice(name, x, n_node, senders))
+        return x
+
     if get("edge_index") is None:
-        raise ValueError("data has no edge_index. Fix: convert each relation of typed data alone.")
+        raise ValueError(f"data has no edge_index. Fix: {_edges_advice(get)}")
     edge_index = as_ids("edge_index", get("edge_index"))
     _checks.shape("edge_index", edge_index, (2, "E"))
     _refuse_relations(get)
@@ -83,10 +100,41 @@ def from_pyg_data(
             edges=by_names(edge_attrs, read),
             senders=senders,
             receivers=receivers,
-            globals=by_names(graph_attrs, read),
+            globals=by_names(graph_attrs, read_target),
             n_node=n_node,
             n_edge=np.bincount(owner, minlength=len(n_node)).astype(np.int32),
         )
+    )
+
+
+def _edges_advice(get: Any) -> str:
+    if get("adj_t") is not None:
+        return (
+            "convert before T.ToSparseTensor, or set data.edge_index = "
+            "torch_geometric.utils.to_edge_index(data.adj_t)[0].flip(0)."
+        )
+    if get("node_types") is not None:
+        return (
+            "data.to_homogeneous() is one graph of all kinds of nodes; a relation between two kinds is "
+            "ga.graphs.bipartite(*data[relation].edge_index, sender_nodes=..., receiver_nodes=...)."
+        )
+    return "an array [2, E] of senders and receivers, empty for a graph without edges."
+
+
+def _target_advice(name: str, x: np.ndarray, n_node: np.ndarray, senders: np.ndarray) -> str:
+    """What to do with rows that are not those of graphs."""
+    meant = {
+        int(n_node.sum()): ("node", f'node_attrs=("x", "{name}"), graph_attrs=()'),
+        len(senders): ("edge", f'edge_attrs=("edge_attr", "{name}"), graph_attrs=()'),
+    }
+    fixes = [f"{fix} if it is of {kind}s" for rows, (kind, fix) in meant.items() if rows == len(x)]
+    if len(n_node) == 1:
+        fixes.append(f"{name}[None] for several targets of one graph")
+        fixes.append("the data set itself in place of its collated data")
+    graphs = "graph" if len(n_node) == 1 else "graphs"
+    fix = "; or ".join(fixes) or "a row per graph"
+    return (
+        f"{name} must have {len(n_node)} rows for {len(n_node)} {graphs}, got {len(x)}. Fix: {fix}."
     )
 
 
@@ -94,7 +142,10 @@ def _refuse_relations(get: Any) -> None:
     """Ids of a relation count two sets of nodes, which one graph does not have."""
     x, is_bipartite = get("x"), get("is_bipartite")
     is_pair = isinstance(x, tuple) and any(part is None or hasattr(part, "__array__") for part in x)
-    if is_pair or (callable(is_bipartite) and is_bipartite()):
+    is_named = (
+        x is None and get("x_s") is not None and get("x_t") is not None
+    )  # as PyG's guide names them
+    if is_pair or is_named or (callable(is_bipartite) and is_bipartite()):
         raise ValueError(
             "data is a relation between two sets of nodes. Fix: "
             "ga.graphs.bipartite(*edge_index, sender_nodes=..., receiver_nodes=...)."
@@ -122,6 +173,10 @@ def _starts(get: Any, edge_index: np.ndarray) -> np.ndarray:
         as_count("ptr", ptr[-1])
         return ptr.astype(np.int64)
     if get("batch") is None:
+        if isinstance(get("_num_nodes"), list):
+            raise ValueError(
+                "data is collated from several graphs, whose ids all begin at 0. Fix: the data set itself."
+            )
         return np.array([0, _count_nodes(get, edge_index)])
     graph_ids = as_ids("batch", get("batch"))
     _checks.shape("batch", graph_ids, ("N",))
@@ -140,6 +195,8 @@ def _count_nodes(get: Any, edge_index: np.ndarray) -> int:
         return as_count("num_nodes", get("num_nodes"))
     if get("x") is not None:
         return len(get("x"))
+    if callable(size := get("size")) and (ends := size()) is not None and ends[1] is not None:
+        return as_count("size", ends[1])  # of a relation in typed data, whose nodes are elsewhere
     return 1 + largest(edge_index)
 
 

@@ -83,7 +83,10 @@ def test_batch_vectors(two_graphs):
         ({"edge_index": np.zeros((3, 1), int)}, r"edge_index must have shape \[2, E\]"),
         ({"edge_index": np.zeros((2, 1))}, "edge_index must be integer ids"),
         ({"edge_index": np.array([[0], [9]])}, r"receivers, edge_index\[1\], must lie in \[0, 2\)"),
-        ({"y": np.zeros(2)}, "globals must have 1 rows"),
+        (
+            {"y": np.zeros(2)},
+            r'y must have 1 rows for 1 graph, got 2. Fix: node_attrs=\("x", "y"\)',
+        ),
     ],
 )
 def test_errors(change, message):
