@@ -127,7 +127,8 @@ def to_networkx(
         graph that happens to be symmetric too: pass True for it). False requires this.
 
     Returns:
-      A networkx graph; attribute values are numpy scalars or rows.
+      A networkx graph; attribute values are Python numbers or lists of them, which JSON holds. float64 and int64 come
+      back from `from_networkx` as float32 and int32.
 
     Raises:
       ValueError: several graphs, a padded or bipartite one, labels that do not fit, nested features, or
@@ -206,4 +207,5 @@ def _rows(name: str, features: Any, count: int) -> list[dict[str, Any]]:
     arrays = named(name, features, "features")
     if not arrays:
         return [{} for _ in range(count)]
-    return [dict(zip(arrays, row, strict=True)) for row in zip(*arrays.values(), strict=True)]
+    columns = (x.tolist() for x in arrays.values())
+    return [dict(zip(arrays, row, strict=True)) for row in zip(*columns, strict=True)]

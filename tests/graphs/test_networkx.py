@@ -1,3 +1,7 @@
+import json
+import math
+
+import jax.numpy as jnp
 import networkx as nx
 import numpy as np
 import pytest
@@ -39,9 +43,7 @@ def test_round_trip(kind):
         assert edges_of(back) == edges_of(there)
         for node in there:
             assert back.nodes[node]["mass"] == there.nodes[node]["mass"]
-            np.testing.assert_array_equal(
-                back.nodes[node]["position"], there.nodes[node]["position"], strict=True
-            )
+            assert back.nodes[node]["position"] == there.nodes[node]["position"].tolist()
         assert back.graph == {"score": 2.5}
         if not there.is_directed():
             assert ga.graphs.is_undirected(graph)
@@ -166,3 +168,17 @@ def test_numbers_beyond_int32_are_not_left_out():
     nx.set_node_attributes(there, 2**40, "id")
     with pytest.raises(ValueError, match="id holds 1099511627776"):
         ga.graphs.from_networkx(there)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int8, np.uint64, bool, jnp.bfloat16])
+@pytest.mark.parametrize("shape", [(), (2,), (2, 1)])
+def test_json_takes_the_attributes(dtype, shape):
+    def rows(n):
+        return np.arange(n * math.prod(shape)).reshape(n, *shape).astype(dtype)
+
+    graph = ga.graphs.from_edge_list([0, 1], [1, 2], nodes=rows(3), edges={"w": rows(2)})
+    there = ga.graphs.to_networkx(graph._replace(globals=rows(1)))
+    back = nx.node_link_graph(json.loads(json.dumps(nx.node_link_data(there))))
+    assert [x["features"] for _, x in back.nodes(data=True)] == rows(3).tolist()
+    assert [x["w"] for *_, x in back.edges(data=True)] == rows(2).tolist()
+    assert back.graph["features"] == rows(1).tolist()[0]
