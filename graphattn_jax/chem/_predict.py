@@ -43,7 +43,7 @@ def predict(
     Args:
       fn: `graph -> [G, T]`, a model with its parameters; `graph` is a padded
         `PreparedGraph` with integer columns, or with what `encode` made of them.
-      smiles: M strings, or one.
+      smiles: M strings, or one; see `from_smiles_list`.
       encode: what the model needs beside atoms and bonds, such as positional encodings: a function
         of the batch of all molecules on the host. None = nothing.
       features: columns of integers, as in `from_smiles_list`.

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from graphattn_jax.chem._rdkit import check_smiles, import_chem, parse
+from graphattn_jax.chem._rdkit import import_chem, parse, read_smiles
 
 
 def murcko_scaffolds(smiles: Sequence[str], *, chirality: bool = False) -> list[str]:
     """Bemis-Murcko scaffolds: rings and the chains between them, side chains cut off.
 
     Args:
-      smiles: G strings.
+      smiles: G strings: a list, an array, a column of a data frame.
       chirality: keep stereo centres, so that mirror images are different scaffolds.
 
     Returns:
@@ -20,7 +20,7 @@ def murcko_scaffolds(smiles: Sequence[str], *, chirality: bool = False) -> list[
       Unusual valences are taken.
 
     Raises:
-      ValueError: `smiles` are not strings.
+      ValueError: `smiles` are not strings, or missing.
       ImportError: RDKit is not installed.
 
     Cost: a millisecond per molecule.
@@ -33,12 +33,17 @@ def murcko_scaffolds(smiles: Sequence[str], *, chirality: bool = False) -> list[
     Source: Bemis, Murcko, "The Properties of Known Drugs. 1. Molecular Frameworks", J. Med. Chem.
       39, 1996.
     """
-    check_smiles(smiles)
+    texts = read_smiles(smiles)
+    if missing := [row for row, text in enumerate(texts) if text is None]:
+        raise ValueError(
+            f"{len(missing)} of {len(texts)} smiles are missing, by position: {str(missing[:10])[1:-1]}"
+            f"{', ...' if len(missing) > 10 else ''}. Fix: drop these rows."
+        )
     chem = import_chem("murcko_scaffolds")
     from rdkit.rdBase import BlockLogs
 
     with BlockLogs():
-        molecules = [parse(chem, text, strict_valence=False) for text in smiles]
+        molecules = [parse(chem, text, strict_valence=False) for text in texts]
         return [
             "" if molecule is None else _scaffold(chem, molecule, chirality)
             for molecule in molecules

@@ -10,7 +10,7 @@ import numpy as np
 
 from graphattn_jax import _checks
 from graphattn_jax.chem._features import FEATURES, Features
-from graphattn_jax.chem._rdkit import check_smiles, import_chem, parse
+from graphattn_jax.chem._rdkit import import_chem, parse, read_smiles
 from graphattn_jax.graphs import GraphsTuple, take
 
 
@@ -93,7 +93,8 @@ def from_smiles_list(
     `"ogb"` has a place for everything (the last value of a column), `"zinc"` has not.
 
     Args:
-      smiles: G strings.
+      smiles: G strings: a list, an array, a column of a data frame. Rows without a text (None, NaN, pandas' NA) are as
+        texts that are no molecule.
       features: `"ogb"` or `"zinc"`.
       on_error: what to do with texts that are no molecule: `"raise"` an error that lists them, or
         `"skip"` them and say which.
@@ -120,12 +121,12 @@ def from_smiles_list(
     Source: Hu et al., "Open Graph Benchmark", NeurIPS 2020, arXiv:2005.00687 (features `"ogb"`);
       Dwivedi et al., "Benchmarking Graph Neural Networks", JMLR 2023, arXiv:2003.00982 (`"zinc"`).
     """
-    check_smiles(smiles)
+    texts = read_smiles(smiles)
     _checks.choice("features", features, FEATURES)
     _checks.choice("on_error", on_error, ("raise", "skip"))
     chem = import_chem("from_smiles")
     with _silence():
-        parsed = [parse(chem, text, strict_valence=strict_valence) for text in smiles]
+        parsed = [parse(chem, text, strict_valence=strict_valence) for text in texts]
     readable = np.array([molecule is not None for molecule in parsed], bool)
     rows = np.flatnonzero(readable)
     kinds = FEATURES[features]
@@ -135,7 +136,7 @@ def from_smiles_list(
         graphs, rows = take(graphs, np.flatnonzero(fits)), rows[fits]
     skipped = np.setdiff1d(np.arange(len(parsed)), rows)
     if len(skipped) and on_error == "raise":
-        raise ValueError(_message(smiles, skipped, readable, features))
+        raise ValueError(_message(texts, skipped, readable, features))
     return Molecules(graphs, rows, skipped)
 
 
@@ -183,13 +184,15 @@ def _fits(graphs: GraphsTuple) -> np.ndarray:
 
 
 def _message(
-    smiles: Sequence[str], skipped: np.ndarray, readable: np.ndarray, features: str
+    smiles: list[str | None], skipped: np.ndarray, readable: np.ndarray, features: str
 ) -> str:
-    shown = "; ".join(
-        f"{row}: {smiles[row]!r} "
-        + (f"(has an atom or bond outside of {features!r})" if readable[row] else "(no molecule)")
-        for row in skipped[:10]
-    )
+    def reason(row: int) -> str:
+        if smiles[row] is None:
+            return "missing"
+        outside = f"has an atom or bond outside of {features!r}"
+        return f"{smiles[row]!r} ({outside if readable[row] else 'no molecule'})"
+
+    shown = "; ".join(f"{row}: {reason(row)}" for row in skipped[:10])
     more = f"; and {len(skipped) - 10} more" if len(skipped) > 10 else ""
     return (
         f"{len(skipped)} of {len(smiles)} smiles cannot be read, by position: {shown}{more}. "

@@ -127,5 +127,5 @@ def test_wrong_results_and_arguments():
         ga.chem.predict(lambda graph: graph.nodes, SMILES)
     with pytest.raises(ValueError, match="batch_size must be a positive integer"):
         ga.chem.predict(count, SMILES, batch_size=0)
-    with pytest.raises(ValueError, match="smiles must be strings, got None at position 1"):
+    with pytest.raises(ValueError, match="1 of 2 smiles cannot be read, by position: 1: missing"):
         ga.chem.predict(count, ["C", None])

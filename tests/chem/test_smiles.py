@@ -234,13 +234,71 @@ def test_unusual_valence_is_taken_on_request():
     ("arguments", "message"),
     [
         (("CO",), "smiles must be a sequence of strings, got str"),
-        ((["CO", None],), "smiles must be strings, got None at position 1"),
-        ((["CO", float("nan")],), "smiles must be strings, got nan at position 1"),
+        ((["CO", 3],), "smiles must be strings, got 3 at position 1"),
+        ((np.array(["CO", b"CO"], object),), "smiles must be strings, got b'CO' at position 1"),
+        ((np.array([["CO"]]),), r"smiles must be a sequence of strings, got .* of shape \(1, 1\)"),
+        (({"CO": 1},), "smiles must be a sequence of strings, got dict"),
+        (
+            (["CO", None, float("nan")],),
+            "2 of 3 smiles cannot be read, by position: 1: missing; 2: m",
+        ),
     ],
 )
 def test_wrong_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         ga.chem.from_smiles_list(*arguments)
+
+
+class NAType:
+    """As that of pandas, which answers no question about itself."""
+
+    def __bool__(self):
+        raise TypeError("boolean value of NA is ambiguous")
+
+    __eq__ = __ne__ = lambda self, other: self
+    __hash__ = None
+
+
+class Column:
+    """What a column of a data frame shows: rows with labels of their own."""
+
+    def __init__(self, values):
+        self.values, self.shape = values, (len(values),)
+
+    def __array__(self, *_, **__):
+        return np.array(self.values, object)
+
+    def __len__(self):
+        return len(self.values)
+
+    def __iter__(self):
+        return iter(self.values)
+
+    def __getitem__(self, label):
+        raise KeyError(label)
+
+
+@pytest.mark.parametrize("kind", [list, lambda x: np.array(x, object), Column])
+def test_columns_of_tables(kind):
+    rows = ["CO", None, "CC", float("nan"), NAType(), np.float32("nan"), "C1C"]
+    smiles = kind(rows)
+    graphs, read, skipped = ga.chem.from_smiles_list(smiles, on_error="skip")
+    assert graphs.n_node.tolist() == [2, 2]
+    assert read.tolist() == [0, 2] and skipped.tolist() == [1, 3, 4, 5, 6]
+    message = re.escape("1: missing; 3: missing; 4: missing; 5: missing; 6: 'C1C' (no molecule)")
+    with pytest.raises(ValueError, match=message):
+        ga.chem.from_smiles_list(smiles)
+    with pytest.raises(
+        ValueError, match=r"4 of 7 smiles are missing, by position: 1, 3, 4, 5\. Fix"
+    ):
+        ga.chem.murcko_scaffolds(smiles)
+    assert ga.chem.murcko_scaffolds(kind(["CO", "c1ccccc1C"])) == ["", "c1ccccc1"]
+    counts = ga.chem.predict(lambda graph: graph.n_node[:, None], smiles, on_error="skip")
+    np.testing.assert_array_equal(counts[:, 0], [2, np.nan, 2, *[np.nan] * 4])
+
+
+def test_arrays_of_strings():
+    assert ga.chem.from_smiles_list(np.array(["CO", "CCC"])).graphs.n_node.tolist() == [2, 3]
 
 
 def test_wrong_options():
