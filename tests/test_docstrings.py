@@ -18,6 +18,7 @@ PACKAGES = (
     "diagnostics",
     "encodings",
     "graphs",
+    "interop",
     "losses",
     "message_passing",
     "metrics",

@@ -13,6 +13,7 @@ from graphattn_jax.graphs._features import as_rows, exact_cast
 from graphattn_jax.graphs._masks import edge_graph_ids, node_graph_ids
 from graphattn_jax.graphs._prepare import pattern
 from graphattn_jax.graphs._types import GraphsTuple, num_nodes
+from graphattn_jax.typing import ArrayLike
 
 
 def edge_keys(graph: GraphsTuple) -> np.ndarray:
@@ -74,8 +75,8 @@ def _count(owner: np.ndarray, graph: GraphsTuple) -> np.ndarray:
 class Means(NamedTuple):
     """What `fill="mean"` takes the mean of: old rows by group, and the group of each new row. Empty groups give 0."""
 
-    of_old: np.ndarray
-    of_new: np.ndarray
+    of_old: ArrayLike
+    of_new: ArrayLike
     num_groups: int
 
     def rows(self, name: str, x: np.ndarray) -> np.ndarray:
@@ -85,10 +86,11 @@ class Means(NamedTuple):
                 f'{name}="mean" needs floating-point features, got {_checks.describe(x)}. Fix: one row of values.'
             )
         sums = np.zeros((self.num_groups, *x.shape[1:]), np.result_type(x.dtype, np.float64))
-        np.add.at(sums, self.of_old, x)
-        counts = np.maximum(np.bincount(self.of_old, minlength=self.num_groups), 1)
+        owner = np.asarray(self.of_old)
+        np.add.at(sums, owner, x)
+        counts = np.maximum(np.bincount(owner, minlength=self.num_groups), 1)
         means = sums / counts.reshape(-1, *(1,) * (x.ndim - 1))
-        return means[self.of_new].astype(x.dtype)
+        return means[np.asarray(self.of_new)].astype(x.dtype)
 
 
 def filled_rows(name: str, features: Any, fill: Any, means: Means) -> Any:
@@ -100,7 +102,7 @@ def filled_rows(name: str, features: Any, fill: Any, means: Means) -> Any:
     if isinstance(fill, str):
         _checks.choice(name, fill, ["mean"])
         return jax.tree.map(lambda x: means.rows(name, x), features)
-    count = len(means.of_new)
+    count = np.shape(means.of_new)[0]
     fill = as_rows(name, fill)
     if isinstance(fill, np.ndarray) and fill.ndim == 0:
         fill = jax.tree.map(lambda _: fill, features)

@@ -195,8 +195,11 @@ def _count_nodes(get: Any, edge_index: np.ndarray) -> int:
         return as_count("num_nodes", get("num_nodes"))
     if get("x") is not None:
         return len(get("x"))
-    if callable(size := get("size")) and (ends := size()) is not None and ends[1] is not None:
-        return as_count("size", ends[1])  # of a relation in typed data, whose nodes are elsewhere
+    size: Any = get("size")
+    if callable(size) and (of_receivers := size()[1]) is not None:
+        return as_count(
+            "size", of_receivers
+        )  # of a relation of typed data, whose nodes are elsewhere
     return 1 + largest(edge_index)
 
 
