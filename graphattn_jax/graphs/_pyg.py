@@ -196,7 +196,7 @@ def _count_nodes(get: Any, edge_index: np.ndarray) -> int:
     if get("x") is not None:
         return len(get("x"))
     size: Any = get("size")
-    if callable(size) and (of_receivers := size()[1]) is not None:
+    if size is not None and (of_receivers := size()[1]) is not None:
         return as_count(
             "size", of_receivers
         )  # of a relation of typed data, whose nodes are elsewhere
