@@ -21,6 +21,8 @@ def as_numpy(name: str, tensor: Any) -> np.ndarray:
             "a scipy array and ga.ops.SparseFeatures."
         )
     tensor = tensor.detach().cpu()
+    if hasattr(tensor, "resolve_conj"):  # torch conjugates and negates when it is read
+        tensor = tensor.resolve_conj().resolve_neg()
     if "bfloat16" in str(getattr(tensor, "dtype", "")):  # numpy has none of its own
         return np.array(tensor.float().numpy()).astype(jnp.bfloat16)
     return np.array(tensor.numpy())

@@ -29,8 +29,8 @@ def from_pyg_data(
     `edge_index[0]` are the senders and `edge_index[1]` the receivers (PyG's default flow). Edges
     are kept exactly as given: order, duplicates, self-loops and direction; PyG stores undirected
     graphs with both directions already. A batch is recognised by its `ptr`, or by its `batch`; a list or a data set
-    is a batch of its items. `ga.chem.from_pyg_columns` turns the columns of PyG's `from_smiles` into those of
-    `ga.chem`.
+    is a batch of its items. A relation of typed data between nodes of one kind is the graph of these nodes.
+    `ga.chem.from_pyg_columns` turns the columns of PyG's `from_smiles` into those of `ga.chem`.
 
     Args:
       data: an object or dict with `edge_index` `[2, E]` and, as wanted, `x`, `edge_attr`, `y`,
@@ -60,8 +60,11 @@ def from_pyg_data(
         options = {"node_attrs": node_attrs, "edge_attrs": edge_attrs, "graph_attrs": graph_attrs}
         return batch([from_pyg_data(data[i], **options) for i in range(len(data))])
 
+    nodes = _nodes_of_relation(data)
+
     def get(name: str) -> Any:
-        return data.get(name) if isinstance(data, Mapping) else getattr(data, name, None)
+        value = _look_up(data, name)
+        return _look_up(nodes, name) if value is None else value
 
     def read(name: str) -> np.ndarray | None:
         value = get(name)
@@ -105,6 +108,25 @@ def from_pyg_data(
             n_edge=np.bincount(owner, minlength=len(n_node)).astype(np.int32),
         )
     )
+
+
+def _look_up(data: Any, name: str) -> Any:
+    """An entry or an attribute; the parts of typed data have both."""
+    value = data.get(name) if isinstance(data, Mapping) else None
+    return getattr(data, name, None) if value is None and not isinstance(data, dict) else value
+
+
+def _nodes_of_relation(data: Any) -> Any:
+    """The nodes that a relation of typed data receives at, which stand beside it; None for any other data."""
+    parent, relation = getattr(data, "_parent", None), getattr(data, "_key", None)
+    if not callable(parent) or not isinstance(relation, tuple):
+        return None
+    typed: Any = parent()  # held weakly
+    if typed is None:
+        raise ValueError(
+            "data is a relation of typed data that is gone, and its nodes with it. Fix: keep the HeteroData in a variable."
+        )
+    return typed[relation[-1]]
 
 
 def _edges_advice(get: Any) -> str:
@@ -195,11 +217,6 @@ def _count_nodes(get: Any, edge_index: np.ndarray) -> int:
         return as_count("num_nodes", get("num_nodes"))
     if get("x") is not None:
         return len(get("x"))
-    size: Any = get("size")
-    if size is not None and (of_receivers := size()[1]) is not None:
-        return as_count(
-            "size", of_receivers
-        )  # of a relation of typed data, whose nodes are elsewhere
     return 1 + largest(edge_index)
 
 

@@ -10,7 +10,8 @@ from graphattn_jax import attention
 from graphattn_jax.interop._entries import Entries
 
 _RESIDUAL = (
-    "PyG's residual=True adds W x. Fix: add nn.linear of it to the output, and leave the entry out."
+    "PyG's residual=True adds W x to the output. Fix: leave the entry out, and add "
+    "ga.nn.linear(ga.nn.LinearParams(weight.T, None), x)."
 )
 
 
@@ -98,7 +99,8 @@ def graph_transformer(
         aggr=("add", "sum"),
     )
     entries.refuse(
-        "lin_beta.weight", "PyG's beta=True mixes message and root by a gate. Fix: beta=False."
+        "lin_beta.weight",
+        "PyG's beta=True mixes message and root by a gate, as no layer here does. Fix: train with beta=False.",
     )
     h = layer.heads
     c = layer.channels or entries.array("lin_query.weight", "D", "D").shape[0] // h

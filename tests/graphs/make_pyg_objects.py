@@ -9,7 +9,7 @@ from pathlib import Path
 
 NAMES = (
     *("x", "edge_index", "edge_attr", "edge_weight", "y", "num_nodes", "_num_nodes", "num_graphs"),
-    *("batch", "ptr", "adj_t", "node_types", "x_s", "x_t", "is_bipartite", "size"),
+    *("batch", "ptr", "adj_t", "node_types", "x_s", "x_t", "is_bipartite", "_key"),
 )
 SMILES = [
     "CC(=O)Oc1ccccc1C(=O)O",
@@ -50,6 +50,7 @@ def main():
     typed["author"].x, typed["paper"].x = numbers(2, 3), numbers(4, 3)
     typed["author", "writes", "paper"].edge_index = torch.tensor([[0, 1], [1, 2]])
     typed["paper", "cites", "paper"].edge_index = torch.tensor([[0], [1]])
+    together = Batch.from_data_list([typed, typed])
     whole = Batch.from_data_list(parts)
 
     objects = {
@@ -71,6 +72,7 @@ def main():
         "typed": typed,
         "relation": typed["author", "writes", "paper"],
         "relation of one kind": typed["paper", "cites", "paper"],
+        "relation of a batch": together["paper", "cites", "paper"],
         "named ends": Data(
             x_s=numbers(2, 1), x_t=numbers(2, 1), edge_index=torch.tensor([[0], [1]])
         ),
@@ -100,6 +102,7 @@ def described(thing):
     """What it answers, as JSON."""
     import torch
     from torch_geometric.data import Dataset
+    from torch_geometric.data.storage import EdgeStorage
 
     if thing is None or isinstance(thing, (bool, int, float, str)):
         return thing
@@ -109,10 +112,17 @@ def described(thing):
         return {"tensor": values, "dtype": str(thing.dtype), "layout": str(thing.layout)}
     if callable(thing) and not hasattr(thing, "edge_index"):
         return {"returns": described(thing())}
-    if isinstance(thing, (list, tuple)):
+    if isinstance(thing, tuple):
+        return {"tuple": [described(part) for part in thing]}
+    if isinstance(thing, list):
         return [described(part) for part in thing]
     answers = {name: described(getattr(thing, name, None)) for name in NAMES}
     answers = {name: answer for name, answer in answers.items() if answer is not None}
+    if isinstance(thing, EdgeStorage) and isinstance(
+        thing._key, tuple
+    ):  # its entries are not all that it answers
+        nodes = described(thing._parent()[thing._key[-1]])
+        return {"answers": answers, "entries": list(thing), "nodes": nodes}
     if isinstance(thing, Dataset):
         return {"items": [described(item) for item in thing], "answers": answers}
     return {"answers": answers}

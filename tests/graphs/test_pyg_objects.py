@@ -1,6 +1,7 @@
 """Objects of PyTorch Geometric as they are, stored by `make_pyg_objects.py`, which names the versions."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -43,6 +44,24 @@ class Tensor:
         return Tensor(self.array, "torch.float32", self.layout)
 
 
+class Relation(Mapping):
+    """A relation of typed data: a mapping of its entries that answers more than these."""
+
+    def __init__(self, answers, entries, nodes):
+        self.__dict__.update(answers)
+        self._entries = {name: answers[name] for name in entries}
+        self._parent = lambda: {answers["_key"][-1]: nodes}
+
+    def __getitem__(self, name):
+        return self._entries[name]
+
+    def __iter__(self):
+        return iter(self._entries)
+
+    def __len__(self):
+        return len(self._entries)
+
+
 class Dataset(list):
     """Its items, and answers of its own, which look as one graph."""
 
@@ -56,7 +75,11 @@ def restored(answer):
         return Tensor(answer["tensor"], answer["dtype"], answer["layout"])
     if "returns" in answer:
         return lambda: restored(answer["returns"])
+    if "tuple" in answer:
+        return tuple(restored(part) for part in answer["tuple"])
     answers = {name: restored(x) for name, x in answer["answers"].items()}
+    if "entries" in answer:
+        return Relation(answers, answer["entries"], restored(answer["nodes"]))
     if "items" not in answer:
         return SimpleNamespace(**answers)
     dataset = Dataset(restored(answer["items"]))
@@ -83,6 +106,7 @@ def test_versions():
         ("subset", [3, 4], [2, 3]),
         ("sizes", [2, 4], [1, 1]),
         ("relation of one kind", [4], [1]),
+        ("relation of a batch", [4, 4], [1, 1]),
         ("gradient", [2], [1]),
         ("bfloat16", [2], [1]),
     ],
@@ -101,6 +125,19 @@ def test_batches_are_paths_with_their_targets(name):
     assert graph.receivers.tolist() == [1, 3, 4, 6, 7, 8]
     again = ga.graphs.from_pyg_data(list(stored("dataset")))
     np.testing.assert_array_equal(again.receivers, graph.receivers)
+
+
+def test_a_relation_of_one_kind_has_its_nodes():
+    graph = ga.graphs.from_pyg_data(stored("relation of a batch"))
+    assert graph.nodes.tolist() == np.tile(np.arange(12.0).reshape(4, 3), (2, 1)).tolist()
+    assert (graph.senders.tolist(), graph.receivers.tolist()) == ([0, 4], [1, 5])
+
+
+def test_a_relation_whose_data_is_gone():
+    relation = stored("relation of one kind")
+    relation._parent = lambda: None
+    with pytest.raises(ValueError, match="typed data that is gone.*Fix: keep the HeteroData"):
+        ga.graphs.from_pyg_data(relation)
 
 
 def test_features():
