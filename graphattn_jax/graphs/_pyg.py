@@ -124,7 +124,7 @@ def _nodes_of_relation(data: Any) -> Any:
     typed: Any = parent()  # held weakly
     if typed is None:
         raise ValueError(
-            "data is a relation of typed data that is gone, and its nodes with it. Fix: keep the HeteroData in a variable."
+            "data is a relation of typed data that is gone, with its nodes. Fix: keep the HeteroData in a variable."
         )
     return typed[relation[-1]]
 

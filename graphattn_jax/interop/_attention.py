@@ -29,12 +29,14 @@ def gat(layer: attention.GAT, entries: Entries) -> attention.GATParams:
     h = layer.heads
     receiver_vector = entries.array("att_dst", 1, h, layer.channels or "C")[0]
     c = receiver_vector.shape[1]
+    own = _own_width(layer, h, c)
     receiver_weight: Any = None
     edge_weight: Any = None
     if "lin_src.weight" in entries:
-        weight, receiver_weight = (_heads(entries, name, h, c) for name in ("lin_src", "lin_dst"))
+        weight = _heads(entries, "lin_src", h, c)
+        receiver_weight = _heads(entries, "lin_dst", h, c, own)
     else:
-        weight = _heads(entries, "lin", h, c)
+        weight = _heads(entries, "lin", h, c, own)
     if "lin_edge.weight" in entries:
         edge_vector = entries.array("att_edge", 1, h, c)[0]
         edge_weight = np.einsum("dhc,hc->dh", _heads(entries, "lin_edge", h, c), edge_vector)
@@ -69,7 +71,8 @@ def gatv2(layer: attention.GATv2, entries: Entries) -> attention.GATv2Params:
     vector = entries.array("att", 1, h, layer.channels or "C")[0]
     c = vector.shape[1]
     sender = _heads(entries, "lin_l", h, c), _head_bias(entries, "lin_l", h, c)
-    receiver = _heads(entries, "lin_r", h, c), _head_bias(entries, "lin_r", h, c)
+    own = _own_width(layer, h, c)
+    receiver = _heads(entries, "lin_r", h, c, own), _head_bias(entries, "lin_r", h, c)
     if shared and not np.array_equal(sender[0], receiver[0]):
         raise ValueError(
             f"{entries.prefix}lin_l.weight and lin_r.weight differ, which {layer} has as one. Fix: score=Standard()."
@@ -167,9 +170,14 @@ def _check_score(layer: Any, *kinds: type) -> None:
         raise ValueError(f"score must be {names} for weights of PyG, got {layer.score}.")
 
 
-def _heads(entries: Entries, name: str, heads: int, channels: int) -> Any:
+def _own_width(layer: Any, heads: int, channels: int) -> int | str:
+    """That of the receivers: without `channels` the one that H C is made for."""
+    return "D" if layer.channels else heads * channels
+
+
+def _heads(entries: Entries, name: str, heads: int, channels: int, width: int | str = "D") -> Any:
     """A weight `[H C, D]` as `[D, H, C]`."""
-    weight = entries.array(f"{name}.weight", heads * channels, "D")
+    weight = entries.array(f"{name}.weight", heads * channels, width)
     return weight.T.reshape(-1, heads, channels)
 
 

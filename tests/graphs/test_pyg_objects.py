@@ -136,7 +136,7 @@ def test_a_relation_of_one_kind_has_its_nodes():
 def test_a_relation_whose_data_is_gone():
     relation = stored("relation of one kind")
     relation._parent = lambda: None
-    with pytest.raises(ValueError, match="typed data that is gone.*Fix: keep the HeteroData"):
+    with pytest.raises(ValueError, match=r"typed data that is gone.*Fix: keep the HeteroData"):
         ga.graphs.from_pyg_data(relation)
 
 

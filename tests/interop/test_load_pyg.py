@@ -226,6 +226,13 @@ ONES = np.ones
         (GCN(3), changed("gcn", bias=ONES(3, int)), "bias must be floating point, got int64"),
         (GCN(3), changed("gcn", bias=ONES((3, 1))), r"bias must have shape \[3\], got \[3, 1\]"),
         (GAT(3, 4), state_of("gat"), r"att_dst must have shape \[1, 4, 3\], got \[1, 2, 3\]"),
+        (GAT(heads=2), state_of("gat"), r"lin.weight must have shape \[6, 6\], got \[6, 4\]"),
+        (GATv2(heads=2), state_of("gatv2"), r"lin_r.weight must have shape \[6, 6\], got \[6, 4\]"),
+        (
+            TRANSFORMER(heads=2, separate=True),
+            state_of("transformer"),
+            r"shape \[D, D\], got \[6, 4\]",
+        ),
         (GAT(3, 2, concat=False), state_of("gat"), r"bias must have shape \[3\], got \[6\]"),
         (GAT(3, 2, score=ga.attention.Cosine()), state_of("gat"), r"score must be Standard\(\)"),
         (
