@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping
 from functools import reduce
@@ -24,7 +25,8 @@ class Entries:
     """
 
     def __init__(self, source: Any, prefix: str, layer: Any) -> None:
-        self.layer, self.prefix = layer, prefix
+        self.layer = layer
+        self.prefix = prefix if prefix.endswith(".") or not prefix else f"{prefix}."
         self.module = None
         if not isinstance(source, Mapping):
             if not callable(getattr(source, "state_dict", None)):
@@ -33,25 +35,29 @@ class Entries:
                     f"{_checks.describe(source)}. Fix: conv.state_dict()."
                 )
             path = [part for part in prefix.split(".") if part]
-            self.module = reduce(lambda module, part: getattr(module, part), path, source)
+            self.module = reduce(lambda module, part: getattr(module, part, None), path, source)
             source = source.state_dict()
         self._source = source
-        self._left = {
-            name.removeprefix(prefix)
-            for name in source
-            if name.startswith(prefix) and not _COUNTERS.search(name)
-        }
-        if not self._left:
-            known = ", ".join(sorted({name.split(".")[0] for name in source})) or "none"
+        self._left = {str(name) for name in source if not _COUNTERS.search(str(name))}
+        self._check_any()
+
+    def _check_any(self) -> None:
+        if not self._own():
+            known = ", ".join(sorted({str(name).split(".")[0] for name in self._source})) or "none"
             raise ValueError(
-                f"state_dict has no entries that begin with {prefix!r}; its names begin with {known}."
+                f"state_dict has no entries that begin with {self.prefix!r}; its names begin with {known}."
             )
 
+    def _own(self) -> list[str]:
+        """Full names of what is left below the prefix."""
+        return sorted(name for name in self._left if name.startswith(self.prefix))
+
     def part(self, name: str, layer: Any) -> Entries:
-        """What belongs to a module inside this one; to be closed by itself."""
-        inner = Entries(self._source, f"{self.prefix}{name}.", layer)
+        """What belongs to a module inside this one: what one of the two has read is not left in the other."""
+        inner = copy.copy(self)
+        inner.layer, inner.prefix = layer, f"{self.prefix}{name}."
         inner.module = getattr(self.module, name, None)
-        self._left -= {own for own in self._left if own.startswith(f"{name}.")}
+        inner._check_any()
         return inner
 
     def __contains__(self, name: str) -> bool:
@@ -59,7 +65,8 @@ class Entries:
 
     def names(self, pattern: str) -> list[re.Match[str]]:
         """Those that fit the pattern as a whole."""
-        return [match for name in sorted(self._left) if (match := re.fullmatch(pattern, name))]
+        names = (name.removeprefix(self.prefix) for name in self._own())
+        return [match for name in names if (match := re.fullmatch(pattern, name))]
 
     def array(self, name: str, *shape: int | str) -> Any:
         """One that must be there, of this shape: an int for a fixed size, a letter for a free one."""
@@ -67,7 +74,7 @@ class Entries:
         if full not in self._source:
             raise ValueError(
                 f"state_dict has no entry {full!r}, which {self.layer} needs. It has: "
-                f"{', '.join(sorted(self.prefix + name for name in self._left))}."
+                f"{', '.join(self._own())}."
             )
         x = self._source[full]
         x = as_numpy(full, x) if is_tensor(x) else np.asarray(x)
@@ -83,7 +90,7 @@ class Entries:
                 f"{full} must have shape [{', '.join(map(str, shape))}], got {list(x.shape)}. "
                 f"Fix: choices of {self.layer} that are those of the module."
             )
-        self._left.discard(name)
+        self._left.discard(full)
         return x
 
     def scalar(self, name: str) -> Any:
@@ -126,13 +133,12 @@ class Entries:
 
     def ignore(self, *names: str) -> None:
         """Entries that the module has and does not use."""
-        self._left -= {*names}
+        self._left -= {self.prefix + name for name in names}
 
     def close(self) -> None:
         """Nothing is left over."""
-        if self._left:
-            names = ", ".join(sorted(self.prefix + name for name in self._left))
+        if own := self._own():
             raise ValueError(
-                f"state_dict has entries that {self.layer} has no place for: {names}. "
+                f"state_dict has entries that {self.layer} has no place for: {', '.join(own)}. "
                 "Fix: choices of the layer that are those of the module, or prefix= for a part of a larger one."
             )

@@ -166,7 +166,6 @@ def _check_aggregators(entries: Entries) -> None:
             f"Fix: log_degree_mean={delta:.9g}."
         )
     of_module.ignore("avg_deg_lin")  # of a scaler that is not ours
-    of_module.close()
 
 
 def _check_activation(layer: mp.GINE, entries: Entries) -> None:

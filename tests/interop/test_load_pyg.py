@@ -279,6 +279,11 @@ ONES = np.ones
         ),
         (GPS(GATED(), HEADS), state_of("gps"), "Fix: another local layer"),
         (GPS(None, HEADS), state_of("gps"), "no place for: conv.eps"),
+        (
+            GPS(None, GLOBAL(output=True, use_bias=False)),
+            changed("gps_alone", mlp__5__bias=ONES(4)),
+            "no place for: mlp.5.bias",
+        ),
         (GPS(GCN(), HEADS), state_of("gps_alone"), "no entries that begin with 'conv.'"),
         (
             GPS(None, GLOBAL(output=True), norm="layer"),
@@ -318,12 +323,13 @@ def test_options_of_the_module_are_those_of_the_layer(layer, name, message):
         ga.interop.load_pyg(layer, module_of(name))
 
 
-@pytest.mark.parametrize("kind", ["normalize", "flow", "act", "aggregators", "scaler"])
+@pytest.mark.parametrize("kind", ["normalize", "flow", "act", "aggregators", "scaler", "mlp"])
 def test_options_without_weights(kind):
     layer, name, change = {
         "normalize": (GCN(3), "gcn", {"normalize": False}),
         "flow": (SAGE(3), "sage", {"flow": "target_to_source"}),
         "act": (GATED(3, normalize=False), "gated", {"act": type("Tanh", (), {"__call__": id})()}),
+        "mlp": (GPS(None, GLOBAL(output=True, use_bias=False)), "gps_alone", {}),
         "aggregators": (PNA(6, log_degree_mean=PNA_DELTA), "pna", {}),
         "scaler": (PNA(6, log_degree_mean=PNA_DELTA), "pna", {}),
     }[kind]
@@ -331,6 +337,8 @@ def test_options_without_weights(kind):
     conv.__dict__.update(change)
     if kind == "aggregators":
         conv.aggr_module.aggr.aggrs = list(conv.aggr_module.aggr.aggrs)[::-1]
+    if kind == "mlp":
+        conv.mlp.__dict__["1"] = type("GELU", (), {"__call__": id})()
     if kind == "scaler":
         conv.aggr_module.scaler = ["attenuation", "amplification", "identity"]
     with pytest.raises(ValueError, match=f"{kind}.*(of|must be)"):
@@ -339,7 +347,7 @@ def test_options_without_weights(kind):
 
 def test_a_part_of_a_larger_module():
     state = {f"convs.1.{key}": x for key, x in state_of("sage").items()} | {"head.bias": ONES(2)}
-    part = ga.interop.load_pyg(SAGE(3), state, prefix="convs.1.")
+    part = ga.interop.load_pyg(SAGE(3), state, prefix="convs.1")
     whole = ga.interop.load_pyg(SAGE(3), state_of("sage"))
     assert jax.tree.all(jax.tree.map(np.array_equal, part, whole))
     with pytest.raises(
@@ -363,6 +371,8 @@ def test_a_part_of_a_larger_module():
     }
     with pytest.raises(ValueError, match=r"convs\.1\.aggr='max'"):
         ga.interop.load_pyg(SAGE(3), module(described, state), prefix="convs.1.")
+    with pytest.raises(ValueError, match=r"no entries that begin with 'convs\.2\.'"):
+        ga.interop.load_pyg(SAGE(3), module(described, state), prefix="convs.2.")
 
 
 class Tensor:
