@@ -39,7 +39,9 @@ def gat(layer: attention.GAT, entries: Entries) -> attention.GATParams:
         weight = _heads(entries, "lin", h, c, own)
     if "lin_edge.weight" in entries:
         edge_vector = entries.array("att_edge", 1, h, c)[0]
-        edge_weight = np.einsum("dhc,hc->dh", _heads(entries, "lin_edge", h, c), edge_vector)
+        wide = np.promote_types(edge_vector.dtype, np.float32)
+        edge_map = _heads(entries, "lin_edge", h, c).astype(wide)
+        edge_weight = (edge_map * edge_vector.astype(wide)).sum(-1).astype(edge_vector.dtype)
     return attention.GATParams(
         weight=weight,
         receiver_weight=receiver_weight,
@@ -73,9 +75,9 @@ def gatv2(layer: attention.GATv2, entries: Entries) -> attention.GATv2Params:
     sender = _heads(entries, "lin_l", h, c), _head_bias(entries, "lin_l", h, c)
     own = _own_width(layer, h, c)
     receiver = _heads(entries, "lin_r", h, c, own), _head_bias(entries, "lin_r", h, c)
-    if shared and not np.array_equal(sender[0], receiver[0]):
+    if shared and not all(map(np.array_equal, sender, receiver)):
         raise ValueError(
-            f"{entries.prefix}lin_l.weight and lin_r.weight differ, which {layer} has as one. Fix: score=Standard()."
+            f"{entries.prefix}lin_l and lin_r differ, which {layer} has as one. Fix: score=Standard()."
         )
     return attention.GATv2Params(
         *sender,

@@ -80,12 +80,9 @@ class Entries:
         x = as_numpy(full, x) if is_tensor(x) else np.asarray(x)
         if not jnp.issubdtype(x.dtype, jnp.floating):
             raise ValueError(f"{full} must be floating point, got {_checks.describe(x)}.")
-        sizes = dict(
-            zip(reversed(shape), reversed(x.shape))
-        )  # a letter that stands twice is one size
-        if len(x.shape) != len(shape) or x.shape != tuple(
-            want if isinstance(want, int) else sizes[want] for want in shape
-        ):
+        sizes = dict(zip(shape, x.shape))  # a letter that stands twice is one size
+        wanted = tuple(want if isinstance(want, int) else sizes.get(want) for want in shape)
+        if x.shape != wanted:
             raise ValueError(
                 f"{full} must have shape [{', '.join(map(str, shape))}], got {list(x.shape)}. "
                 f"Fix: choices of {self.layer} that are those of the module."

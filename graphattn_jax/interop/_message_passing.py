@@ -77,17 +77,21 @@ def gated_gcn(layer: mp.GatedGCN, entries: Entries) -> mp.GatedGCNParams:
     entries.says(flow="source_to_target", act="Sigmoid", root_weight=True, aggr=("add", "sum"))
     root = entries.linear("lin_skip", *_widths(layer), bias=False).weight
     receivers, out = root.shape
-    key, query, value = (
-        entries.linear(f"lin_{name}", out=out) for name in ("key", "query", "value")
-    )
-    senders = len(query.weight) - (len(key.weight) - receivers)
+    key, query = (entries.linear(f"lin_{name}", out=out) for name in ("key", "query"))
+    value = entries.linear("lin_value", len(query.weight), out)
+    edges = len(key.weight) - receivers
+    senders = len(query.weight) - edges
+    if edges < 0 or senders < 1:
+        raise ValueError(
+            f"{entries.prefix}lin_key.weight and lin_query.weight read {len(key.weight)} and {len(query.weight)} "
+            f"features, lin_skip.weight {receivers} of the receivers: no width of edges fits."
+        )
     parts: Any = (
         np.split(maps.weight, [width])
         for maps, width in ((key, receivers), (query, senders), (value, senders))
     )
     (of_receiver, edge_key), (of_sender, edge_query), (of_value, edge_value) = parts
-    has_edges = len(edge_key) > 0
-    if has_edges and not layer.edge_values and edge_value.any():
+    if edges and not layer.edge_values and edge_value.any():
         raise ValueError(
             f"{entries.prefix}lin_value.weight reads edge features, which the values of {layer} do not. "
             "Fix: edge_values=True."
@@ -96,10 +100,10 @@ def gated_gcn(layer: mp.GatedGCN, entries: Entries) -> mp.GatedGCNParams:
     return mp.GatedGCNParams(
         receiver=nn.LinearParams(of_receiver, key.bias + query.bias),
         sender=nn.LinearParams(of_sender, None),
-        edge=nn.LinearParams(edge_key + edge_query, None) if has_edges else None,
+        edge=nn.LinearParams(edge_key + edge_query, None) if edges else None,
         value=nn.LinearParams(of_value, value.bias),
         root=nn.LinearParams(root, bias),
-        edge_value=nn.LinearParams(edge_value, None) if has_edges and layer.edge_values else None,
+        edge_value=nn.LinearParams(edge_value, None) if edges and layer.edge_values else None,
     )
 
 

@@ -3,11 +3,13 @@
 `pyg_modules.json.gz` is written by `make_pyg_modules.py`, and names the versions of the packages.
 """
 
+import dataclasses
 import gzip
 import json
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -238,7 +240,7 @@ ONES = np.ones
         (
             GATv2(3, 2, score=ga.attention.Shared()),
             state_of("gatv2"),
-            "lin_l.weight and lin_r.weight differ",
+            "lin_l and lin_r differ",
         ),
         (
             GATv2(3, 2, score=ga.attention.Pairwise()),
@@ -278,6 +280,11 @@ ONES = np.ones
             "out_proj.weight is of width 4",
         ),
         (GPS(GATED(), HEADS), state_of("gps"), "Fix: another local layer"),
+        (
+            GATED(3, normalize=False),
+            changed("gated", lin_key__weight=ONES((3, 3))),
+            "read 3 and 4 features, lin_skip.weight 4 of the receivers",
+        ),
         (GPS(None, HEADS), state_of("gps"), "no place for: conv.eps"),
         (
             GPS(None, GLOBAL(output=True, use_bias=False)),
@@ -410,3 +417,24 @@ def test_tensors(dtype):
     kept = params.weight + 0
     state["lin.weight"].array += 1
     np.testing.assert_array_equal(params.weight, kept)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
+@pytest.mark.parametrize("name", CASES)
+def test_parameters_are_of_the_dtype_of_the_arrays(name, dtype):
+    state = {key: x.astype(jnp.dtype(dtype)) for key, x in state_of(name).items()}
+    layer = CASES[name][0]
+    if name.startswith("pna"):
+        delta = float(state["aggr_module.avg_deg_log"][0])
+        layer = dataclasses.replace(layer, log_degree_mean=delta)
+    conv = module(STORED["cases"][name]["module"], state)
+    loaded, exact = (
+        ga.interop.load_pyg(layer, conv),
+        ga.interop.load_pyg(CASES[name][0], module_of(name)),
+    )
+    assert {x.dtype for x in jax.tree.leaves(loaded)} == {jnp.dtype(dtype)}
+    jax.tree.map(
+        lambda x, y: np.testing.assert_allclose(x.astype("float32"), y, rtol=0.03, atol=0.03),
+        loaded,
+        exact,
+    )
