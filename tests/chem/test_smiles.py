@@ -2,6 +2,8 @@ import re
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import graphattn_jax as ga
 
@@ -295,6 +297,16 @@ def test_columns_of_tables(kind):
     assert ga.chem.murcko_scaffolds(kind(["CO", "c1ccccc1C"])) == ["", "c1ccccc1"]
     counts = ga.chem.predict(lambda graph: graph.n_node[:, None], smiles, on_error="skip")
     np.testing.assert_array_equal(counts[:, 0], [2, np.nan, 2, *[np.nan] * 4])
+
+
+@given(rows=st.lists(st.sampled_from(["CO", "C", "C1C", None, float("nan"), NAType()]), max_size=6))
+@settings(max_examples=200, deadline=None, derandomize=True)
+def test_what_is_skipped_is_what_cannot_be_read(rows):
+    graphs, read, skipped = ga.chem.from_smiles_list(Column(rows), on_error="skip")
+    good = [i for i, row in enumerate(rows) if isinstance(row, str) and row != "C1C"]
+    assert read.tolist() == good
+    assert skipped.tolist() == [i for i in range(len(rows)) if i not in good]
+    assert graphs.n_node.tolist() == [len(rows[i]) for i in good]
 
 
 def test_arrays_of_strings():

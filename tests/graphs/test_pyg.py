@@ -105,7 +105,7 @@ def test_missing_attribute_and_name_clash(two_graphs):
 
 
 @given(sizes=st.lists(st.integers(0, 3), min_size=1, max_size=5), tensors=st.booleans())
-@deterministic
+@settings(deterministic, max_examples=200)
 def test_batch_without_ptr(sizes, tensors):
     """The graph of each node is all that says how many there are; graphs without nodes in between too."""
     wrap = Tensor if tensors else np.asarray

@@ -61,7 +61,7 @@ def test_fill_with_the_mean_of_what_a_node_hears():
 
 
 @given(data=st.data())
-@deterministic
+@settings(deterministic, max_examples=70)
 def test_the_mean_fills_each_graph_of_a_batch_by_itself(data, batch_strategy, assert_same):
     graphs = data.draw(batch_strategy)
     graphs = [
