@@ -68,6 +68,40 @@ class TransformerTraining:
 
 
 @dataclass(frozen=True)
+class TypedTraining:
+    """A full-graph training step of two layers of HGT or R-GCN on nodes of four types, with eight relations.
+
+    Every relation leads from one type to another, at random; features are as wide as the layers.
+    """
+
+    layer: Literal["hgt", "rgcn"]
+    num_nodes: int = 100_000
+    num_edges: int = 1_000_000
+    num_types: int = 4
+    num_relations: int = 8
+    num_features: int = 64
+    heads: int = 4
+    num_classes: int = 16
+    learning_rate: float = 1e-3
+    peers: ClassVar = ("conv",)
+
+    @property
+    def types(self) -> list[str]:
+        """Names, of equally many nodes each."""
+        return [f"type{i}" for i in range(self.num_types)]
+
+    @property
+    def relations(self) -> list[tuple[str, str, str]]:
+        """Names, of equally many edges each."""
+        kinds, steps = self.types, self.num_relations // self.num_types
+        return [
+            (source, f"step{step}", kinds[(i + step) % self.num_types])
+            for step in range(1, steps + 1)
+            for i, source in enumerate(kinds)
+        ]
+
+
+@dataclass(frozen=True)
 class GPSTraining:
     """An epoch of GraphGPS on molecules: ZINC's network (GINE and attention in each of ten layers), batches of 32.
 
@@ -117,7 +151,14 @@ class Copy:
 
 
 Case: TypeAlias = (
-    Operator | GATTraining | TransformerTraining | GPSTraining | Preprocessing | SegmentSum | Copy
+    Operator
+    | GATTraining
+    | TransformerTraining
+    | TypedTraining
+    | GPSTraining
+    | Preprocessing
+    | SegmentSum
+    | Copy
 )
 """`num_edges` counts directed edges, self-loops included; `peers` names the ways in which the peer is measured."""
 
@@ -134,6 +175,8 @@ TABLE: dict[str, Case] = {
     "gat_cora_sparse": GATTraining(sparse=True),
     "transformer_wordnet": TransformerTraining(),
     "gps_zinc": GPSTraining(),
+    "hgt": TypedTraining("hgt"),
+    "rgcn": TypedTraining("rgcn"),
 }
 """Measured by default."""
 

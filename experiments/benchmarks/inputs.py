@@ -18,6 +18,7 @@ from experiments.benchmarks.cases import (
     Preprocessing,
     SegmentSum,
     TransformerTraining,
+    TypedTraining,
     scaled,
 )
 
@@ -33,7 +34,9 @@ class Inputs(NamedTuple):
         if "smiles" in self.arrays:
             return {"num_molecules": len(self.arrays["smiles"])}
         receivers = self.arrays["receivers"]
-        return {"num_nodes": int(receivers.max()) + 1, "num_edges": len(receivers)}
+        known = self.arrays.get("labels")
+        num_nodes = int(receivers.max()) + 1 if known is None else len(known)
+        return {"num_nodes": num_nodes, "num_edges": receivers.size}
 
 
 def make_inputs(case: Case, *, scale: float = 1.0, seed: int = 0) -> Inputs:
@@ -45,6 +48,8 @@ def make_inputs(case: Case, *, scale: float = 1.0, seed: int = 0) -> Inputs:
         return _smiles(scaled(case, scale))
     if isinstance(case, SegmentSum):
         return _segments(scaled(case, scale), rng)
+    if isinstance(case, TypedTraining):
+        return _typed(scaled(case, scale), rng)
     if scale != 1.0:
         return _synthetic(scaled(case, scale), rng, f"synthetic, scale {scale:g}")
     if isinstance(case, GATTraining):
@@ -102,6 +107,20 @@ def _synthetic(case: Case, rng: np.random.Generator, source: str) -> Inputs:
             "train": np.ones(case.num_nodes, bool),
         }
     return Inputs(arrays, source)
+
+
+def _typed(case: TypedTraining, rng: np.random.Generator) -> Inputs:
+    """Edges relation by relation, with ids within the types of their ends."""
+    shape = (case.num_relations, case.num_edges // case.num_relations)
+    of_type = case.num_nodes // case.num_types
+    nodes = (of_type * case.num_types, case.num_features)
+    arrays = {
+        "senders": rng.integers(of_type, size=shape).astype(np.int32),
+        "receivers": rng.integers(of_type, size=shape).astype(np.int32),
+        "nodes": _normal(rng, nodes),
+        "labels": rng.integers(case.num_classes, size=nodes[0]).astype(np.int32),
+    }
+    return Inputs(arrays, "random")
 
 
 def _normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:

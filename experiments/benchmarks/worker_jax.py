@@ -21,6 +21,7 @@ from experiments.benchmarks.cases import (
     Preprocessing,
     SegmentSum,
     TransformerTraining,
+    TypedTraining,
 )
 from experiments.cpu import prepare_cpu
 
@@ -32,6 +33,8 @@ def build(case: Case, arrays: dict[str, jax.Array], variant: str = "default") ->
         return _operator(case, arrays, implementation)
     if isinstance(case, GATTraining):
         return _gat_training(case, arrays, implementation)
+    if isinstance(case, TypedTraining):
+        return _typed_training(case, arrays)
     if isinstance(case, GPSTraining):
         return _gps_training(case, arrays)
     if isinstance(case, Preprocessing):
@@ -150,6 +153,32 @@ def _transformer_training(
     return _training(apply, params, optimizer, arrays)
 
 
+def _typed_training(case: TypedTraining, arrays: dict[str, Any]) -> worker.Step:
+    nodes = np.split(np.asarray(arrays["nodes"]), case.num_types)
+    ends = zip(np.asarray(arrays["senders"]), np.asarray(arrays["receivers"]), strict=True)
+    graph = ga.graphs.from_types(
+        dict(zip(case.types, nodes, strict=True)), dict(zip(case.relations, ends, strict=True))
+    )
+    schema, width = ga.graphs.schema_of(graph), case.num_features
+    if case.layer == "hgt":
+        layer = ga.attention.HGT(heads=case.heads, schema=schema)
+    else:
+        layer = ga.message_passing.RGCN(schema=schema)
+    first, second, last = jax.random.split(jax.random.key(0), 3)
+    layers = layer.init(first, width), layer.init(second, width)
+    params = (layers, ga.nn.init_linear(last, width, case.num_classes))
+    batch = jax.device_put((ga.graphs.prepare(graph), arrays["labels"]))
+
+    def loss_fn(params, batch, key):
+        (layers, classifier), (graph, labels) = params, batch
+        for layer_params in layers:
+            graph = layer.apply(layer_params, graph).graph
+        y = ga.nn.linear(classifier, graph.nodes.features)
+        return ga.losses.softmax_cross_entropy(y, labels)
+
+    return _steps(loss_fn, params, ga.training.make_optimizer(case.learning_rate), batch)
+
+
 def _preprocessing(case: Preprocessing, arrays: dict[str, Any]) -> worker.Step:
     smiles = arrays["smiles"].tolist()
 
@@ -223,6 +252,11 @@ def _training(apply, params, optimizer, arrays: dict[str, Any]) -> worker.Step:
         graph, labels, train = batch
         return ga.losses.softmax_cross_entropy(apply(params, graph, key), labels, where=train)
 
+    return _steps(loss_fn, params, optimizer, batch)
+
+
+def _steps(loss_fn, params, optimizer, batch) -> worker.Step:
+    """Training steps, one after the other; each returns its loss."""
     train_step = ga.training.make_train_step(loss_fn, optimizer)
     state = ga.training.init_train_state(params, optimizer, jax.random.key(1))
 

@@ -17,6 +17,8 @@ from torch_geometric.nn import (
     GATv2Conv,
     GINEConv,
     GPSConv,
+    HGTConv,
+    RGCNConv,
     TransformerConv,
     global_add_pool,
 )
@@ -33,6 +35,7 @@ from experiments.benchmarks.cases import (
     Preprocessing,
     SegmentSum,
     TransformerTraining,
+    TypedTraining,
 )
 
 NEGATIVE_SLOPE = 0.2
@@ -48,6 +51,8 @@ def build(case: Case, arrays: dict[str, Any], variant: str) -> worker.Step:
     if isinstance(case, Preprocessing):
         return _preprocessing(case, arrays)
     edge_index = torch.stack([arrays["senders"], arrays["receivers"]]).long()
+    if isinstance(case, TypedTraining):
+        return _typed_training(case, arrays, edge_index, variant)
     if isinstance(case, Operator):
         return _operator(case, arrays, edge_index, variant)
     models = {GATTraining: GAT, TransformerTraining: Transformer, GPSTraining: GPS}
@@ -231,6 +236,68 @@ class GPS(torch.nn.Module):
         for layer in self.layers:
             x = layer(x, data.edge_index, data.batch, edge_attr=edges)
         return self.head(global_add_pool(x, data.batch))[:, 0]
+
+
+class HGT(torch.nn.Module):
+    """Two layers, then a linear classifier of all nodes, type by type."""
+
+    def __init__(self, case: TypedTraining, edge_index, num_nodes: int):
+        super().__init__()
+        width, metadata = case.num_features, (case.types, case.relations)
+        self.types, self.edges = (
+            case.types,
+            dict(zip(case.relations, edge_index.unbind(1), strict=True)),
+        )
+        self.layers = torch.nn.ModuleList(
+            HGTConv(width, width, metadata, case.heads) for _ in range(2)
+        )
+        self.classifier = torch.nn.Linear(width, case.num_classes)
+
+    def forward(self, nodes):
+        x = dict(zip(self.types, nodes.chunk(len(self.types)), strict=True))
+        for layer in self.layers:
+            x = layer(x, self.edges)
+        return self.classifier(torch.cat([x[name] for name in self.types]))
+
+
+class RGCN(torch.nn.Module):
+    """The same on one list of nodes."""
+
+    def __init__(self, case: TypedTraining, edge_index, num_nodes: int):
+        super().__init__()
+        width, of_type = case.num_features, num_nodes // case.num_types
+        first = {name: i * of_type for i, name in enumerate(case.types)}
+        ends = torch.tensor([[first[s], first[t]] for s, _, t in case.relations]).T[:, :, None]
+        self.edge_index = (edge_index + ends.to(edge_index.device)).flatten(1)
+        kinds = torch.arange(case.num_relations, device=edge_index.device)
+        self.edge_type = kinds.repeat_interleave(edge_index.shape[2])
+        self.layers = torch.nn.ModuleList(
+            RGCNConv(width, width, case.num_relations) for _ in range(2)
+        )
+        self.classifier = torch.nn.Linear(width, case.num_classes)
+
+    def forward(self, nodes):
+        for layer in self.layers:
+            nodes = layer(nodes, self.edge_index, self.edge_type)
+        return self.classifier(nodes)
+
+
+def _typed_training(case: TypedTraining, arrays, edge_index, variant: str) -> worker.Step:
+    """Full-graph training steps, one after the other; each returns its loss."""
+    kind, num_nodes = {"hgt": HGT, "rgcn": RGCN}[case.layer], len(arrays["nodes"])
+    model = kind(case, edge_index, num_nodes).to(edge_index.device)
+    model = torch.compile(model) if variant == "compile" else model
+    optimizer = torch.optim.Adam(model.parameters(), case.learning_rate)
+    labels = arrays["labels"].long()
+
+    def step():
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(arrays["nodes"]), labels)
+        loss.backward()
+        optimizer.step()
+        return (loss.detach(),)
+
+    return step
 
 
 def _preprocessing(case: Preprocessing, arrays) -> worker.Step:

@@ -90,6 +90,8 @@ class SimpleHGN(AttentionLayer):
     concat: bool = True
     negative_slope: float = 0.05
 
+    reads_attention = True
+
     def __post_init__(self) -> None:
         super().__post_init__()
         check_schema(self.schema)

@@ -5,6 +5,7 @@ else from their public homes, checked by sha256 and cached in `GRAPHATTN_CACHE`;
 `load_csl` and `load_freewilson` need no network. Nothing is downloaded at import.
 """
 
+from graphattn_jax.data._aifb import load_aifb
 from graphattn_jax.data._amsterdam_museum import load_amsterdam_museum
 from graphattn_jax.data._coauthor import load_coauthor
 from graphattn_jax.data._csl import load_csl
@@ -30,6 +31,7 @@ __all__ = [
     "Split",
     "TypedNodeDataset",
     "load",
+    "load_aifb",
     "load_amsterdam_museum",
     "load_coauthor",
     "load_csl",

@@ -20,7 +20,7 @@ def find_local(*filenames: str, root: str | os.PathLike | None) -> Path | None:
 
 _BELOW = (
     *("", "node", "node/planetoid_raw", "graph", "graph/moleculenet", "graph/tu", "graph/zinc"),
-    *("typed", "typed/wordnet"),
+    *("typed", "typed/wordnet", "typed/aifb"),
 )
 
 

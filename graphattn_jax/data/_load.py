@@ -7,6 +7,7 @@ from functools import partial
 
 from graphattn_jax import _checks
 from graphattn_jax.data import _coauthor, _heterophilous, _moleculenet, _planetoid, _tu
+from graphattn_jax.data._aifb import load_aifb
 from graphattn_jax.data._amsterdam_museum import load_amsterdam_museum
 from graphattn_jax.data._csl import load_csl
 from graphattn_jax.data._dataset import NodeDataset
@@ -27,6 +28,7 @@ _LOADERS = {
     **{n: partial(_tu.load_tu, n) for n in _tu.NAMES},
     "zinc": load_zinc,
     **{n: partial(_moleculenet.load_moleculenet, n) for n in _moleculenet.NAMES},
+    "aifb": load_aifb,
     "wordnet": load_wordnet,
     "amsterdam-museum": load_amsterdam_museum,
 }
@@ -42,7 +44,7 @@ def load(
     `"chameleon-filtered"`, `"squirrel-filtered"`, `"actor"`; `"coauthor-cs"`, `"coauthor-physics"`.
     Many labelled graphs: `"csl"`; `"mutag"`, `"proteins"`, `"nci1"`; and molecules, which need
     RDKit: `"freewilson"`, `"zinc"`, `"esol"`, `"freesolv"`, `"bbbp"`, `"tox21"`, `"hiv"`. Typed graphs:
-    `"wordnet"`, `"amsterdam-museum"`.
+    `"aifb"`, `"wordnet"`, `"amsterdam-museum"`.
 
     Args:
       name: one of the names above.

@@ -9,7 +9,7 @@ import numpy as np
 
 from graphattn_jax import _checks
 from graphattn_jax.data._dataset import Split
-from graphattn_jax.graphs import GraphsTuple, from_edge_list
+from graphattn_jax.graphs import GraphsTuple, from_edge_list, from_triples
 
 
 class TypedNodeDataset(NamedTuple):
@@ -44,6 +44,22 @@ class TypedNodeDataset(NamedTuple):
     relations: tuple[str, ...]
     splits: tuple[Split, ...]
     metric: str
+
+    def typed(self, *, reverse: bool = True) -> GraphsTuple:
+        """The graph as typed layers take it, `ga.graphs.from_triples`; nodes keep their numbers.
+
+        Args:
+          reverse: add to each relation its reverse. Sets that come with reverses need none.
+        """
+        return from_triples(
+            self.graph.senders,
+            self.graph.edges,
+            self.graph.receivers,
+            nodes=self.graph.nodes,
+            relation_names=self.relations,
+            node_types=self.node_types,
+            reverse=reverse,
+        )
 
     def __repr__(self) -> str:
         num_features = 0 if self.graph.nodes is None else self.graph.nodes.shape[1]

@@ -41,6 +41,12 @@ from graphattn_jax.graphs._relations import Ends, node_groups, relation_ends
 from graphattn_jax.graphs._self_loops import add_self_loops, has_self_loops, remove_self_loops
 from graphattn_jax.graphs._subgraph import subgraph
 from graphattn_jax.graphs._take import take
+from graphattn_jax.graphs._triples import (
+    Triples,
+    from_triples,
+    number_triples,
+    parse_ntriples,
+)
 from graphattn_jax.graphs._typed import (
     Relation,
     Schema,
@@ -74,6 +80,7 @@ __all__ = [
     "PreparedGraph",
     "Relation",
     "Schema",
+    "Triples",
     "TypedEdges",
     "TypedNodes",
     "add_expander",
@@ -97,6 +104,7 @@ __all__ = [
     "from_networkx",
     "from_pyg_data",
     "from_scipy_sparse",
+    "from_triples",
     "from_types",
     "graph_mask",
     "has_self_loops",
@@ -109,8 +117,10 @@ __all__ = [
     "num_edges",
     "num_graphs",
     "num_nodes",
+    "number_triples",
     "out_degree",
     "pad",
+    "parse_ntriples",
     "pattern",
     "prepare",
     "relation_ends",

@@ -33,6 +33,12 @@ from graphattn_jax.models._prepare_grit import GRITEdges, GRITNodes, prepare_gri
 from graphattn_jax.models._readout import Readout
 from graphattn_jax.models._residual_network import ResidualNetwork, ResidualNetworkParams
 from graphattn_jax.models._save import load, save
+from graphattn_jax.models._typed_network import (
+    TypedInputParams,
+    TypedInputs,
+    TypedNetwork,
+    TypedNetworkParams,
+)
 
 __all__ = [
     "GPS",
@@ -66,6 +72,10 @@ __all__ = [
     "Readout",
     "ResidualNetwork",
     "ResidualNetworkParams",
+    "TypedInputParams",
+    "TypedInputs",
+    "TypedNetwork",
+    "TypedNetworkParams",
     "load",
     "pool",
     "prepare_exphormer",

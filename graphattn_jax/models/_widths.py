@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from graphattn_jax import graphs, nn
+from graphattn_jax.nn._arrays import with_edges, with_nodes
 from graphattn_jax.typing import PRNGKey
 
 
@@ -24,15 +25,17 @@ class Widths(NamedTuple):
 def widths_after(layer: nn.Layer, before: Widths, **arrays: Any) -> Widths:
     """The widths of the graph that a layer gives; `arrays` are shapes of what else `apply` is to get."""
     shape: Any = jax.ShapeDtypeStruct
-    nodes = shape((2, before.nodes), jnp.float32)
+    schema = getattr(layer, "schema", None)
+    num_nodes = 2 if schema is None else 2 * len(schema.types)
+    nodes = shape((num_nodes, before.nodes), jnp.float32)
     features = None if before.edges is None else shape((1, before.edges), jnp.float32)
     everything = nn.EdgeInputs(features, real=shape((1,), bool), buckets=shape((1,), jnp.int32))
 
     def apply(key: PRNGKey, nodes: Any, edges: Any, arrays: dict[str, Any]) -> tuple[Any, Any]:
         params = layer.init(key, before.nodes, edge_features=before.edges)
-        graph = _smallest()._replace(nodes=nodes, edges=edges)
+        graph = with_edges(with_nodes(_smallest(schema), nodes), edges)
         after = layer.apply(params, graph, **arrays).graph
-        return after.nodes, edges_of(after)
+        return nodes_of(after), edges_of(after)
 
     key = jax.eval_shape(lambda: jax.random.key(0))
     try:
@@ -59,13 +62,26 @@ def check_width(seam: str, layer: nn.Layer, before: Widths, **arrays: Any) -> No
         )
 
 
+def nodes_of(graph: Any) -> Any:
+    """The features of `graph.nodes`, without what else `TypedNodes` hold."""
+    return graph.nodes.features if isinstance(graph.nodes, graphs.TypedNodes) else graph.nodes
+
+
 def edges_of(graph: Any) -> Any:
-    """`graph.edges`, without what else an `EdgeInputs` holds."""
-    return graph.edges.features if isinstance(graph.edges, nn.EdgeInputs) else graph.edges
+    """The features of `graph.edges`, without what else `EdgeInputs` or `TypedEdges` hold."""
+    holders = (nn.EdgeInputs, graphs.TypedEdges)
+    return graph.edges.features if isinstance(graph.edges, holders) else graph.edges
 
 
-@lru_cache
-def _smallest() -> graphs.PreparedGraph:
-    """Two nodes and an edge."""
-    graph = graphs.from_edge_list([0], [1], nodes=np.zeros((2, 1), np.float32))
-    return graphs.prepare(graph, block_size=2)
+@lru_cache(maxsize=32)
+def _smallest(schema: graphs.Schema | None) -> graphs.PreparedGraph:
+    """Two nodes and an edge; of a typed graph two nodes of each type, and one edge."""
+    if schema is None:
+        graph = graphs.from_edge_list([0], [1], nodes=np.zeros((2, 1), np.float32))
+        return graphs.prepare(graph, block_size=2)
+    none, one = np.zeros(0, int), np.zeros(1, int)
+    edges = {relation: (none, none) for relation in schema.relations}
+    edges[schema.relations[0]] = (one, one)
+    time = {relation: np.zeros(len(ends[0]), np.float32) for relation, ends in edges.items()}
+    nodes = dict.fromkeys(schema.types, 2)
+    return graphs.prepare(graphs.from_types(nodes, edges, edge_time=time))

@@ -71,7 +71,7 @@ def random_typed(seed):
 
 @pytest.mark.parametrize("seed", range(60))
 def test_pairs_of_random_graphs(seed):
-    """With a layout, without one and padded: the pair of an edge has its node, relation and time, and is unique."""
+    """With a layout, without one and padded: the pair of an edge has its node, relation and time."""
     graph = random_typed(seed)
     sizes = graphs.Budget(len(graph.nodes.type) + 3, len(graph.senders) + 4, 2)
     number = len(graph.senders)

@@ -1,0 +1,1 @@
+"""Networks of typed graphs on data with types."""

@@ -1,0 +1,263 @@
+"""Networks of typed graphs: an input map by type, layers one after the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from graphattn_jax import _checks, nn
+from graphattn_jax._dtypes import accumulation_dtype
+from graphattn_jax.graphs import Schema, TypedNodes, check_schema, node_groups, schema_of
+from graphattn_jax.models._depth import in_one_program
+from graphattn_jax.models._keys import Mode
+from graphattn_jax.models._network import Network, Output, check_layer
+from graphattn_jax.models._value import Value
+from graphattn_jax.models._widths import Widths, nodes_of, widths_after
+from graphattn_jax.nn._arrays import with_nodes
+from graphattn_jax.ops import Attention, take
+from graphattn_jax.typing import Array, PRNGKey
+
+__all__ = ["TypedInputParams", "TypedInputs", "TypedNetwork", "TypedNetworkParams"]
+
+
+class TypedInputParams(NamedTuple):
+    """features: a map by type from the widest features, or None; embedding `[M, D]` of the nodes without features, or
+    None; bias `[T, D]`.
+    """
+
+    features: Array | None
+    embedding: Array | None
+    bias: Array
+
+
+@dataclass(frozen=True, repr=False)
+class TypedInputs(Value):
+    """From the features of each type to nodes of one width.
+
+        x_i = W_τ f_i + b_τ  for a type with features,      x_i = v_i + b_τ  for one without
+
+    with v_i learned for each node (`embed=True`), or 0.
+
+    Args:
+      schema, widths, counts: of the whole graph; `TypedInputs.of(graph)` reads them off it.
+      embed: whether nodes of types without features have a vector of their own. A graph of other nodes cannot have it.
+
+    Raises:
+      ValueError: widths or counts that do not fit the types.
+
+    Example:
+      >>> import graphattn_jax as ga
+      >>> graph = ga.graphs.from_types({"page": 3}, {("page", "links", "page"): ([0, 1], [1, 2])})
+      >>> ga.models.TypedInputs.of(graph).counts
+      (3,)
+    """
+
+    schema: Schema
+    widths: tuple[int, ...]
+    counts: tuple[int, ...]
+    embed: bool = True
+
+    def __post_init__(self) -> None:
+        check_schema(self.schema)
+        for name in ("widths", "counts"):
+            if len(getattr(self, name)) != len(self.schema.types):
+                raise ValueError(
+                    f"{name} must have a number for each of {len(self.schema.types)} types, got {getattr(self, name)}."
+                )
+
+    @classmethod
+    def of(cls, graph: Any, **changes: Any) -> TypedInputs:
+        """Those of a typed graph."""
+        schema = schema_of(graph)
+        return cls(schema, graph.nodes.widths, graph.nodes.counts, **changes)
+
+    @property
+    def _offsets(self) -> np.ndarray:
+        """`[T]`, where the vectors of a type begin; -1 for one with features."""
+        own = [0 if width else count for width, count in zip(self.widths, self.counts, strict=True)]
+        return np.where(np.array(self.widths) > 0, -1, np.cumsum(own) - own)
+
+    def init(self, key: PRNGKey, width: int) -> TypedInputParams:
+        """Parameters, float32: maps Glorot-uniform by the width of their type, vectors N(0, 1 / D)."""
+        k_maps, k_vectors = jax.random.split(key)
+        features = embedding = None
+        if deepest := max(self.widths):
+            init = nn.initializer("glorot_uniform")
+            keys = jax.random.split(k_maps, len(self.widths))
+            maps = [
+                jnp.pad(init(k, (d, width), jnp.float32), ((0, deepest - d), (0, 0)))
+                if d
+                else jnp.zeros((deepest, width), jnp.float32)
+                for k, d in zip(keys, self.widths)
+            ]
+            features = jnp.stack(maps)
+        rows = sum(n for n, d in zip(self.counts, self.widths) if not d)
+        if rows and self.embed:
+            embedding = jax.random.normal(k_vectors, (rows, width)) * width**-0.5
+        return TypedInputParams(features, embedding, jnp.zeros((len(self.widths), width)))
+
+    def apply(self, params: TypedInputParams, graph: Any) -> Array:
+        """X `[N, D]`; its first features are `graph.nodes.features` `[N, D_max]`."""
+        self.schema.check(graph)
+        nodes, types = graph.nodes, node_groups(graph)
+        assert isinstance(nodes, TypedNodes)
+        x = types.rows(params.bias)
+        if params.features is not None:
+            if nodes.features is None:
+                raise ValueError(f"graph.nodes must have features, of widths {self.widths}.")
+            mapped = nn.typed_linear(
+                nn.TypedLinearParams(params.features, None), nodes.features, types
+            )
+            x = mapped + x.astype(mapped.dtype)
+        if params.embedding is not None:
+            offset = types.rows(self._offsets)
+            row = jnp.where(offset < 0, 0, offset + jnp.asarray(nodes.index))
+            row = jnp.minimum(row, params.embedding.shape[0] - 1)  # of padding
+            vectors = take(params.embedding, row).astype(x.dtype)
+            x = x + jnp.where((offset < 0)[:, None], 0, vectors)
+        return x
+
+
+class TypedNetworkParams(NamedTuple):
+    """Inputs, a tuple with those of each layer, and the output map or None."""
+
+    inputs: TypedInputParams
+    layers: tuple[Any, ...]
+    output: nn.LinearParams | None
+
+
+@dataclass(frozen=True, repr=False)
+class TypedNetwork(Network):
+    """Layers on a typed graph, for predictions of nodes.
+
+        x = inputs(graph),    x ← σ( layer( dropout(x) ) )  for all layers but the last without an output map
+        y = W_out x,  or the last x;   divided by its length with `unit_output`
+
+    Typed layers and others mix: an ordinary layer looks at all nodes and edges alike.
+
+    Args:
+      inputs: of the types of the graph, `TypedInputs.of(graph)`.
+      layers: at least one; each gets the width that the one before it gives.
+      width: D, of the nodes after the inputs.
+      out_features: classes or targets; None = the last layer gives them.
+      activation: σ; "identity" for layers that have one, such as HGT.
+      dropout: on the inputs of the layers. Their own is theirs.
+      unit_output: predictions of length 1, as Simple-HGN has them.
+
+    Raises:
+      ValueError: no layers, something else than layers, sizes.
+
+    Cost: that of its layers, and N D for vectors of nodes.
+    Padding: exact on real nodes.
+
+    Example:
+      >>> import jax, numpy as np, graphattn_jax as ga
+      >>> graph = ga.graphs.from_types(
+      ...     {"author": 2, "paper": np.ones((3, 8), np.float32)},
+      ...     {("author", "writes", "paper"): ([0, 1, 1], [0, 1, 2])}, reverse=True)
+      >>> layer = ga.attention.HGT(heads=2, schema=ga.graphs.schema_of(graph))
+      >>> inputs = ga.models.TypedInputs.of(graph)
+      >>> network = ga.models.TypedNetwork(inputs, (layer, layer), width=16, out_features=3, activation="identity")
+      >>> params, state = network.init(jax.random.key(0))
+      >>> jax.jit(network.apply)(params, state, ga.graphs.prepare(graph)).prediction.shape
+      (5, 3)
+    """
+
+    inputs: TypedInputs
+    layers: tuple[nn.Layer, ...]
+    width: int = 64
+    out_features: int | None = None
+    activation: str = "relu"
+    dropout: float = 0.0
+    unit_output: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.inputs, TypedInputs):
+            raise ValueError(
+                f"inputs must be ga.models.TypedInputs, got {_checks.describe(self.inputs)}. "
+                "Fix: ga.models.TypedInputs.of(graph)."
+            )
+        if not isinstance(self.layers, tuple) or not self.layers:
+            raise ValueError(
+                f"layers must be a tuple of at least one layer, got {_checks.describe(self.layers)}."
+            )
+        for index, layer in enumerate(self.layers):
+            check_layer(f"layers[{index}]", layer, "ga.attention.HGT(heads=4, schema=schema)")
+        _checks.positive("width", self.width)
+        if self.out_features is not None:
+            _checks.positive("out_features", self.out_features)
+        nn.activation(self.activation)
+        _checks.rate("dropout", self.dropout)
+
+    @in_one_program
+    def init(self, key: PRNGKey) -> tuple[TypedNetworkParams, None]:
+        """Parameters, and no statistics; see `Network.init`."""
+        k_inputs, k_output, *keys = jax.random.split(key, len(self.layers) + 2)
+        widths, params = Widths(self.width, None), []
+        for layer, layer_key in zip(self.layers, keys):
+            params.append(layer.init(layer_key, widths.nodes))
+            widths = widths_after(layer, widths)
+        output = None
+        if self.out_features is not None:
+            output = nn.init_linear(k_output, widths.nodes, self.out_features)
+        inputs = self.inputs.init(k_inputs, self.width)
+        return TypedNetworkParams(inputs, tuple(params), output), None
+
+    def apply(
+        self,
+        params: TypedNetworkParams,
+        state: None,
+        graph: Any,
+        *,
+        training: bool = False,
+        key: Array | None = None,
+    ) -> Output:
+        """The network.
+
+        Args:
+          params, state: from `init`.
+          graph: typed, of the schema of the inputs.
+          training: whether there is dropout.
+          key: typed key, required in training when a rate is positive.
+
+        Returns:
+          Predictions `[N, T]` of all nodes, and how every layer attended.
+
+        Raises:
+          ValueError: as the layers, another schema, dropout without a key.
+        """
+        _checks.params(params, TypedNetworkParams, self)
+        mode, attention = Mode.of(training, key), []
+        activation = nn.activation(self.activation)
+        graph = with_nodes(graph, self.inputs.apply(params.inputs, graph))
+        for index, (layer, layer_params) in enumerate(zip(self.layers, params.layers, strict=True)):
+            here = mode.at(index)
+            graph = with_nodes(graph, here.dropout(nodes_of(graph), self.dropout, 0))
+            out = here.layer(layer, layer_params, graph, 1, **_before(layer, attention))
+            graph = out.graph
+            if index < len(self.layers) - 1 or params.output is not None:
+                graph = with_nodes(graph, activation(nodes_of(graph)))
+            attention.append(out.attention)
+        y = nodes_of(graph)
+        if params.output is not None:
+            y = nn.linear(params.output, y)
+        return Output(_unit(y) if self.unit_output else y, None, tuple(attention))
+
+
+def _before(layer: nn.Layer, attention: list[Attention | None]) -> dict[str, Array]:
+    """For a layer that reads the weights of the one before, where they are of as many heads."""
+    last = attention[-1] if attention and layer.reads_attention else None
+    if last is None or last.weights.shape[1] != getattr(layer, "heads", None):
+        return {}
+    return {"before": last.weights}
+
+
+def _unit(y: Array) -> Array:
+    """Of length 1; its derivative at 0 is finite."""
+    wide = y.astype(accumulation_dtype(y.dtype))
+    square = jnp.sum(jnp.square(wide), axis=1, keepdims=True)
+    return (wide * jax.lax.rsqrt(jnp.maximum(square, 1e-24))).astype(y.dtype)
