@@ -22,13 +22,12 @@ from graphattn_jax.attention._pipeline import (
     init_projection,
     needed_edges,
     project,
-    real_edges,
     real_or_zero,
     weighted_edges,
 )
 from graphattn_jax.attention._scores import add_bias
 from graphattn_jax.graphs import pattern
-from graphattn_jax.nn._arrays import read_nodes, with_edges
+from graphattn_jax.nn._arrays import read_edges, read_nodes, with_edges
 from graphattn_jax.ops import take
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
@@ -179,7 +178,7 @@ class GRIT(AttentionLayer):
         parts = {"key_weight": not self.score.is_tied, "vector": not is_dot}
         check_params(params, GRITParams, self, **parts)
         nodes = read_nodes(graph, params.query_weight.shape[0])
-        features = real_edges(graph, params.edge_gate.shape[0])
+        features = read_edges(graph, params.edge_gate.shape[0])
         query = project(nodes, params.query_weight, params.query_bias)
         keys = query if params.key_weight is None else project(nodes, params.key_weight)
         value = project(nodes, params.value_weight)

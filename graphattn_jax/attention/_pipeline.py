@@ -14,7 +14,6 @@ import jax.numpy as jnp
 from graphattn_jax import _checks, nn, ops
 from graphattn_jax._dtypes import accumulation_dtype
 from graphattn_jax.attention._scores import Score, Standard, check_score
-from graphattn_jax.graphs import pattern
 from graphattn_jax.nn._arrays import product, read_edges, widths_of_ends, with_nodes
 from graphattn_jax.ops._normalizers import check_normalizer
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
@@ -276,11 +275,6 @@ def init_output_bias(layer: Any, channels: int) -> Array | None:
 # --- parts of a layer ---------------------------------------------------------------------------------------
 
 
-def real_edges(graph: Any, width: int) -> Array:
-    """The features `[E, D_e]` of the edges, 0 on masked ones."""
-    return real_or_zero(read_edges(graph, width), pattern(graph))
-
-
 def real_or_zero(rows: Array, edges: ops.Edges) -> Array:
     """Rows `[E, ...]` with 0 on masked edges, which may hold anything: 0 times what is not finite is not 0."""
     if edges.mask is None:
@@ -290,7 +284,7 @@ def real_or_zero(rows: Array, edges: ops.Edges) -> Array:
 
 def edge_term(weight: ArrayLike, graph: Any, bias: ArrayLike | None = None) -> Array:
     """W_e e (+ b) of the edge features of a graph."""
-    return weighted_edges(real_edges(graph, weight.shape[0]), weight, bias)
+    return weighted_edges(read_edges(graph, weight.shape[0]), weight, bias)
 
 
 def weighted_edges(edges: Array, weight: ArrayLike, bias: ArrayLike | None = None) -> Array:

@@ -18,6 +18,7 @@ from graphattn_jax.models._keys import Mode
 from graphattn_jax.models._network import Network, Output, check_arrays
 from graphattn_jax.models._patterns import Patterned, PatternEdges
 from graphattn_jax.models._readout import Readout
+from graphattn_jax.nn._arrays import real_edges
 from graphattn_jax.ops import Attention
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
@@ -276,7 +277,7 @@ class GPS(Network):
             rows = params.virtual[jnp.maximum(virtual - 1, 0)]
             graph = graph._replace(nodes=jnp.where(virtual[:, None] > 0, rows, graph.nodes))
         if pattern is not None:
-            pattern = pattern._replace(edges=self._pairs(params, pattern.edges))
+            pattern = pattern._replace(edges=self._pairs(params, pattern))
 
         def block(x: Any, arrays: Any, mode: Mode) -> tuple[Any, Any, Attention | None]:
             here = graph._replace(**x)
@@ -307,8 +308,9 @@ class GPS(Network):
             )
         return None if virtual is None else jnp.asarray(virtual)
 
-    def _pairs(self, params: GPSParams, edges: Any) -> nn.EdgeInputs:
+    def _pairs(self, params: GPSParams, pattern: Any) -> nn.EdgeInputs:
         """`[E_p, D]`: the kind of a pair, and the bond where it is an edge of the graph; and which these are."""
+        edges = pattern.edges
         if not isinstance(edges, PatternEdges):
             raise ValueError(
                 "pattern.edges must be the PatternEdges of ga.models.prepare_exphormer or prepare_san, got "
@@ -322,6 +324,6 @@ class GPS(Network):
                     f"pattern.edges must have features for inputs.edges={self.inputs.edges}, got none. Fix: "
                     "Inputs(edges=None) for graphs without edge features."
                 )
-            bonds = features(params.inputs.edges, edges.features)
+            bonds = features(params.inputs.edges, real_edges(pattern, edges.features))
             pairs = pairs + jnp.where(real[:, None], bonds, 0)
         return nn.EdgeInputs(pairs, real=real)

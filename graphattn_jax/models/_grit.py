@@ -18,6 +18,7 @@ from graphattn_jax.models._norm import NORMS, NormParams, NormState, init_norm, 
 from graphattn_jax.models._prepare_grit import GRITEdges, GRITNodes
 from graphattn_jax.models._readout import Readout
 from graphattn_jax.models._widths import Widths, check_width
+from graphattn_jax.nn._arrays import real_edges, real_nodes
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
 __all__ = ["GRITNetwork", "GRITNetworkParams", "GRITNetworkState"]
@@ -251,10 +252,16 @@ class GRITNetwork(Network):
         check_arrays(self, params, GRITNetworkParams, state, GRITNetworkState)
         check_prepared(graph, GRITNodes, GRITEdges, "prepare_grit")
         nodes, edges = graph.nodes, graph.edges
+        nodes = nodes._replace(
+            features=real_nodes(graph, nodes.features),
+            walks=real_nodes(graph, nodes.walks),
+            log_degree=real_nodes(graph, nodes.log_degree),
+        )
         x = features(params.nodes, nodes.features) + nn.linear(params.node_walks, nodes.walks)
         real = jnp.asarray(edges.real)[:, None]
-        bonds = jnp.where(real, features(params.edges, edges.features), 0)
-        e = bonds + nn.linear(params.edge_walks, edges.walks)
+        bonds = features(params.edges, real_edges(graph, edges.features))
+        walks = nn.linear(params.edge_walks, real_edges(graph, edges.walks))
+        e = jnp.where(real, bonds, 0) + walks
 
         def block(x: Any, arrays: Any, mode: Mode) -> tuple[Any, GRITBlockState, Any]:
             here = graph._replace(**x)

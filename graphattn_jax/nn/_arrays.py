@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from graphattn_jax import _checks
 from graphattn_jax._dtypes import accumulation_dtype
-from graphattn_jax.graphs import NodePair, TypedEdges, TypedNodes
+from graphattn_jax.graphs import NodePair, TypedEdges, TypedNodes, edge_mask, is_padded, node_mask
 from graphattn_jax.nn._layer import EdgeInputs
 from graphattn_jax.ops import SparseFeatures
 from graphattn_jax.typing import Array, ArrayLike
@@ -52,6 +52,24 @@ def read_ends(graph: Any, senders: int, receivers: int) -> tuple[Any, Any]:
     return nodes, nodes if receivers == senders else read_sparse_nodes(graph, receivers)
 
 
+def real_nodes(graph: Any, rows: Any) -> Any:
+    """Rows `[N, ...]` of its nodes, 0 in padding, which may hold anything: 0 times what is not finite is not 0."""
+    return _real_or_zero(rows, node_mask(graph)) if is_padded(graph) else rows
+
+
+def real_edges(graph: Any, rows: Any) -> Any:
+    """The same of its edges."""
+    return _real_or_zero(rows, edge_mask(graph)) if is_padded(graph) else rows
+
+
+def _real_or_zero(rows: Any, mask: ArrayLike) -> Any:
+    if isinstance(rows, SparseFeatures):  # padding rows have no entries
+        return rows
+    rows, mask = jnp.asarray(rows), jnp.asarray(mask)
+    mask = mask.reshape(-1, *(1,) * (rows.ndim - 1))
+    return jnp.where(mask, rows, jnp.zeros((), rows.dtype))
+
+
 def read_dense_ends(graph: Any, senders: int, receivers: int) -> tuple[Array, Array]:
     """The same as arrays, for a layer that does not multiply them first."""
     both = read_ends(graph, senders, receivers)
@@ -89,7 +107,7 @@ def with_edges(graph: Any, edges: Any) -> Any:
 
 
 def read_nodes(graph: Any, width: int) -> Array:
-    """The `[N, D]` features that a layer with D = `width` inputs works on."""
+    """The `[N, D]` features that a layer with D = `width` inputs works on, 0 in padding."""
     nodes = read_sparse_nodes(graph, width)
     _refuse_sparse(nodes)
     return jnp.asarray(nodes)
@@ -109,9 +127,10 @@ def read_sparse_nodes(graph: Any, width: int) -> Array | SparseFeatures:
         raise ValueError(
             "this layer works on one set of nodes, got a bipartite graph (a NodePair)."
         )
-    if isinstance(graph.nodes, TypedNodes):
-        return _check_nodes("graph.nodes.features", graph.nodes.features, width)
-    return _check_nodes("graph.nodes", graph.nodes, width)
+    name, nodes = "graph.nodes", graph.nodes
+    if isinstance(nodes, TypedNodes):
+        name, nodes = "graph.nodes.features", nodes.features
+    return real_nodes(graph, _check_nodes(name, nodes, width))
 
 
 def _check_nodes(name: str, nodes: Any, width: int) -> Array | SparseFeatures:
@@ -124,7 +143,7 @@ def _check_nodes(name: str, nodes: Any, width: int) -> Array | SparseFeatures:
 
 
 def read_edges(graph: Any, width: int) -> Array:
-    """The `[E, D_e]` features that a layer with `width` edge inputs works on."""
+    """The `[E, D_e]` features that a layer with `width` edge inputs works on, 0 in padding."""
     edges: Any = graph.edges
     if isinstance(edges, EdgeInputs | TypedEdges):
         edges = edges.features
@@ -134,4 +153,4 @@ def read_edges(graph: Any, width: int) -> Array:
             f"edge_features={width}), got {_checks.describe(edges)}."
         )
     _checks.floating("graph.edges", edges)
-    return jnp.asarray(edges)
+    return real_edges(graph, jnp.asarray(edges))

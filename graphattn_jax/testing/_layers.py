@@ -121,13 +121,15 @@ def assert_padding_invariant(
     graph: GraphsTuple,
     *,
     budget: Budget | None = None,
+    fill: Sequence[float] | None = None,
     rtol: float = 1e-5,
     atol: float = 1e-6,
 ) -> None:
     """Padding changes neither the real part of the result nor the gradient in the parameters.
 
     The padding rows hold large random features instead of zeros, so that whatever leaks shows. The
-    gradient is that of a random linear function of the real part.
+    gradient is that of a random linear function of the real part. The layers of this package pass with
+    `fill=(nan, inf, 1e30)` too; one that multiplies padding by a cotangent of 0 does not, as 0 times NaN is NaN.
 
     Args:
       layer: `layer(params, graph)`, such as `apply` of a `ga.nn.Layer`. Masks are `ga.graphs.node_mask(graph)` and
@@ -135,6 +137,7 @@ def assert_padding_invariant(
       params: its first argument; differentiated where floating point.
       graph: a graph or batch on the host, without padding.
       budget: the padded size; None = a few nodes, edges and graphs more than there are.
+      fill: what the floating-point features of padding hold, in turn; None = large random numbers.
       rtol, atol: `|difference| <= atol + rtol * max|wanted|` in each array.
 
     Raises:
@@ -152,7 +155,7 @@ def assert_padding_invariant(
     sizes = _sizes(graph)
     if budget is None:
         budget = Budget(sizes["nodes"] + 7, sizes["edges"] + 13, sizes["globals"] + 2)
-    padded = _fill_padding(graphs.pad(graph, budget, block_size=_block_size(graph)), sizes)
+    padded = _fill_padding(graphs.pad(graph, budget, block_size=_block_size(graph)), sizes, fill)
 
     @jax.jit
     def run(params, graph):
@@ -338,15 +341,18 @@ def _between(outputs: dict[str, Any], start: dict[str, int], stop: dict[str, int
     return {name: part(name) for name in outputs}
 
 
-def _fill_padding(graph: GraphsTuple, sizes: dict[str, int]) -> GraphsTuple:
-    """The graph with large random numbers in the floating-point features of its padding."""
+def _fill_padding(
+    graph: GraphsTuple, sizes: dict[str, int], values: Sequence[float] | None
+) -> GraphsTuple:
+    """The graph with these values, or large random numbers, in the floating-point features of its padding."""
     rng = np.random.default_rng(0)
 
     def fill(name: str):
         def fill_rows(x):
             if not is_inexact(x):
                 return x
-            garbage = 10 * rng.normal(size=x[sizes[name] :].shape)
+            shape = x[sizes[name] :].shape
+            garbage = 10 * rng.normal(size=shape) if values is None else np.resize(values, shape)
             return np.concatenate([x[: sizes[name]], garbage.astype(x.dtype)])
 
         return jax.tree.map(fill_rows, getattr(graph, name))

@@ -96,7 +96,8 @@ class Case:
         """`changes` are fields of the layer; a key means training."""
         layer, bias = dataclasses.replace(self.layer, **changes), None
         if params.bias is not None:
-            bias = jnp.asarray(graph.edges).astype(params.bias.dtype) @ params.bias
+            edges = jnp.where(graphs.edge_mask(graph)[:, None], jnp.asarray(graph.edges), 0)
+            bias = edges.astype(params.bias.dtype) @ params.bias
         given = self.inputs(graph)
         out = layer.apply(params.layer, given, bias=bias, training=key is not None, key=key)
         if isinstance(layer, attention.SAN):
@@ -127,6 +128,8 @@ def case(
 
 GAT, GATv2, GT = attention.GAT, attention.GATv2, attention.GraphTransformer
 Exphormer, SAN, GRIT = attention.Exphormer, attention.SAN, attention.GRIT
+WILD = (np.nan, np.inf, -np.inf, 1e30)
+"""What padding may hold."""
 FEW, IMPLICIT = Sinkhorn(iterations=4), Sinkhorn(iterations=20, gradient="implicit")
 
 # Every layer with every score and every normalizer, in rotated pairs; then edge features and the rest.

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from _table import directed_graph, each_layer, each_layer_and_normalizer
+from _table import WILD, directed_graph, each_layer, each_layer_and_normalizer
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from graphattn_jax import graphs, ops, testing
@@ -33,7 +33,7 @@ def test_padding(case, prepared):
             graph = graphs.PaddedGraphsTuple(*graph)
         return case.apply(params, graph)
 
-    testing.assert_padding_invariant(layer, case.init(), GRAPH, rtol=2e-5, atol=2e-6)
+    testing.assert_padding_invariant(layer, case.init(), GRAPH, fill=WILD, rtol=2e-5, atol=2e-6)
 
 
 @each_layer_and_normalizer

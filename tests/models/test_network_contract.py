@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import chex
 import jax
@@ -21,7 +22,7 @@ from _networks import (
     start,
 )
 
-from graphattn_jax import graphs, models, nn, ops, values
+from graphattn_jax import graphs, models, nn, ops, testing, values
 
 each_network = pytest.mark.parametrize("name", NETWORKS)
 each_stateful = pytest.mark.parametrize(
@@ -99,6 +100,70 @@ def test_training_sees_real_nodes_only(name):
     want = run(params, ready(name, MOLECULES, None))
     found = run(params, ready(name, MOLECULES))
     chex.assert_trees_all_close(found, want, rtol=5e-4, atol=5e-5)
+
+
+@each_network
+@jax.disable_jit()
+def test_padding_that_is_not_finite_reaches_no_prediction_and_no_gradient(name):
+    network = NETWORKS[name].network
+    params, state = start(name)
+    graph = ready(name, MOLECULES)
+    real = graphs.node_mask(main_graph(graph)) if NETWORKS[name].of_nodes else np.arange(6) < 3
+
+    def loss(params, graph):
+        y = network.apply(params, state, graph).prediction
+        return jnp.sum(jnp.sin(jnp.where(real[:, None], y, 0)))
+
+    found = jax.value_and_grad(loss)(params, wild(graph))
+    chex.assert_trees_all_close(found, jax.value_and_grad(loss)(params, graph), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("network", "prepare"),
+    [
+        (models.GPS(models.Inputs(3, 2), width=12, num_layers=1), lambda graph: graph),
+        (
+            models.GRITNetwork(3, 2, width=16, num_layers=1, norm="layer", walks=3),
+            partial(models.prepare_grit, walks=3),
+        ),
+        (
+            models.Graphormer(3, None, width=16, num_layers=1, max_distance=3),
+            partial(models.prepare_graphormer, max_distance=3),
+        ),
+    ],
+    ids=["gps", "grit", "graphormer"],
+)
+@jax.disable_jit()
+def test_nor_do_float_features(network, prepare):
+    graph = testing.random_graph(0, 5, 10, 3, edge_width=2, undirected=True)
+    has_edges = getattr(network, "edges", 2) is not None
+    graph = prepare(graph if has_edges else graph._replace(edges=None))
+    graph = graphs.pad(graph, graphs.Budget(10, 60, 3))
+    params, state = network.init(jax.random.key(0))
+
+    def loss(params, graph):
+        return jnp.sum(network.apply(params, state, graph).prediction[:1])
+
+    found = jax.value_and_grad(loss)(params, wild(graph))
+    chex.assert_trees_all_close(found, jax.value_and_grad(loss)(params, graph), rtol=1e-4)
+
+
+def wild(graph):
+    """With NaN, inf and large numbers in the floats of padding nodes and edges."""
+    if isinstance(graph, models.Patterned):
+        return models.Patterned(*map(wild, graph))
+
+    def other(x, real):
+        if not jnp.issubdtype(x.dtype, jnp.floating):
+            return x
+        values = np.resize([np.nan, np.inf, -np.inf, 1e30], x.shape).astype(x.dtype)
+        return np.where(real.reshape(-1, *[1] * (np.ndim(x) - 1)), x, values)
+
+    node, edge = graphs.node_mask(graph), graphs.edge_mask(graph)
+    return graph._replace(
+        nodes=jax.tree.map(lambda x: other(x, node), graph.nodes),
+        edges=jax.tree.map(lambda x: other(x, edge), graph.edges),
+    )
 
 
 @pytest.mark.parametrize("name", ["gps-zinc", "exphormer", "grit", "graphormer"])

@@ -1,5 +1,6 @@
 """What layers read from a graph and put back."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -80,3 +81,17 @@ def test_widths_of_ends():
             widths_of_ends(wrong)
     with pytest.raises(ValueError, match="in_features must be a positive integer"):
         widths_of_ends((4, 0))
+
+
+@pytest.mark.parametrize(("read", "width"), [(read_nodes, 4), (read_edges, 5)])
+def test_padding_is_read_as_0_by_one_select_and_what_is_not_padded_as_it_is(read, width):
+    def program(graph):
+        return str(jax.make_jaxpr(lambda g: read(g, width))(graph))
+
+    padded = graphs.pad(GRAPH, graphs.Budget(5, 4, 2))
+    wild = padded._replace(nodes=padded.nodes + np.nan, edges=padded.edges + np.nan)
+    real = graphs.node_mask(wild) if read is read_nodes else graphs.edge_mask(wild)
+    found = np.asarray(read(wild, width))
+    assert np.isnan(found[real]).all() and not found[~real].any()
+    assert program(padded).count("select_n") == 1
+    assert "select_n" not in program(graphs.prepare(GRAPH))
