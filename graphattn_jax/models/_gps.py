@@ -18,7 +18,6 @@ from graphattn_jax.models._keys import Mode
 from graphattn_jax.models._network import Network, Output, check_arrays
 from graphattn_jax.models._patterns import Patterned, PatternEdges
 from graphattn_jax.models._readout import Readout
-from graphattn_jax.nn._arrays import real_edges
 from graphattn_jax.ops import Attention
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
@@ -324,6 +323,6 @@ class GPS(Network):
                     f"pattern.edges must have features for inputs.edges={self.inputs.edges}, got none. Fix: "
                     "Inputs(edges=None) for graphs without edge features."
                 )
-            bonds = features(params.inputs.edges, real_edges(pattern, edges.features))
+            bonds = features(params.inputs.edges, nn.real_edges(pattern, edges.features))
             pairs = pairs + jnp.where(real[:, None], bonds, 0)
         return nn.EdgeInputs(pairs, real=real)

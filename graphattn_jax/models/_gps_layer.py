@@ -16,7 +16,7 @@ from graphattn_jax.models._norm import NORMS, NormParams, NormState, init_norm, 
 from graphattn_jax.models._patterns import Patterned
 from graphattn_jax.models._value import Value
 from graphattn_jax.models._widths import Widths, check_width, edges_of
-from graphattn_jax.nn._arrays import real_nodes, with_edges
+from graphattn_jax.nn._arrays import with_edges
 from graphattn_jax.ops import Attention
 from graphattn_jax.typing import Array, PRNGKey
 
@@ -208,7 +208,7 @@ class GPSLayer(Value):
             )
             return x
 
-        graph = graph._replace(nodes=real_nodes(graph, graph.nodes))
+        graph = graph._replace(nodes=nn.real_nodes(graph, graph.nodes))
         x, branches, attention, after = graph.nodes, [], None, graph
         if self.local is not None:
             out = mode.layer(self.local, params.local, graph, 0)

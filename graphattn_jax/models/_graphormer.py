@@ -19,7 +19,6 @@ from graphattn_jax.models._network import Network, Output, check_layer
 from graphattn_jax.models._pooling import pool
 from graphattn_jax.models._prepare_graphormer import GraphormerEdges, GraphormerNodes
 from graphattn_jax.models._widths import Widths, check_width
-from graphattn_jax.nn._arrays import real_nodes
 from graphattn_jax.typing import Array, PRNGKey
 
 __all__ = ["Graphormer", "GraphormerParams"]
@@ -223,7 +222,7 @@ class Graphormer(Network):
         mode = Mode.of(training, key)
         nodes, virtual = graph.nodes, jnp.asarray(graph.nodes.virtual)
         bias = _bias(params, graph.edges)
-        x = features(params.nodes, real_nodes(graph, nodes.features))
+        x = features(params.nodes, nn.real_nodes(graph, nodes.features))
         x = x + encodings.centrality(params.centrality, nodes.in_degree, nodes.out_degree)
         x = jnp.where(virtual[:, None], params.virtual[None], x)
         x = mode.dropout(x, self.dropout, self.num_layers)

@@ -18,7 +18,6 @@ from graphattn_jax.models._norm import NORMS, NormParams, NormState, init_norm, 
 from graphattn_jax.models._prepare_grit import GRITEdges, GRITNodes
 from graphattn_jax.models._readout import Readout
 from graphattn_jax.models._widths import Widths, check_width
-from graphattn_jax.nn._arrays import real_edges, real_nodes
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
 __all__ = ["GRITNetwork", "GRITNetworkParams", "GRITNetworkState"]
@@ -253,14 +252,14 @@ class GRITNetwork(Network):
         check_prepared(graph, GRITNodes, GRITEdges, "prepare_grit")
         nodes, edges = graph.nodes, graph.edges
         nodes = nodes._replace(
-            features=real_nodes(graph, nodes.features),
-            walks=real_nodes(graph, nodes.walks),
-            log_degree=real_nodes(graph, nodes.log_degree),
+            features=nn.real_nodes(graph, nodes.features),
+            walks=nn.real_nodes(graph, nodes.walks),
+            log_degree=nn.real_nodes(graph, nodes.log_degree),
         )
         x = features(params.nodes, nodes.features) + nn.linear(params.node_walks, nodes.walks)
         real = jnp.asarray(edges.real)[:, None]
-        bonds = features(params.edges, real_edges(graph, edges.features))
-        walks = nn.linear(params.edge_walks, real_edges(graph, edges.walks))
+        bonds = features(params.edges, nn.real_edges(graph, edges.features))
+        walks = nn.linear(params.edge_walks, nn.real_edges(graph, edges.walks))
         e = jnp.where(real, bonds, 0) + walks
 
         def block(x: Any, arrays: Any, mode: Mode) -> tuple[Any, GRITBlockState, Any]:

@@ -13,7 +13,7 @@ from graphattn_jax import _checks, encodings, graphs, nn
 from graphattn_jax.models._norm import real_rows
 from graphattn_jax.models._value import Value
 from graphattn_jax.models._widths import edges_of
-from graphattn_jax.nn._arrays import real_edges, real_nodes, with_edges
+from graphattn_jax.nn._arrays import with_edges
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
 __all__ = ["InputParams", "Inputs", "NodeInputs"]
@@ -165,7 +165,7 @@ class Inputs(Value):
         """
         _checks.params(params, InputParams, self)
         given = node_inputs(graph.nodes)
-        nodes = features(params.nodes, real_nodes(graph, given.features))
+        nodes = features(params.nodes, nn.real_nodes(graph, given.features))
         if self.encoding:
             encoded, state = self._encoded(params, state, graph, given.encoding, training, key)
             nodes = jnp.concatenate([nodes, encoded], axis=1)
@@ -179,7 +179,7 @@ class Inputs(Value):
                 "Inputs(edges=None) for graphs without edge features, and a graph as it was before a prepare function "
                 "of another network."
             )
-        return with_edges(graph, features(params.edges, real_edges(graph, edges))), state
+        return with_edges(graph, features(params.edges, nn.real_edges(graph, edges))), state
 
     def _encoded(self, params, state, graph, encoding, training, key):
         if encoding is None:
@@ -189,7 +189,7 @@ class Inputs(Value):
             )
         if self.is_random:
             pairs = _eigenpairs(encoding)
-            vectors, values, mask = (real_nodes(graph, x) for x in pairs)
+            vectors, values, mask = (nn.real_nodes(graph, x) for x in pairs)
             if training:
                 if key is None:
                     raise ValueError(

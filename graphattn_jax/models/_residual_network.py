@@ -12,7 +12,6 @@ from graphattn_jax.models._depth import in_one_program, init_blocks, run_blocks
 from graphattn_jax.models._keys import Mode
 from graphattn_jax.models._network import Network, Output, check_layer
 from graphattn_jax.models._widths import Widths, check_width
-from graphattn_jax.nn._arrays import real_nodes
 from graphattn_jax.typing import Array, PRNGKey
 
 __all__ = ["ResidualNetwork", "ResidualNetworkParams"]
@@ -146,7 +145,7 @@ class ResidualNetwork(Network):
         """
         _checks.params(params, ResidualNetworkParams, self)
         mode = Mode.of(training, key)
-        x = nn.linear(params.input, real_nodes(graph, graph.nodes))
+        x = nn.linear(params.input, nn.real_nodes(graph, graph.nodes))
         x = jax.nn.gelu(mode.dropout(x, self.dropout, self.num_layers))
 
         def block(x: Array, own: ResidualBlockParams, here: Mode) -> tuple[Any, None, Any]:

@@ -1,5 +1,6 @@
 """What layers are made of: linear maps, perceptrons, embeddings, norms; and what a layer is."""
 
+from graphattn_jax.nn._arrays import real_edges, real_nodes
 from graphattn_jax.nn._embedding import EmbeddingParams, embedding, init_embedding
 from graphattn_jax.nn._initializers import Initializer, initializer
 from graphattn_jax.nn._layer import EdgeInputs, Layer, LayerOutput, training_dropout
@@ -77,6 +78,8 @@ __all__ = [
     "layer_norm",
     "linear",
     "mlp",
+    "real_edges",
+    "real_nodes",
     "stack",
     "training_dropout",
     "typed_linear",
