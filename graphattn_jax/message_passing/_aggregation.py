@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax.numpy as jnp
 
 from graphattn_jax import _checks, ops
+from graphattn_jax.graphs import pattern
 from graphattn_jax.typing import Array
 
 
-def check_features(layer: Any) -> None:
-    """The field `features` of a layer: the width of its output, or None."""
+def check_fields(layer: Any) -> None:
+    """The fields that all have: the width of the output, or None; and the implementation."""
+    _checks.choice("implementation", layer.implementation, (None, "reference"))
     if layer.features is not None:
         _checks.positive("features", layer.features)
+
+
+def incoming(layer: Any, graph: Any) -> ops.Edges:
+    """The pattern of a graph; for the reference without its layout, which leaves plain gathers and sums."""
+    edges = pattern(graph)
+    return dataclasses.replace(edges, layout=None) if layer.implementation else edges
 
 
 def edge_sum(weights: Array, value: Array, edges: ops.Edges) -> Array:

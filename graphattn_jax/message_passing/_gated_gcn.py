@@ -10,8 +10,7 @@ import jax.numpy as jnp
 
 from graphattn_jax import _checks, nn, ops
 from graphattn_jax._dtypes import wide
-from graphattn_jax.graphs import pattern
-from graphattn_jax.message_passing._aggregation import check_features
+from graphattn_jax.message_passing._aggregation import check_fields, incoming
 from graphattn_jax.nn._arrays import (
     read_dense_ends,
     read_edges,
@@ -60,6 +59,7 @@ class GatedGCN(nn.Layer):
       normalize: whether the gates of a receiver sum to 1 in each channel.
       use_bias: whether gate, messages and root have biases.
       edge_values: whether messages read edge features too, as in PyG's ResGatedGraphConv; not in the papers.
+      implementation: None, or "reference", plain gathers and sums, which have a forward mode.
 
     Raises:
       ValueError: sizes that are not positive integers.
@@ -89,9 +89,10 @@ class GatedGCN(nn.Layer):
     normalize: bool = True
     use_bias: bool = True
     edge_values: bool = False
+    implementation: str | None = None
 
     def __post_init__(self) -> None:
-        check_features(self)
+        check_fields(self)
 
     def init(
         self, key: PRNGKey, in_features: int | tuple[int, int], edge_features: int | None = None
@@ -139,7 +140,7 @@ class GatedGCN(nn.Layer):
         _checks.params(params, GatedGCNParams, self)
         maps = params.value.weight, params.root.weight
         senders, x = read_dense_ends(graph, *(w.shape[0] for w in maps))
-        edges = pattern(graph)
+        edges = incoming(self, graph)
         logits = wide(ops.sender_rows(nn.linear(params.receiver, x), edges.T))
         logits = logits + wide(ops.sender_rows(nn.linear(params.sender, senders), edges))
         if params.edge is not None:

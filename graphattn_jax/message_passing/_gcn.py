@@ -10,11 +10,11 @@ import jax.numpy as jnp
 
 from graphattn_jax import _checks, nn
 from graphattn_jax._dtypes import accumulation_dtype
-from graphattn_jax.graphs import pattern
 from graphattn_jax.message_passing._aggregation import (
-    check_features,
+    check_fields,
     edge_sum,
     in_degrees,
+    incoming,
     real_edges,
 )
 from graphattn_jax.nn._arrays import product, read_sparse_nodes, with_nodes
@@ -45,6 +45,7 @@ class GCN(nn.Layer):
     Args:
       features: D_out, width of the new node features; None = that of the old.
       use_bias: whether to add b.
+      implementation: None, or "reference", plain gathers and sums, which have a forward mode.
 
     Raises:
       ValueError: sizes that are not positive integers.
@@ -67,9 +68,10 @@ class GCN(nn.Layer):
     features: int | None = None
     _: KW_ONLY
     use_bias: bool = True
+    implementation: str | None = None
 
     def __post_init__(self) -> None:
-        check_features(self)
+        check_fields(self)
 
     def init(self, key: PRNGKey, in_features: int, edge_features: int | None = None) -> GCNParams:
         """Parameters, float32, Glorot-uniform as in the paper; the bias starts at zero."""
@@ -105,7 +107,7 @@ class GCN(nn.Layer):
         """
         _checks.params(params, GCNParams, self)
         x = read_sparse_nodes(graph, params.weight.shape[0])
-        edges = pattern(graph)
+        edges = incoming(self, graph)
         dtype = accumulation_dtype(x.dtype)
         w = real_edges(edges, dtype)
         if edge_weight is not None:

@@ -10,12 +10,7 @@ import jax.numpy as jnp
 
 from graphattn_jax import _checks, nn, ops
 from graphattn_jax._dtypes import wide
-from graphattn_jax.graphs import pattern
-from graphattn_jax.message_passing._aggregation import (
-    check_features,
-    edge_sum,
-    real_edges,
-)
+from graphattn_jax.message_passing._aggregation import check_fields, edge_sum, incoming, real_edges
 from graphattn_jax.nn._arrays import read_dense_ends, read_edges, widths_of_ends, with_nodes
 from graphattn_jax.typing import Array, PRNGKey
 
@@ -50,6 +45,7 @@ class GINE(nn.Layer):
       edge_map: whether edge features are mapped to D; False = they have the width D.
       hidden_features: width inside the MLP; None = D_out.
       activation: inside the MLP; see `ga.nn.activation`.
+      implementation: None, or "reference", plain gathers and sums, which have a forward mode.
 
     Raises:
       ValueError: sizes that are not positive integers, unknown activation.
@@ -77,9 +73,10 @@ class GINE(nn.Layer):
     edge_map: bool = False
     hidden_features: int | None = None
     activation: str | nn.Activation = "relu"
+    implementation: str | None = None
 
     def __post_init__(self) -> None:
-        check_features(self)
+        check_fields(self)
         if self.hidden_features is not None:
             _checks.positive("hidden_features", self.hidden_features)
         nn.activation(self.activation)
@@ -132,7 +129,7 @@ class GINE(nn.Layer):
         _checks.params(params, GINEParams, self)
         width = params.mlp.layers[0].weight.shape[0]
         senders, x = read_dense_ends(graph, width, width)
-        edges = pattern(graph)
+        edges = incoming(self, graph)
         if params.edge is None:
             real = real_edges(edges, wide(senders).dtype)
             total = edge_sum(real, jax.nn.relu(wide(senders)), edges)

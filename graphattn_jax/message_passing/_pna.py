@@ -12,10 +12,10 @@ import jax.numpy as jnp
 
 from graphattn_jax import _checks, nn, ops
 from graphattn_jax._dtypes import wide
-from graphattn_jax.graphs import pattern
 from graphattn_jax.message_passing._aggregation import (
-    check_features,
+    check_fields,
     in_degrees,
+    incoming,
     real_edges,
 )
 from graphattn_jax.nn._arrays import (
@@ -67,6 +67,7 @@ class PNA(nn.Layer):
       log_degree_mean: δ > 0, from `ga.message_passing.log_degree_mean` of the training graphs.
       towers: T, independent copies of the layer, narrower ones, mixed at the end.
       channels: F, width of a tower's messages; None = that of the receivers / T, so that towers save arithmetic.
+      implementation: None, or "reference", plain gathers and sums, which have a forward mode.
 
     Raises:
       ValueError: sizes that are not positive integers, or that the towers do not divide; δ that is not positive.
@@ -91,9 +92,10 @@ class PNA(nn.Layer):
     log_degree_mean: float = 1.0
     towers: int = 1
     channels: int | None = None
+    implementation: str | None = None
 
     def __post_init__(self) -> None:
-        check_features(self)
+        check_fields(self)
         delta = self.log_degree_mean
         if not isinstance(delta, (int, float)) or not 0 < delta < math.inf:
             raise ValueError(
@@ -157,7 +159,7 @@ class PNA(nn.Layer):
         """
         _checks.params(params, PNAParams, self)
         senders, x = read_dense_ends(graph, params.sender.shape[0], params.receiver.shape[0])
-        edges = pattern(graph)
+        edges = incoming(self, graph)
         dtype = wide(x).dtype
         messages = ops.sender_rows(_project(senders, params.sender), edges)
         if params.edge is not None:

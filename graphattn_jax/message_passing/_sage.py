@@ -10,11 +10,11 @@ import jax.numpy as jnp
 
 from graphattn_jax import _checks, nn
 from graphattn_jax._dtypes import wide
-from graphattn_jax.graphs import pattern
 from graphattn_jax.message_passing._aggregation import (
-    check_features,
+    check_fields,
     edge_sum,
     in_degrees,
+    incoming,
     real_edges,
 )
 from graphattn_jax.nn._arrays import read_dense_ends, widths_of_ends, with_nodes
@@ -43,6 +43,7 @@ class SAGE(nn.Layer):
     Args:
       features: D_out, width of the new node features; None = that of the receivers.
       use_bias: whether to add b.
+      implementation: None, or "reference", plain gathers and sums, which have a forward mode.
 
     Raises:
       ValueError: sizes that are not positive integers.
@@ -65,9 +66,10 @@ class SAGE(nn.Layer):
     features: int | None = None
     _: KW_ONLY
     use_bias: bool = True
+    implementation: str | None = None
 
     def __post_init__(self) -> None:
-        check_features(self)
+        check_fields(self)
 
     def init(
         self, key: PRNGKey, in_features: int | tuple[int, int], edge_features: int | None = None
@@ -100,7 +102,7 @@ class SAGE(nn.Layer):
         _checks.params(params, SAGEParams, self)
         maps = params.neighbor.weight, params.root.weight
         senders, receivers = read_dense_ends(graph, *(w.shape[0] for w in maps))
-        edges = pattern(graph)
+        edges = incoming(self, graph)
         ones = real_edges(edges, wide(senders).dtype)
         count = jnp.maximum(in_degrees(ones, edges), 1)[:, None]
         mean = edge_sum(ones, wide(senders), edges) / count

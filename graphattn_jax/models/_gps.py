@@ -71,6 +71,7 @@ class GPS(Network):
       pattern: whether attention runs on a pattern, from `prepare_exphormer` or `prepare_san`.
       num_virtual: virtual nodes per graph, as in `prepare_exphormer`.
       scan: one layer in a loop instead of L in the program, which compiles faster; see the page on speed.
+      implementation: of the batch norms, None or "reference"; see `ga.nn.with_implementation`.
 
     Raises:
       ValueError: unknown options, neither `local` nor `attention`, virtual nodes without a pattern, sizes.
@@ -105,6 +106,7 @@ class GPS(Network):
     pattern: bool = False
     num_virtual: int = 0
     scan: bool = False
+    implementation: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.inputs, Inputs):
@@ -126,7 +128,7 @@ class GPS(Network):
     @property
     def layer(self) -> GPSLayer:
         """Of which there are L."""
-        return GPSLayer(self.local, self.attention, self.norm, self.dropout)
+        return GPSLayer(self.local, self.attention, self.norm, self.dropout, self.implementation)
 
     @property
     def readout(self) -> Readout:

@@ -75,6 +75,7 @@ class GPSLayer(Value):
         alone.
       norm: "batch" or "layer".
       dropout: on the outputs of message passing, attention and feed-forward maps. That of the weights is the layer's.
+      implementation: of the batch norms, None or "reference"; see `ga.nn.with_implementation`.
 
     Raises:
       ValueError: neither `local` nor `attention`, something else than layers, unknown options.
@@ -99,8 +100,10 @@ class GPSLayer(Value):
     attention: nn.Layer | None = GlobalAttention(heads=4, output=True, dropout=0.5)
     norm: str = "batch"
     dropout: float = 0.0
+    implementation: str | None = None
 
     def __post_init__(self) -> None:
+        _checks.choice("implementation", self.implementation, (None, "reference"))
         if self.local is None and self.attention is None:
             raise ValueError("local=None needs attention=: a layer must have one of the two.")
         if self.local is not None:
@@ -205,6 +208,7 @@ class GPSLayer(Value):
                 x,
                 where=where,
                 training=mode.training,
+                implementation=self.implementation,
             )
             return x
 

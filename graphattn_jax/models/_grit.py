@@ -87,6 +87,7 @@ class GRITNetwork(Network):
       pool: "sum", "mean", "max", or None for predictions of nodes.
       hidden: widths of the readout's hidden layers.
       scan: one block in a loop instead of L in the program, which compiles faster; see the page on speed.
+      implementation: of the batch norms, None or "reference"; see `ga.nn.with_implementation`.
 
     Raises:
       ValueError: not a layer, unknown options, sizes.
@@ -120,8 +121,10 @@ class GRITNetwork(Network):
     pool: str | None = "sum"
     hidden: tuple[int, ...] = (32, 16)
     scan: bool = False
+    implementation: str | None = None
 
     def __post_init__(self) -> None:
+        _checks.choice("implementation", self.implementation, (None, "reference"))
         for name in ("walks", "width", "num_layers"):
             _checks.positive(name, getattr(self, name))
         check_layer("layer", self.layer, "ga.attention.GRIT(heads=8)")
@@ -297,6 +300,7 @@ class GRITNetwork(Network):
                 x,
                 where=where,
                 training=mode.training,
+                implementation=self.implementation,
             )
             return x
 

@@ -68,6 +68,7 @@ class Inputs(Value):
       encoding_width: width of the encoded positions.
       encoder: "linear" (batch norm and a linear map, for walks), "laplacian" (GraphGPS's DeepSet over eigenpairs), or
         "san" (SAN's transformer over them); the latter two with random signs in training.
+      implementation: of the batch norm, None or "reference"; see `ga.nn.with_implementation`.
 
     Raises:
       ValueError: an unknown encoder, or an encoding without width.
@@ -93,8 +94,10 @@ class Inputs(Value):
     encoding: int = 0
     encoding_width: int = 0
     encoder: str = "linear"
+    implementation: str | None = None
 
     def __post_init__(self) -> None:
+        _checks.choice("implementation", self.implementation, (None, "reference"))
         _checks.choice("encoder", self.encoder, ("linear", *_EIGEN_ENCODERS))
         if bool(self.encoding) != bool(self.encoding_width):
             raise ValueError(
@@ -202,7 +205,12 @@ class Inputs(Value):
             return encoder.apply(params.encoding, vectors, values, mask), state
         where, _ = real_rows(graph)
         encoding, state = nn.batch_norm(
-            params.encoding_norm, state, encoding, training=training, where=where
+            params.encoding_norm,
+            state,
+            encoding,
+            training=training,
+            where=where,
+            implementation=self.implementation,
         )
         return nn.linear(params.encoding, encoding), state
 

@@ -21,13 +21,21 @@ def init_norm(kind: str, width: int) -> tuple[NormParams, NormState]:
 
 
 def norm(
-    params: NormParams, state: NormState, x: Array, *, where: Any, training: bool
+    params: NormParams,
+    state: NormState,
+    x: Array,
+    *,
+    where: Any,
+    training: bool,
+    implementation: str | None,
 ) -> tuple[Array, NormState]:
     """The normalised rows and the new state; `where` is the mask of the real rows or None."""
     if isinstance(params, nn.LayerNormParams):
         return nn.layer_norm(params, x), None
     assert state is not None
-    return nn.batch_norm(params, state, x, training=training, where=where)
+    return nn.batch_norm(
+        params, state, x, training=training, where=where, implementation=implementation
+    )
 
 
 def real_rows(graph: Any) -> tuple[ArrayLike | None, ArrayLike | None]:

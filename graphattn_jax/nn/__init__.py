@@ -2,6 +2,7 @@
 
 from graphattn_jax.nn._arrays import real_edges, real_nodes
 from graphattn_jax.nn._embedding import EmbeddingParams, embedding, init_embedding
+from graphattn_jax.nn._implementation import with_implementation
 from graphattn_jax.nn._initializers import Initializer, initializer
 from graphattn_jax.nn._layer import EdgeInputs, Layer, LayerOutput, training_dropout
 from graphattn_jax.nn._linear import (
@@ -84,4 +85,5 @@ __all__ = [
     "training_dropout",
     "typed_linear",
     "unstack",
+    "with_implementation",
 ]

@@ -135,6 +135,7 @@ def batch_norm(
     where: ArrayLike | None = None,
     momentum: float = 0.1,
     eps: float = 1e-5,
+    implementation: str | None = None,
 ) -> tuple[Array, BatchNormState]:
     """Normalises each feature over the real rows of the batch.
 
@@ -153,6 +154,8 @@ def batch_norm(
       where: `[N]` bool, True = real. None = all real.
       momentum: weight of the new batch in the running statistics, in [0, 1].
       eps: added to the variance.
+      implementation: of the statistics in training: "cpp", "xla", or "reference", which has a forward mode; None = the
+        first that can.
 
     Returns:
       `([N, D] in the dtype of x, BatchNormState)`. Masked rows are 0. The state is unchanged in
@@ -181,7 +184,9 @@ def batch_norm(
     scale, bias = (p.astype(wide.dtype) for p in params)
     if training:
         count = real.sum(dtype=wide.dtype)
-        y, mean, var = _batch_norm.batch_norm(wide, scale, bias, real, eps)
+        y, mean, var = _batch_norm.batch_norm(
+            wide, scale, bias, real, eps, implementation=implementation
+        )
         unbiased = var * count / jnp.maximum(count - 1, 1)
         step = jnp.where(count > 0, momentum, 0.0)
         state = jax.tree.map(

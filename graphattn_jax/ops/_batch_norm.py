@@ -29,10 +29,11 @@ def batch_norm(
     """Of wide x `[N, D]` and real `[N, 1]`: y of the real rows, 0 in the others; mean and biased variance `[D]`, which
     have no gradient. The statistics are those of the real rows.
 
-    implementation: "cpp", a kernel for the CPU, once `build_cpp` has made it; "reference"; None = the first that can.
+    implementation: "cpp", a kernel for the CPU, once `build_cpp` has made it; "xla"; "reference", by plain operations,
+    with a forward mode; None = the first that can.
     """
     call = _Call((x, scale, bias, real))
-    return choose(implementation, IMPLEMENTATIONS, ("cpp", "reference"), call).normalize(
+    return choose(implementation, IMPLEMENTATIONS, ("cpp", "xla", "reference"), call).normalize(
         x, scale, bias, real, eps
     )
 
@@ -47,6 +48,25 @@ class _Reference:
     """Ordinary operations."""
 
     name = "reference"
+
+    def supports(self, call: _Call) -> str | None:
+        """Always."""
+        return None
+
+    def normalize(self, x: Array, scale: Array, bias: Array, real: Array, eps: float):
+        """The op."""
+        x, count = jnp.where(real, x, 0), jnp.maximum(real.sum(dtype=x.dtype), 1)
+        mean = x.sum(axis=0) / count
+        centred = jnp.where(real, x - mean[None], 0)
+        var = jnp.square(centred).sum(axis=0) / count
+        y = centred * (jax.lax.rsqrt(var + eps) * scale)[None] + bias[None]
+        return jnp.where(real, y, 0), *jax.lax.stop_gradient((mean, var))
+
+
+class _XLA:
+    """Few sums, by a derivative that is written out."""
+
+    name = "xla"
 
     def supports(self, call: _Call) -> str | None:
         """Always."""
@@ -71,7 +91,11 @@ class _CPP:
         return _by_kernel(x, scale, bias, real, eps)
 
 
-IMPLEMENTATIONS: dict[str, _CPP | _Reference] = {"cpp": _CPP(), "reference": _Reference()}
+IMPLEMENTATIONS: dict[str, _CPP | _XLA | _Reference] = {
+    "cpp": _CPP(),
+    "xla": _XLA(),
+    "reference": _Reference(),
+}
 """By the valid names of `implementation=`."""
 
 

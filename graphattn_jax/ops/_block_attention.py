@@ -68,10 +68,10 @@ class _Fused(NamedTuple):
         return self.missing(call.arrays)
 
 
-class _Reference(NamedTuple):
+class _Composed(NamedTuple):
     """Products of whole matrices."""
 
-    name: str = "reference"
+    name: str
     kernels: None = None
 
     def supports(self, call: _Call) -> str | None:
@@ -79,17 +79,18 @@ class _Reference(NamedTuple):
         return None
 
 
-BLOCK_IMPLEMENTATIONS: dict[str, _Fused | _Reference] = {
+BLOCK_IMPLEMENTATIONS: dict[str, _Fused | _Composed] = {
     "cpp": _Fused("cpp", _block_cpp.KERNELS, _native.missing),
     "triton": _Fused("triton", _block_triton.KERNELS, _pallas.missing),
-    "reference": _Reference(),
+    "xla": _Composed("xla"),
+    "reference": _Composed("reference"),
 }
 """By the valid names of `implementation=` of attention in blocks."""
 
 
 def _order() -> tuple[str, ...]:
     fused = ("cpp",) if on_cpu() else ("triton",) if on_recent_nvidia_gpu() else ()
-    return (*fused, "reference")
+    return (*fused, "xla", "reference")
 
 
 def block_attention(
@@ -118,9 +119,9 @@ def block_attention(
       score: scale and bias; the bias `[B, H, n, n]` or broadcastable to it with four axes, row = receiver.
       normalizer: as `edge_attention`.
       dropout: of the weights, or None.
-      implementation: "reference", products of whole matrices; "cpp", one kernel for softmax on the CPU, once
-        `build_cpp` has made it; "triton", one for GPUs, interpreted (slow) elsewhere; None = the kernel of this
-        platform for what it supports, else "reference".
+      implementation: "xla", products of whole matrices; "reference", the same by plain operations, with a forward mode;
+        "cpp", one kernel for softmax on the CPU, once `build_cpp` has made it; "triton", one for GPUs, interpreted
+        (slow) elsewhere; None = the kernel of this platform for what it supports, else "xla".
 
     Returns:
       `BlockAttention(out [N, H, C_v], attention)`. `out` has the dtype of `value`; weights and logits `[B, H, n, n]`
@@ -174,21 +175,23 @@ def block_attention(
         mask = jnp.asarray(blocks.pairs) & block_pairs(mask)[:, 0]
 
     def weights_of(query: Array, key: Array) -> Weights:
-        logits = pair_dots(query, key, mask)
+        logits = pair_dots(query, key, mask, plain=plain)
         logits = logits if bias is None else logits + bias
         weights, residual = _normalize(logits, block_pairs(mask), blocks, normalizer)
         return Weights(weights, drop(weights, rate, rng), logits, residual)
 
-    def in_blocks(x: Array) -> Array:
-        return wide(to_blocks(x, blocks))
-
     call = _Call((query, key, value), normalizer)
     chosen = choose(implementation, BLOCK_IMPLEMENTATIONS, _order(), call)
     kernels = chosen.kernels
+    moves, plain = chosen.name if kernels is None else None, chosen.name == "reference"
+
+    def in_blocks(x: Array) -> Array:
+        return wide(to_blocks(x, blocks, implementation=moves))
+
     if kernels is None:
         found = weights_of(in_blocks(rows[0]), in_blocks(rows[1]))
-        out = pair_sums(found.applied, in_blocks(rows[2]), mask)
-        out = from_blocks(out.astype(rows[2].dtype), blocks)
+        out = pair_sums(found.applied, in_blocks(rows[2]), mask, plain=plain)
+        out = from_blocks(out.astype(rows[2].dtype), blocks, implementation=moves)
         return BlockAttention(out, Attention(lambda: found))
     operands = rows if kernels.rows else tuple(to_blocks(x, blocks) for x in rows)
     q, k, v = operands if kernels.half else (wide(x) for x in operands)

@@ -43,14 +43,26 @@ def block_pairs(mask: Array) -> Array:
     return pairs[:, None]
 
 
-def pair_dots(x: Array, y: Array, mask: Array) -> Array:
-    """Σ_c x_ic y_jc, `[B, H, n, n]`; with a mask of pairs 0 for the others."""
-    return jnp.einsum("bihc,bjhc->bhij", x, y) if mask.ndim == 2 else _dots(x, y, mask)
+def pair_dots(x: Array, y: Array, mask: Array, *, plain: bool = False) -> Array:
+    """Σ_c x_ic y_jc, `[B, H, n, n]`; with a mask of pairs 0 for the others. plain: by `[B, n, n, H, C]` products, which
+    have a forward mode.
+    """
+    if mask.ndim == 2:
+        return jnp.einsum("bihc,bjhc->bhij", x, y)
+    if not plain:
+        return _dots(x, y, mask)
+    x, y = (jnp.where(mask[..., None, None], rows, 0) for rows in (x[:, :, None], y[:, None]))
+    return (x * y).sum(axis=-1).transpose(0, 3, 1, 2)
 
 
-def pair_sums(weights: Array, y: Array, mask: Array) -> Array:
-    """Σ_j w_ij y_jc, `[B, n, H, C]`; with a mask of pairs over these."""
-    return jnp.einsum("bhij,bjhc->bihc", weights, y) if mask.ndim == 2 else _sums(weights, y, mask)
+def pair_sums(weights: Array, y: Array, mask: Array, *, plain: bool = False) -> Array:
+    """Σ_j w_ij y_jc, `[B, n, H, C]`; with a mask of pairs over these, and plain as in `pair_dots`."""
+    if mask.ndim == 2:
+        return jnp.einsum("bhij,bjhc->bihc", weights, y)
+    if not plain:
+        return _sums(weights, y, mask)
+    weights = jnp.where(mask[:, None], weights, 0).transpose(0, 2, 3, 1)[..., None]
+    return (weights * jnp.where(mask[..., None, None], y[:, None], 0)).sum(axis=2)
 
 
 # With a mask of pairs, a product of matrices is not enough: what is not finite at one node would be multiplied by the

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,14 +109,15 @@ def prepare_blocks(
     return Blocks(node, slot)
 
 
-def to_blocks(x: ArrayLike, blocks: Blocks) -> Array:
+def to_blocks(x: ArrayLike, blocks: Blocks, *, implementation: str | None = None) -> Array:
     """Rows of nodes as blocks: `[N, ...]` to `[B, n, ...]`, zeros in empty slots.
 
-    Its gradient is `from_blocks`, a gather as well.
+    Its gradient is `from_blocks`, a gather as well, but with `implementation="reference"`.
 
     Args:
       x: `[N, ...]`.
       blocks: from `prepare_blocks`.
+      implementation: "xla"; "reference", whose gradient is a scatter, and which has a forward mode; None = "xla".
 
     Returns:
       `[B, n, ...]` in the dtype of `x`.
@@ -133,17 +135,18 @@ def to_blocks(x: ArrayLike, blocks: Blocks) -> Array:
     """
     x = jnp.asarray(x)
     _checks.shape("x", x, (blocks.slot.shape[0], *x.shape[1:]))
-    return _rows(x, jnp.asarray(blocks.node), jnp.asarray(blocks.slot))
+    return _gather(implementation)(x, jnp.asarray(blocks.node), jnp.asarray(blocks.slot))
 
 
-def from_blocks(x: ArrayLike, blocks: Blocks) -> Array:
+def from_blocks(x: ArrayLike, blocks: Blocks, *, implementation: str | None = None) -> Array:
     """Blocks back to rows of nodes: `[B, n, ...]` to `[N, ...]`, zeros for nodes without a slot.
 
-    Its gradient is `to_blocks`.
+    Its gradient is `to_blocks`, but with `implementation="reference"`.
 
     Args:
       x: `[B, n, ...]`.
       blocks: from `prepare_blocks`.
+      implementation: "xla"; "reference", whose gradient is a scatter, and which has a forward mode; None = "xla".
 
     Returns:
       `[N, ...]` in the dtype of `x`.
@@ -162,13 +165,22 @@ def from_blocks(x: ArrayLike, blocks: Blocks) -> Array:
     x = jnp.asarray(x)
     _checks.shape("x", x, (*blocks.node.shape, *x.shape[2:]))
     flat = x.reshape(-1, *x.shape[2:])
-    return _rows(flat, jnp.asarray(blocks.slot), jnp.asarray(blocks.node))
+    return _gather(implementation)(flat, jnp.asarray(blocks.slot), jnp.asarray(blocks.node))
 
 
-@jax.custom_vjp
-def _rows(x: Array, ids: Array, inverse: Array) -> Array:
+def _gather(implementation: str | None) -> Callable[[Array, Array, Array], Array]:
+    if implementation is not None:
+        _checks.choice("implementation", implementation, ("xla", "reference"))
+    return _plain_rows if implementation == "reference" else _rows
+
+
+def _plain_rows(x: Array, ids: Array, inverse: Array) -> Array:
     """x[ids] with zeros for ids behind the end; `inverse` says where each row of x went."""
+    del inverse
     return x.at[ids].get(mode="fill", fill_value=0)
+
+
+_rows = jax.custom_vjp(_plain_rows)
 
 
 def _forward(x: Array, ids: Array, inverse: Array) -> tuple[Array, tuple[Array, Array]]:

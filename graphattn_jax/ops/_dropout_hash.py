@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -60,22 +59,11 @@ def dropout_threshold(rate: float) -> int:
     return int(rate * 2**32)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2,))
 def apply_words(x: Array, words: Array, rate: float) -> Array:
+    """Dropout of x with the mask that these two words of a key give."""
     keep = _hash(x.shape, words) >= jnp.uint32(dropout_threshold(rate))
     scaled = x * jnp.asarray(1.0 / (1.0 - rate), x.dtype)
     return jnp.where(keep, scaled, jnp.zeros((), x.dtype))
-
-
-def _forward(x, words, rate):
-    return apply_words(x, words, rate), words
-
-
-def _backward(rate, words, g):
-    return apply_words(g, words, rate), np.zeros(words.shape, jax.dtypes.float0)
-
-
-apply_words.defvjp(_forward, _backward)
 
 
 def _hash(shape: tuple[int, ...], words: Array) -> Array:

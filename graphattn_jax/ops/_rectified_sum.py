@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import jax
@@ -28,8 +29,9 @@ def rectified_sum(
       x: of the senders, `[N_s, D]` floating point.
       edge_terms: e, `[E, D]`.
       edges: the pattern.
-      implementation: "cpp", kernels for the CPU without an array of messages, once `build_cpp` has made them, on edges
-        with a layout; "reference", a gather and a sum; None = "cpp" where it can be, else "reference".
+      implementation: "cpp", kernels for the CPU without an array of messages, once `build_cpp` has made them, and
+        "xla", a gather and a sum over tiles, on edges with a layout; "reference", a gather and a scatter, with a
+        forward mode; None = the first that can be.
 
     Returns:
       `[N_r, D]` in the dtype of `x`, accumulated in float32. Receivers without edges get 0.
@@ -56,7 +58,7 @@ def rectified_sum(
     _checks.shape("edge_terms", edge_terms, (edges.num_edges, x.shape[1]))
     _checks.floating("edge_terms", edge_terms)
     chosen = choose(
-        implementation, IMPLEMENTATIONS, ("cpp", "reference"), _Call(edges, (x, edge_terms))
+        implementation, IMPLEMENTATIONS, ("cpp", "xla", "reference"), _Call(edges, (x, edge_terms))
     )
     widened = wide(x)
     return chosen.sum(widened, jnp.asarray(edge_terms).astype(widened.dtype), edges).astype(x.dtype)
@@ -80,6 +82,20 @@ class _Reference:
 
     def sum(self, x: Array, terms: Array, edges: Edges) -> Array:
         """The op on wide arrays."""
+        return _composed(x, terms, dataclasses.replace(edges, layout=None))
+
+
+class _XLA:
+    """On edges with a layout."""
+
+    name = "xla"
+
+    def supports(self, call: _Call) -> str | None:
+        """With a layout."""
+        return without_layout(call.edges)
+
+    def sum(self, x: Array, terms: Array, edges: Edges) -> Array:
+        """The op on wide arrays."""
         return _composed(x, terms, edges)
 
 
@@ -97,7 +113,11 @@ class _CPP:
         return _by_kernel(x, terms, edges)
 
 
-IMPLEMENTATIONS: dict[str, _CPP | _Reference] = {"cpp": _CPP(), "reference": _Reference()}
+IMPLEMENTATIONS: dict[str, _CPP | _XLA | _Reference] = {
+    "cpp": _CPP(),
+    "xla": _XLA(),
+    "reference": _Reference(),
+}
 """By the valid names of `implementation=`."""
 
 

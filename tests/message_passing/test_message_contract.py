@@ -19,7 +19,7 @@ from _rows import (
 )
 from jax.test_util import check_grads
 
-from graphattn_jax import graphs, testing, training, values
+from graphattn_jax import graphs, nn, testing, training, values
 
 SUMS = [row for row in ROWS if row.name in ("gcn", "gcn-weighted", "sage", "gine")]
 
@@ -110,6 +110,25 @@ def test_nodes_may_be_renamed(row):
 @jax.disable_jit()
 def test_edges_may_be_listed_in_any_order(row):
     testing.assert_edge_order_invariant(row.apply, row.init(), row.graph())
+
+
+@each_row
+@jax.disable_jit()
+def test_forward_mode_of_the_reference_is_the_directional_derivative(row):
+    slow = row._replace(layer=nn.with_implementation(row.layer, "reference"))
+    arguments = row.init(), jnp.asarray(row.graph().nodes)
+    direction = jax.tree.map(lambda x: jax.random.normal(jax.random.key(1), x.shape), arguments)
+
+    def loss(row):
+        graph = graphs.prepare(row.graph())
+        return lambda params, x: sum(
+            jnp.sum(jnp.sin(y)) for y in row.outputs(params, graph._replace(nodes=x))
+        )
+
+    _, found = jax.jvp(loss(slow), arguments, direction)
+    gradients = jax.grad(loss(row), argnums=(0, 1))(*arguments)
+    want = sum(map(jnp.vdot, jax.tree.leaves(gradients), jax.tree.leaves(direction)))
+    np.testing.assert_allclose(found, want, rtol=1e-3, atol=1e-4)
 
 
 @each_row

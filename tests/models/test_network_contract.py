@@ -104,6 +104,27 @@ def test_training_sees_real_nodes_only(name):
 
 @each_network
 @jax.disable_jit()
+def test_forward_mode_of_the_reference_is_the_directional_derivative(name):
+    """In training, with batch statistics and dropout."""
+    network, (params, state) = NETWORKS[name].network, start(name)
+    graph = ready(name, MOLECULES)
+    direction = jax.tree.map(lambda x: jax.random.normal(jax.random.key(1), x.shape), params)
+
+    def loss(network):
+        def run(params):
+            out = network.apply(params, state, graph, training=True, key=jax.random.key(0))
+            return jnp.sum(jnp.sin(out.prediction[: len(MOLECULES)]))
+
+        return run
+
+    _, found = jax.jvp(loss(nn.with_implementation(network, "reference")), (params,), (direction,))
+    gradients = jax.grad(loss(network))(params)
+    want = sum(map(jnp.vdot, jax.tree.leaves(gradients), jax.tree.leaves(direction)))
+    np.testing.assert_allclose(found, want, rtol=2e-2, atol=1e-3)
+
+
+@each_network
+@jax.disable_jit()
 def test_padding_that_is_not_finite_reaches_no_prediction_and_no_gradient(name):
     network = NETWORKS[name].network
     params, state = start(name)

@@ -40,11 +40,12 @@ def test_equals_the_ordinary_operations(rows, width):
         out, pull, statistics = jax.vjp(y, x, scale, bias, has_aux=True)
         return out, statistics, pull(g)
 
-    got, want = (
+    *others, want = (
         jax.jit(lambda i=i: run(partial(batch_norm, implementation=i)))()
-        for i in ("cpp", "reference")
+        for i in ("cpp", "xla", "reference")
     )
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=3e-5), got, want)
+    for got in others:
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=3e-5), got, want)
 
 
 def test_it_is_what_batch_norm_calls():
@@ -79,8 +80,10 @@ def test_no_real_rows():
 
 def test_a_name_binds_or_raises(monkeypatch):
     (x, scale, bias), real = arrays(5, 4)
-    with pytest.raises(ValueError, match="implementation must be one of 'cpp', 'reference'; got"):
-        batch_norm(x, scale, bias, real, 1e-5, implementation="xla")
+    with pytest.raises(
+        ValueError, match="implementation must be one of 'cpp', 'xla', 'reference'; got"
+    ):
+        batch_norm(x, scale, bias, real, 1e-5, implementation="cuda")
     monkeypatch.setattr(_native, "missing", lambda *arrays: "is not built.")
     with pytest.raises(NotImplementedError, match="implementation='cpp' is not built"):
         batch_norm(x, scale, bias, real, 1e-5, implementation="cpp")

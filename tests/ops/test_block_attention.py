@@ -67,7 +67,7 @@ def test_weights_and_residual_are_those_of_the_edges():
     np.testing.assert_allclose(found.residual.reshape(-1, HEADS), edges.residual, atol=1e-6)
 
 
-@pytest.mark.parametrize("implementation", ["reference", "triton", "cpp"])
+@pytest.mark.parametrize("implementation", ["xla", "reference", "triton", "cpp"])
 @pytest.mark.parametrize("which", ["nodes", "fewer nodes", "pairs"])
 def test_rows_of_nodes_are_the_same_as_blocks(implementation, which):
     if implementation == "cpp":
@@ -153,7 +153,10 @@ def test_errors():
         ({"dropout": 0.1}, r"dropout must be a ga.ops.Dropout\(rate, key\)"),
         ({"dropout": ops.Dropout(1.0, KEYS[0])}, r"dropout.rate must be a number in \[0, 1\)"),
         ({"normalizer": "softmax"}, "normalizer must be a value"),
-        ({"implementation": "xla"}, "implementation must be one of 'cpp', 'triton', 'reference'"),
+        (
+            {"implementation": "cuda"},
+            "implementation must be one of 'cpp', 'triton', 'xla', 'reference'",
+        ),
     ):
         with pytest.raises(ValueError, match=message):
             ops.block_attention(*rows, blocks, **options)

@@ -134,9 +134,9 @@ def test_unsupported_arguments_say_the_fix():
     with pytest.raises(NotImplementedError, match=r"has the softmax only, got Sigmoid.*Fix: impl"):
         block_attention(**p, mask=nodes(4), normalizer=ops.Sigmoid(), implementation="triton")
     with pytest.raises(
-        ValueError, match=r"implementation must be one of 'cpp', 'triton', 'reference'"
+        ValueError, match=r"implementation must be one of 'cpp', 'triton', 'xla', 'reference'"
     ):
-        block_attention(**p, mask=nodes(4), implementation="xla")
+        block_attention(**p, mask=nodes(4), implementation="cuda")
     with jax.enable_x64(True), pytest.raises(NotImplementedError, match="got float64"):
         p = {k: jnp.asarray(np.asarray(v, np.float64)) for k, v in p.items()}
         block_attention(**p, mask=nodes(4), implementation="triton")

@@ -205,9 +205,9 @@ def test_sums_over_edges(op, implementation, layout):
 
 
 @pytest.mark.parametrize("normalizer", (*LOCAL, *CONSTRAINTS), ids=str)
-@pytest.mark.parametrize("implementation", ["reference", "triton", *CPP])
+@pytest.mark.parametrize("implementation", ["reference", "xla", "triton", *CPP])
 def test_attention_in_blocks(implementation, normalizer):
-    if implementation != "reference" and normalizer != ops.Softmax():
+    if implementation not in ("reference", "xla") and normalizer != ops.Softmax():
         return
     B, n = 2, 5
 

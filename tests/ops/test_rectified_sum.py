@@ -100,4 +100,4 @@ def test_arguments():
     with pytest.raises(ValueError, match=r"edge_terms must have shape \[120, 4\]"):
         ops.rectified_sum(x, terms[:, :3], edges)
     with pytest.raises(ValueError, match="implementation must be one of"):
-        ops.rectified_sum(x, terms, edges, implementation="xla")
+        ops.rectified_sum(x, terms, edges, implementation="cuda")
