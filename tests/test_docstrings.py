@@ -47,6 +47,7 @@ ALSO = {
 }
 # These are nobody's: parts of others, conversions, and what every textbook has.
 OURS = {
+    "models.TypedInputs",
     "attention.combine_heads",
     "attention.project",
     "chem.predict",

@@ -49,7 +49,7 @@ OFFENDERS = {
     "nn._arrays.read_sparse_nodes": {"message_passing"},
     "nn._arrays.widths_of_ends": {"attention", "message_passing"},
     "nn._arrays.with_edges": {"attention", "message_passing", "models"},
-    "nn._arrays.with_nodes": {"attention", "message_passing"},
+    "nn._arrays.with_nodes": {"attention", "message_passing", "models"},
     "nn._layer.short_repr": {"models"},
     "ops._batch_norm": {"nn"},
     "ops._normalizers.check_normalizer": {"attention"},

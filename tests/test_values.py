@@ -13,10 +13,22 @@ import numpy as np
 import pytest
 
 import graphattn_jax
-from graphattn_jax import attention, message_passing, models, nn, ops, values
+from graphattn_jax import attention, graphs, message_passing, models, nn, ops, values
+
+SCHEMA = graphs.Schema(("a", "b"), (("a", "to", "b"),))
+INPUTS = models.TypedInputs(SCHEMA, widths=(3, 0), counts=(2, 4))
 
 # What a value of a type needs beside its defaults.
 NEEDED = {
+    **{f"attention.{name}": {"schema": SCHEMA} for name in ("HAN", "HGT", "RGAT", "SimpleHGN")},
+    "message_passing.RGCN": {"schema": SCHEMA},
+    "graphs.Schema": dataclasses.asdict(SCHEMA),
+    "models.TypedInputs": {"schema": SCHEMA, "widths": (3, 0), "counts": (2, 4)},
+    "models.TypedNetwork": {"inputs": INPUTS, "layers": (attention.GAT(3),)},
+    "nn.Basis": {"num_bases": 3},
+    "nn.BlockDiagonal": {"num_blocks": 2},
+    "nn.LowRank": {"rank": 2},
+    "nn.Clusters": {"of_type": (0, 1, 0)},
     "models.PlainNetwork": {"in_features": 4, "layers": (attention.GAT(3),)},
     "models.ResidualNetwork": {"in_features": 4, "out_features": 2, "layer": attention.GAT(heads=2), "width": 8},
     "models.GPS": {"inputs": models.Inputs(nodes=(5, 3))},
@@ -31,7 +43,7 @@ NEEDED = {
 WITH_ARRAYS = {
     *("graphs.Layout", "ops.Blocks", "ops.Dropout", "ops.EdgeLayout", "ops.Edges"),
     *("ops.AdditiveScore", "ops.DotScore", "ops.GATv2Score", "ops.SymmetrizedScore"),
-    "ops.SparseFeatures",
+    *("ops.SparseFeatures", "ops.Groups", "graphs.TypedNodes"),
 }
 
 

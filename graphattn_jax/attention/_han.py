@@ -190,6 +190,8 @@ def semantic_weights(layer: HAN, params: HANParams, graph: Any) -> Array:
       >>> layer = ga.attention.HAN(channels=4, schema=ga.graphs.schema_of(graph))
       >>> ga.attention.semantic_weights(layer, layer.init(jax.random.key(0), 3), graph).tolist()
       [[1.0]]
+
+    Source: as `HAN`, equations 7 and 8.
     """
     z, _ = layer._within(params, graph, None, None)
     return _over_relations(layer, params, graph, z, relation_ends(graph, "receiver"))

@@ -17,13 +17,12 @@ from graphattn_jax.attention._pipeline import (
     combine_heads,
     finish,
     init_projection,
-    real_edges,
     split_heads,
 )
 from graphattn_jax.attention._scores import Shared, Standard, Symmetrized, with_bias
 from graphattn_jax.attention._typed import attend, check_scores
 from graphattn_jax.graphs import Schema, check_schema
-from graphattn_jax.nn._arrays import read_nodes
+from graphattn_jax.nn._arrays import read_edges, read_nodes
 from graphattn_jax.ops import take
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
@@ -192,7 +191,7 @@ class HGT(AttentionLayer):
         keys, value = self._spoken(params, graph, x, ends)
         kernel: Any = ops.DotScore(bias=bias)
         if params.edge_key is not None:
-            edges = real_edges(graph, params.edge_key.shape[0])
+            edges = read_edges(graph, params.edge_key.shape[0])
             term = edge_logits(query, edges, params.edge_key, graph.receivers)
             kernel = with_bias(kernel, query.shape[-1] ** -0.5 * term)
         k_weights, k_output = (None, None) if key is None else jax.random.split(key)

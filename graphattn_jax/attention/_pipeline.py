@@ -177,6 +177,10 @@ class AttentionLayer(nn.Layer):
             implementation=self.implementation,
         )
 
+    def scores(self, query: Array, key: Array, edges: ops.Edges, score: ops.Score) -> Array:
+        """`ops.edge_scores` with the choices of this layer."""
+        return ops.edge_scores(query, key, edges, score=score, implementation=self.implementation)
+
     def attend_from_logits(
         self, logits: Array, value: Array, edges: ops.Edges, dropout: ops.Dropout | None
     ) -> ops.EdgeAttention:

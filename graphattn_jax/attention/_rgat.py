@@ -153,7 +153,7 @@ class RGAT(AttentionLayer):
         value = split_heads(value, self.heads)
         query, keys = along(params.receiver_vector, heard), along(params.sender_vector, spoken)
         kernel = ops.AdditiveScore(self.negative_slope, bias=bias)
-        logits = ops.edge_scores(query, keys, heard.edges, score=kernel)
+        logits = self.scores(query, keys, heard.edges, kernel)
         dropout = nn.training_dropout(self.dropout, training, key)
         if self.within:
             by_relation, attention = self.attend_from_logits(logits, value, heard.edges, dropout)

@@ -49,7 +49,8 @@ class SimpleHGN(AttentionLayer):
         s_ij = LeakyReLU( r · W x_i + s · W x_j + e · W_r v_φ ),     a_ij = (1 − β) softmax_j( s_ij ) + β a'_ij
         x'_i = ‖_h Σ_j a_ij W x_j  [ + W_0 x_i ]
 
-    with φ the relation of the edge and a' the weights of the layer before, which are constants.
+    with φ the relation of the edge and a' the weights of the layer before, which are constants: `graph.edges.weights`,
+    where the graph that it gives has its own. Without any, or with those of another number of heads, β is 0.
 
     Args:
       channels, heads, normalizer, dropout, symmetric_init, implementation: see `AttentionLayer`; symmetric_init starts
@@ -65,7 +66,7 @@ class SimpleHGN(AttentionLayer):
     Raises:
       ValueError: choices that are not what they should be.
 
-    Cost: as GAT, O(N D H C + E H C); with weights of the layer before they are an array `[E, H]`.
+    Cost: as GAT, O(N D H C + E H C), and an array `[E, H]` between layers.
     Padding: exact on real nodes, values and gradients.
 
     Example:
@@ -89,8 +90,6 @@ class SimpleHGN(AttentionLayer):
     root: bool = True
     concat: bool = True
     negative_slope: float = 0.05
-
-    reads_attention = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -129,7 +128,6 @@ class SimpleHGN(AttentionLayer):
         graph: Any,
         *,
         bias: ArrayLike | None = None,
-        before: ArrayLike | None = None,
         training: bool = False,
         key: Array | None = None,
     ) -> nn.LayerOutput:
@@ -139,12 +137,11 @@ class SimpleHGN(AttentionLayer):
           params: from `init`.
           graph: typed, with nodes `[N, D]`.
           bias: `[E, H]` added to the logits.
-          before: a', `[E, H]`: the weights of the layer before; None = β is 0.
           training: whether there is dropout.
           key: typed key, required in training when the rate is positive.
 
         Returns:
-          The graph with new nodes in the dtype of the old, and the attention, of which `before` is a part.
+          The graph with new nodes in the dtype of the old and its weights, and the attention, of which a' is a part.
 
         Raises:
           ValueError: features that do not fit the parameters, another schema, dropout without a key.
@@ -164,13 +161,13 @@ class SimpleHGN(AttentionLayer):
         )
         dropout = nn.training_dropout(self.dropout, training, key)
         out, attention = self.attend(query, keys, h, edges, kernel, dropout)
-        if before is not None:
-            _checks.shape("before", before, (edges.num_edges, self.heads))
-            attention = attention.mixed(
-                jax.lax.stop_gradient(jnp.asarray(before)), self.attention_residual
-            )
+        before = graph.edges.weights
+        if before is not None and before.shape[1] == self.heads:
+            attention = attention.mixed(jnp.asarray(before), self.attention_residual)
             out = ops.edge_aggregate(attention.applied, h, edges)
         out = combine_heads(out, self.concat)
         if params.root is not None:
             out = out + nn.linear(params.root, x)
+        weights = jax.lax.stop_gradient(attention.weights)
+        graph = graph._replace(edges=graph.edges._replace(weights=weights))
         return finish(graph, out, attention)

@@ -39,7 +39,7 @@ def attend(
     ends = graphs.relation_ends(graph)
     if not (layer.score.is_symmetrized or layer.normalizer.is_constraint):
         return layer.attend(query, key, value, ends.edges, kernel, dropout)
-    logits = ops.edge_scores(query, key, ends.edges, score=kernel)
+    logits = layer.scores(query, key, ends.edges, kernel)
     return attend_from_logits(layer, graph, logits, value, dropout)
 
 

@@ -48,8 +48,8 @@ def load_aifb(*, root: str | os.PathLike | None = None) -> TypedNodeDataset:
         1 split, accuracy)
 
     Source: Bloehdorn, Sure, "Kernel methods for mining instance data in ontologies", ISWC 2007; splits of Ristoski, de
-      Vries, Paulheim, "A collection of benchmark datasets for systematic evaluations of machine learning on the semantic
-      web", ISWC 2016.
+      Vries, Paulheim, "A collection of benchmark datasets for systematic evaluations of machine learning on the
+      semantic web", ISWC 2016.
     """
     facts = require_local(
         "aifb_stripped.nt.gz", content="the facts as N-Triples, packed", root=root

@@ -52,9 +52,7 @@ class TypedNodeDataset(NamedTuple):
           reverse: add to each relation its reverse. Sets that come with reverses need none.
         """
         return from_triples(
-            self.graph.senders,
-            self.graph.edges,
-            self.graph.receivers,
+            (self.graph.senders, self.graph.edges, self.graph.receivers),
             nodes=self.graph.nodes,
             relation_names=self.relations,
             node_types=self.node_types,

@@ -57,7 +57,8 @@ def number_triples(triples: Iterable[tuple[Any, Any, Any]]) -> Triples:
         head, tail = (nodes.setdefault(name, len(nodes)) for name in (subject, target))
         rows.append((head, relations.setdefault(relation, len(relations)), tail))
     ids = np.array(rows, np.int32).reshape(-1, 3)
-    return Triples(*ids.T, tuple(map(str, nodes)), tuple(map(str, relations)))
+    subjects, kinds, objects = ids.T
+    return Triples(subjects, kinds, objects, tuple(map(str, nodes)), tuple(map(str, relations)))
 
 
 def parse_ntriples(lines: Iterable[str]) -> Triples:
@@ -93,9 +94,7 @@ def parse_ntriples(lines: Iterable[str]) -> Triples:
 
 
 def from_triples(
-    subjects: Any,
-    relations: Any,
-    objects: Any,
+    triples: Any,
     *,
     num_nodes: int | None = None,
     nodes: Any = None,
@@ -109,11 +108,10 @@ def from_triples(
     A relation between several pairs of types becomes as many relations of one name.
 
     Args:
-      subjects, objects: `[M]` integers in `[0, N)`.
-      relations: `[M]` integers.
+      triples: `Triples`, or subjects, relations and objects, `[M]` integers each.
       num_nodes: N; None = the length of `node_types` or of `nodes`, or the largest id + 1.
       nodes: `[N, D]` floating point, or None.
-      relation_names: of the relations; None = "0", "1", ...
+      relation_names: of the relations; None = those of `Triples`, otherwise "0", "1", ...
       node_types: `[N]` integers, None = one type "node".
       type_names: of the types; None = "0", "1", ...
       reverse: add to each relation its reverse, `rev_` before the name.
@@ -129,11 +127,15 @@ def from_triples(
     Example:
       >>> import graphattn_jax as ga
       >>> triples = ga.graphs.number_triples([("ada", "knows", "bob"), ("bob", "likes", "tea")])
-      >>> graph = ga.graphs.from_triples(*triples[:3], relation_names=triples.relation_names)
+      >>> graph = ga.graphs.from_triples(triples)
       >>> ga.graphs.schema_of(graph).relations
       (('node', 'knows', 'node'), ('node', 'likes', 'node'))
     """
-    columns = {"subjects": subjects, "relations": relations, "objects": objects}
+    if isinstance(triples, Triples):
+        num_nodes = num_nodes or len(triples.node_names)
+        relation_names = relation_names or triples.relation_names
+        triples = triples[:3]
+    columns = dict(zip(("subjects", "relations", "objects"), triples, strict=True))
     ids = {name: as_ids(name, x) for name, x in columns.items()}
     for name, x in ids.items():
         _checks.ids(name, x, len(ids["subjects"]))

@@ -144,12 +144,14 @@ class TypedEdges(NamedTuple):
     """The edges of a typed graph.
 
     relation: `[E]` int32, of `schema.relations`. features: `[E, D_e]` or None. time: `[E]` or None, the time of the
-    receiver less that of the sender, or whatever else a layer is to know as time.
+    receiver less that of the sender, or whatever else a layer is to know as time. weights: `[E, H]` or None, how a
+    layer attended whose weights the next one takes up, such as `ga.attention.SimpleHGN`.
     """
 
     relation: ArrayLike
     features: ArrayLike | None = None
     time: ArrayLike | None = None
+    weights: ArrayLike | None = None
 
 
 def schema_of(graph: GraphsTuple) -> Schema:
@@ -180,6 +182,12 @@ def schema_of(graph: GraphsTuple) -> Schema:
 
 def check_schema(schema: Any) -> None:
     """A value that says which types there are.
+
+    Args:
+      schema: what may be one.
+
+    Returns:
+      Nothing.
 
     Raises:
       ValueError: anything else.

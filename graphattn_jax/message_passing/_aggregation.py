@@ -21,7 +21,11 @@ def check_fields(layer: Any) -> None:
 
 def incoming(layer: Any, graph: Any) -> ops.Edges:
     """The pattern of a graph; for the reference without its layout, which leaves plain gathers and sums."""
-    edges = pattern(graph)
+    return without_tiles(layer, pattern(graph))
+
+
+def without_tiles(layer: Any, edges: ops.Edges) -> ops.Edges:
+    """The pattern, for the reference without its layout."""
     return dataclasses.replace(edges, layout=None) if layer.implementation else edges
 
 

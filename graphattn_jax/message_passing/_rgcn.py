@@ -11,7 +11,12 @@ import jax.numpy as jnp
 from graphattn_jax import _checks, nn, ops
 from graphattn_jax._dtypes import accumulation_dtype
 from graphattn_jax.graphs import Schema, check_schema, relation_ends
-from graphattn_jax.message_passing._aggregation import check_features, edge_sum, real_edges
+from graphattn_jax.message_passing._aggregation import (
+    check_fields,
+    edge_sum,
+    real_edges,
+    without_tiles,
+)
 from graphattn_jax.nn._arrays import product, read_nodes, with_nodes
 from graphattn_jax.ops import take
 from graphattn_jax.typing import Array, PRNGKey
@@ -42,6 +47,7 @@ class RGCN(nn.Layer):
       reduce: "mean" or "sum", over the neighbours of one relation.
       root: whether there is W_0.
       use_bias: whether there is b.
+      implementation: None, or "reference", plain gathers and sums, which have a forward mode.
 
     Raises:
       ValueError: choices that are not what they should be.
@@ -69,9 +75,10 @@ class RGCN(nn.Layer):
     reduce: str = "mean"
     root: bool = True
     use_bias: bool = True
+    implementation: str | None = None
 
     def __post_init__(self) -> None:
-        check_features(self)
+        check_fields(self)
         check_schema(self.schema)
         _checks.choice("reduce", self.reduce, ("mean", "sum"))
 
@@ -115,7 +122,7 @@ class RGCN(nn.Layer):
             heard = relation_ends(graph, "receiver").edges
             count = ops.segment_sum(share, heard.receivers, heard.num_rows)
             share = share / jnp.maximum(take(count, heard.receivers), 1)
-        out = edge_sum(share, spoken, ends.edges).astype(wide)
+        out = edge_sum(share, spoken, without_tiles(self, ends.edges)).astype(wide)
         if params.root is not None:
             out = out + product(x, params.root)
         if params.bias is not None:

@@ -63,9 +63,6 @@ class Layer(ABC):
     updates_edges: ClassVar[bool] = False
     """Whether it gives new edge features, as wide as those of the nodes, where it was made with `edge_features`."""
 
-    reads_attention: ClassVar[bool] = False
-    """Whether `apply` takes `before=`, the weights of the layer before it."""
-
     @abstractmethod
     def init(self, key: PRNGKey, in_features: Any, edge_features: int | None = None) -> Any:
         """Parameters, a pytree of arrays.

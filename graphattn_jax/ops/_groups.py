@@ -101,6 +101,12 @@ def prepare_groups(
       ValueError: ids that are not integers or out of range, traced.
 
     Cost: O(N log N) on the host. Blocks have at most N + T (n - 1) slots.
+
+    Example:
+      >>> import numpy as np, graphattn_jax as ga
+      >>> groups = ga.ops.prepare_groups(ga.ops.Groups(np.array([1, 0, 1]), 2), block_size=2)
+      >>> groups.blocks.row.tolist(), groups.blocks.group.tolist()
+      ([[1, 3], [0, 2]], [0, 1])
     """
     if isinstance(groups.ids, Tracer):
         raise ValueError(
