@@ -95,7 +95,17 @@ ROWS = {
     "hgt": Row("HGT", _hgt, output=True, activation="identity"),
 }
 
-CHOSEN: dict[str, dict[str, Size]] = {}
+CHOSEN = {
+    "aifb": {
+        "gat": Size(16, 0.4),
+        "graph_transformer": Size(16, 0.4),
+        "rgcn": Size(64, 0.4),
+        "rgat": Size(16, 0.4),
+        "han": Size(64, 0.4),
+        "simple_hgn": Size(16, 0.4),
+        "hgt": Size(64, 0.4),
+    }
+}
 """By data set and row, what `--tune` found best."""
 
 
