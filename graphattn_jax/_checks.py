@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import difflib
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import jax
@@ -15,7 +18,8 @@ def describe(x: Any) -> str:
     """Shape and dtype of an array, or the type and value of anything else."""
     if hasattr(x, "shape") and hasattr(x, "dtype"):
         return f"{x.dtype} array of shape {tuple(x.shape)}"
-    return f"{type(x).__name__} {x!r}"
+    text = repr(x)
+    return f"{type(x).__name__} {text if len(text) <= 80 else text[:77] + '...'}"
 
 
 def shape(name: str, x: Any, want: Sequence[int | str | None]) -> None:
@@ -36,11 +40,34 @@ def _pretty(want: Sequence[int | str | None]) -> str:
 
 def ids(name: str, x: Any, length: int | None = None) -> None:
     """A vector of integer ids; `length` fixes how many."""
-    if not hasattr(x, "dtype") or not jnp.issubdtype(x.dtype, jnp.integer):
-        raise ValueError(
-            f"{name} must be integer ids, got {describe(x)}. Fix: cast with .astype(np.int32)."
-        )
+    integers(name, x)
     shape(name, x, (length,))
+
+
+def integers(name: str, x: Any) -> None:
+    """An array of integer ids, of any shape."""
+    if not hasattr(x, "dtype") or not jnp.issubdtype(x.dtype, jnp.integer):
+        raise ValueError(f"{name} must be integer ids, got {describe(x)}.{_fix_of_ids(x)}")
+
+
+def _fix_of_ids(x: Any) -> str:
+    """What makes ids of what was given: a cast is right for whole numbers only."""
+    if not hasattr(x, "dtype"):
+        return " Fix: np.asarray of the list." if isinstance(x, (list, tuple)) else ""
+    if x.dtype == bool:
+        return (
+            " Fix: np.flatnonzero(mask) for the ids in a mask, .astype(np.int32) for two classes."
+        )
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        return " Fix: np.unique(names, return_inverse=True) numbers names."
+    if isinstance(x, (Tracer, jax.ShapeDtypeStruct)):
+        return " Fix: integers before jax.jit."
+    x = np.asarray(x).astype(np.float64)
+    if np.isnan(x).any():
+        return " Fix: leave out the rows with NaN, which are nobody's id, then .astype(np.int32)."
+    if (x != np.round(x)).any():
+        return " Fix: whole numbers; fractions are features, and no ids of anything."
+    return " Fix: cast with .astype(np.int32)."
 
 
 def ids_in_range(name: str, x: Any, size: int, what: str = "nodes") -> None:
@@ -76,7 +103,14 @@ def choice(name: str, value: Any, options: Iterable[Any]) -> None:
     options = list(options)
     if value not in options:
         valid = ", ".join(repr(o) for o in options)
-        raise ValueError(f"{name} must be one of {valid}; got {value!r}.")
+        raise ValueError(f"{name} must be one of {valid}; got {value!r}.{nearest(value, options)}")
+
+
+def nearest(name: Any, options: Iterable[Any]) -> str:
+    """The option that was probably meant, as the end of a message, or nothing."""
+    names = [option for option in options if isinstance(option, str)]
+    found = difflib.get_close_matches(name, names, 1) if isinstance(name, str) else []
+    return f" Fix: {found[0]!r}." if found else ""
 
 
 def positive(name: str, value: Any) -> None:
@@ -117,6 +151,70 @@ def params(got: Any, want: type, layer: Any) -> None:
         raise ValueError(
             f"params must be the {want.__name__} of {layer}, got {type(got).__name__}. "
             "Fix: params = layer.init(key, ...)."
+        )
+
+
+def arrays_of(got: Any, want: Any, init: str) -> None:
+    """Arrays of a function, which only have to have the right names."""
+    if not all(hasattr(got, field) for field in want._fields):
+        raise ValueError(
+            f"params must be {want.__name__}, got {describe(got)}. Fix: params = {init}(key, ...)."
+        )
+
+
+def function(name: str, value: Any) -> None:
+    """Something to call."""
+    if not callable(value):
+        raise ValueError(f"{name} must be a function, got {describe(value)}.")
+
+
+def checked_calls(cls: type) -> None:
+    """Let `init` and `apply` of a class look at what they are given before they run."""
+    for name, check in (("init", _check_init), ("apply", _check_apply)):
+        if name in vars(cls):
+            setattr(cls, name, _checked(vars(cls)[name], check))
+
+
+def _checked(run: Callable[..., Any], check: Callable[..., None]) -> Callable[..., Any]:
+    positional = [
+        name
+        for name, parameter in inspect.signature(run).parameters.items()
+        if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+    ]
+
+    @functools.wraps(run)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        check(positional, args, kwargs)
+        return run(*args, **kwargs)
+
+    return checked
+
+
+def _check_init(positional: list[str], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    given = dict(zip(positional, args)) | kwargs
+    if "key" in given:
+        typed_key("key", given["key"])
+
+
+def _check_apply(positional: list[str], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """A graph is one argument, and options have names: what is otherwise a TypeError deep inside."""
+    given = dict(zip(positional, args)) | kwargs
+    wanted = [name for name in positional[1:] if name in ("params", "state", "graph")]
+    if len(args) > len(positional) or not given.keys() >= set(wanted):
+        got = ", ".join(type(x).__name__ for x in args[1:])
+        raise ValueError(
+            f"apply takes ({', '.join(wanted)}) and options by their names, got ({got}). "
+            "Fix: graph = ga.graphs.from_edge_list(*edge_index, nodes=x) in place of x and edge_index."
+        )
+    if "graph" in given and not all(hasattr(given["graph"], x) for x in ("nodes", "senders")):
+        raise ValueError(
+            f"graph must be a GraphsTuple, got {describe(given['graph'])}. "
+            "Fix: ga.graphs.from_edge_list(senders, receivers, nodes=x)."
+        )
+    training = given.get("training", False)
+    if not isinstance(training, (bool, np.bool_)):
+        raise ValueError(
+            f"training must be True or False, got {describe(training)}. Fix: a key is key=."
         )
 
 

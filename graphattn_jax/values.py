@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from graphattn_jax import _checks
+
 __all__ = ["from_json", "to_json"]
 
 _PACKAGE = __name__.partition(".")[0]
@@ -99,6 +101,7 @@ def _from_json(data: Any, types: dict[str, type]) -> Any:
     if unknown:
         raise ValueError(
             f"{data['type']} has no field {sorted(unknown)[0]!r}; its fields are {', '.join(sorted(names))}."
+            f"{_checks.nearest(sorted(unknown)[0], names)}"
         )
     fields = {name: _from_json(x, types) for name, x in data.items() if name != "type"}
     try:

@@ -69,6 +69,7 @@ def predict(
       >>> ga.chem.predict(count_atoms, ["CCO", "no molecule", "C"], on_error="skip").tolist()
       [[3.0], [nan], [1.0]]
     """
+    _checks.function("fn", fn)
     _checks.positive("batch_size", batch_size)
     smiles = [smiles] if isinstance(smiles, str) else smiles
     graphs, rows, _ = from_smiles_list(

@@ -47,6 +47,10 @@ def batch(graphs: Iterable[GraphsTuple]) -> GraphsTuple:
       >>> both.senders, both.n_node
       (array([0, 2], dtype=int32), array([2, 2], dtype=int32))
     """
+    if isinstance(graphs, GraphsTuple) or not isinstance(graphs, Iterable):
+        raise ValueError(
+            f"graphs must be a list of GraphsTuples, got {type(graphs).__name__}. Fix: batch([graph])."
+        )
     graphs = list(graphs)
     if not graphs:
         raise ValueError("graphs must hold at least one graph, got none: features are unknown.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -61,6 +62,15 @@ class Budget:
             n_node=bucket(n_node + 1, growth=growth),
             n_edge=bucket(n_edge, growth=growth),
             n_graph=bucket(n_graph + 1, growth=growth, multiple_of=1),
+        )
+
+
+def check_budget(name: str, budget: Any) -> None:
+    """A budget, whose three numbers have names."""
+    if not isinstance(budget, Budget):
+        raise ValueError(
+            f"{name} must be a ga.graphs.Budget, got {_checks.describe(budget)}. "
+            "Fix: Budget(n_node=, n_edge=, n_graph=), or estimate_budget(graphs, batch_size)."
         )
 
 

@@ -18,8 +18,9 @@ from graphattn_jax._tensors import as_numpy, is_tensor
 def as_array(name: str, x: Any) -> np.ndarray:
     """A numeric numpy array. Arrays keep their dtype; Python numbers get float32 or int32."""
     array = as_numbers(name, x)
-    first = x[0] if isinstance(x, (list, tuple)) and x else x
-    if hasattr(first, "dtype") or is_tensor(x):
+    # A list is what all of its elements are: one number of Python among those of numpy has no dtype to keep.
+    parts = x if isinstance(x, (list, tuple)) and len(x) else [x]
+    if is_tensor(x) or all(hasattr(part, "dtype") for part in parts):
         return array
     if array.dtype == np.float64:
         return exact_cast(name, array, np.dtype(np.float32))
@@ -41,7 +42,10 @@ def as_numbers(name: str, x: Any) -> np.ndarray:
     except ValueError as error:
         raise ValueError(f"{name} must have rows of one shape, got a ragged list.") from error
     if array.dtype != bool and not jnp.issubdtype(array.dtype, jnp.number):
-        raise ValueError(f"{name} must hold numbers, got {_checks.describe(array)}.")
+        got = _checks.describe(array if array.ndim else x)
+        are_names = array.dtype.kind in "US"
+        fix = " Fix: np.unique(names, return_inverse=True) numbers names." if are_names else ""
+        raise ValueError(f"{name} must hold numbers, got {got}.{fix}")
     return array
 
 
@@ -76,11 +80,7 @@ def as_ids(name: str, x: Any) -> np.ndarray:
     array = as_array(name, x)
     if array.size == 0 and not hasattr(x, "dtype"):
         array = array.astype(np.int32)
-    if not jnp.issubdtype(array.dtype, jnp.integer):
-        raise ValueError(
-            f"{name} must be integer ids, got {_checks.describe(array)}. "
-            "Fix: cast with .astype(np.int32)."
-        )
+    _checks.integers(name, array)
     return array
 
 

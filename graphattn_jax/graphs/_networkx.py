@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
+from graphattn_jax import _checks
 from graphattn_jax.graphs._edges import edge_keys
 from graphattn_jax.graphs._features import as_array, as_numbers, by_names, named
 from graphattn_jax.graphs._types import GraphsTuple, num_nodes, to_host
@@ -58,6 +59,8 @@ def from_networkx(
       (array([0, 1], dtype=int32), array([1, 0], dtype=int32),
        {'weight': array([0.5, 0.5], dtype=float32)})
     """
+    if not hasattr(graph, "is_directed"):
+        raise ValueError(f"graph must be a networkx graph, got {_checks.describe(graph)}.")
     index = {label: i for i, label in enumerate(graph)}
     listed = list(graph.edges(data=True))
     senders = np.array([index[u] for u, _, _ in listed], np.int32)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from graphattn_jax.graphs._batch import batch
-from graphattn_jax.graphs._budget import Budget, size
+from graphattn_jax.graphs._budget import Budget, check_budget, size
 from graphattn_jax.graphs._pad import does_not_fit, pad
 from graphattn_jax.graphs._types import GraphsTuple, PreparedGraph
 
@@ -39,6 +39,7 @@ def batches_to_budget(
       >>> [int(ga.graphs.graph_mask(batch).sum()) for batch in batches]
       [2, 2, 1]
     """
+    check_budget("budget", budget)
     waiting: list[GraphsTuple] = []
     filled = np.zeros(3, int)
     for i, graph in enumerate(graphs):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from graphattn_jax.graphs._budget import Budget, size
+from graphattn_jax.graphs._budget import Budget, check_budget, size
 from graphattn_jax.graphs._masks import edge_mask, graph_mask, node_mask
 from graphattn_jax.graphs._prepare import with_layout
 from graphattn_jax.graphs._types import (
@@ -53,6 +53,7 @@ def pad(graph: GraphsTuple, budget: Budget, *, block_size: int | None = None) ->
       >>> padded.receivers, padded.n_node
       (array([1, 0, 2, 2, 3], dtype=int32), array([2, 2], dtype=int32))
     """
+    check_budget("budget", budget)
     graph = to_host(graph, "pad")
     check_graph(graph, padded=False)
     n_node, n_edge, n_graph = size(graph)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 
 from graphattn_jax import _checks
 from graphattn_jax._masked import check_classes, class_weight, counted, masked_sum
@@ -58,11 +60,10 @@ def softmax_cross_entropy(
     """
     mask = check_classes(logits, labels, where)
     num_classes = logits.shape[1]
-    if not 0.0 <= label_smoothing < 1.0:
-        raise ValueError(f"label_smoothing must be a number in [0, 1), got {label_smoothing!r}.")
+    _checks.rate("label_smoothing", label_smoothing)
 
     labels = jnp.where(mask, labels, 0)
-    _checks.ids_in_range("labels", labels, num_classes, "classes")
+    _check_labels(labels, num_classes)
     logits = jnp.where(mask[:, None], logits, 0).astype(jnp.float32)
     chosen = jnp.take_along_axis(logits, labels[:, None], axis=1)[:, 0]
     chosen = jnp.where((labels >= 0) & (labels < num_classes), chosen, jnp.nan)
@@ -125,6 +126,7 @@ def sigmoid_binary_cross_entropy(
     mask = counted(where, logits.shape)
     logits = jnp.where(mask, logits, 0).astype(jnp.float32)
     labels = jnp.where(mask, labels, 0).astype(jnp.float32)
+    _check_probabilities(labels)
     losses = jax.nn.softplus(logits) - logits * labels
     if pos_weight is not None:
         extra = _per_task(pos_weight, logits.shape) - 1.0
@@ -132,9 +134,33 @@ def sigmoid_binary_cross_entropy(
     return masked_sum(losses, mask)
 
 
+def _check_labels(labels: Array, num_classes: int) -> None:
+    """In range, as far as they are concrete; -1 is how others mark rows without a label."""
+    if not isinstance(labels, Tracer) and labels.size and labels.min() == -1:
+        raise ValueError(
+            f"labels must lie in [0, {num_classes}) for {num_classes} classes, got -1. "
+            "Fix: where=labels >= 0 for rows without a label."
+        )
+    _checks.ids_in_range("labels", labels, num_classes, "classes")
+
+
+def _check_probabilities(labels: Array) -> None:
+    """In [0, 1], as far as they are concrete."""
+    if isinstance(labels, Tracer):
+        return
+    wrong = np.asarray(~((labels >= 0) & (labels <= 1)))
+    if wrong.any():
+        raise ValueError(
+            f"labels must lie in [0, 1] where counted, got {np.asarray(labels)[wrong][0]}. "
+            "Fix: where= without the missing ones, such as ~jnp.isnan(labels) or labels >= 0."
+        )
+
+
 def _per_task(pos_weight: ArrayLike | float, shape: tuple[int, ...]) -> Array:
     """In float32, with as many axes as the logits."""
     weight = jnp.asarray(pos_weight, jnp.float32)
+    if not isinstance(weight, Tracer) and not (np.asarray(weight) >= 0).all():
+        raise ValueError(f"pos_weight must be 0 or positive, got {_checks.describe(pos_weight)}.")
     if weight.ndim:
         _checks.shape("pos_weight", weight, shape[-1:])
     return weight.reshape((1,) * (len(shape) - weight.ndim) + weight.shape)

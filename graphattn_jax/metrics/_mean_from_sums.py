@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from graphattn_jax import _checks
+
 
 def mean_from_sums(pairs: Iterable[tuple[Any, Any]]) -> float:
     """The mean of merged `(sum, count)` pairs: all sums over all counts, divided once.
@@ -28,7 +30,10 @@ def mean_from_sums(pairs: Iterable[tuple[Any, Any]]) -> float:
       0.8910891089108911
     """
     total = count = 0.0
-    for batch_total, batch_count in pairs:
+    for pair in pairs:
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise ValueError(f"pairs must hold pairs (sum, count), got {_checks.describe(pair)}.")
+        batch_total, batch_count = pair
         total += float(np.sum(np.asarray(batch_total, np.float64)))
         count += float(np.sum(np.asarray(batch_count, np.float64)))
     return total / count if count else float("nan")

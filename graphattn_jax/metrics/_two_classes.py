@@ -35,7 +35,11 @@ def two_classes(
     ordered = ~xp.any(mask & xp.isnan(scores))
 
     if on_host:
-        _refuse(~binary, "labels must be bool, 0 or 1 where counted; mask missing labels")
+        _refuse(
+            ~binary,
+            "labels must be bool, 0 or 1 where counted. "
+            "Fix: where= without the missing ones, such as labels >= 0 or ~np.isnan(labels)",
+        )
         _refuse(~ordered, "scores must not be NaN where counted; look for the step that diverged")
         _refuse(
             num_positive == 0 or num_negative == 0,

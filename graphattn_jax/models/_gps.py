@@ -325,6 +325,7 @@ class GPS(Network):
                     f"pattern.edges must have features for inputs.edges={self.inputs.edges}, got none. Fix: "
                     "Inputs(edges=None) for graphs without edge features."
                 )
-            bonds = features(params.inputs.edges, nn.real_edges(pattern, edges.features))
+            bonds = nn.real_edges(pattern, edges.features)
+            bonds = features(params.inputs.edges, bonds, name="graph.edges")
             pairs = pairs + jnp.where(real[:, None], bonds, 0)
         return nn.EdgeInputs(pairs, real=real)

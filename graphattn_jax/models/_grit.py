@@ -259,9 +259,11 @@ class GRITNetwork(Network):
             walks=nn.real_nodes(graph, nodes.walks),
             log_degree=nn.real_nodes(graph, nodes.log_degree),
         )
-        x = features(params.nodes, nodes.features) + nn.linear(params.node_walks, nodes.walks)
+        x = features(params.nodes, nodes.features, name="graph.nodes.features")
+        x = x + nn.linear(params.node_walks, nodes.walks)
         real = jnp.asarray(edges.real)[:, None]
-        bonds = features(params.edges, nn.real_edges(graph, edges.features))
+        bonds = nn.real_edges(graph, edges.features)
+        bonds = features(params.edges, bonds, name="graph.edges.features")
         walks = nn.linear(params.edge_walks, nn.real_edges(graph, edges.walks))
         e = jnp.where(real, bonds, 0) + walks
 

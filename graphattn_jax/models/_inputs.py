@@ -98,6 +98,9 @@ class Inputs(Value):
 
     def __post_init__(self) -> None:
         _checks.choice("implementation", self.implementation, (None, "reference"))
+        _check_kind("nodes", self.nodes)
+        if self.edges is not None:
+            _check_kind("edges", self.edges)
         _checks.choice("encoder", self.encoder, ("linear", *_EIGEN_ENCODERS))
         if bool(self.encoding) != bool(self.encoding_width):
             raise ValueError(
@@ -168,7 +171,8 @@ class Inputs(Value):
         """
         _checks.params(params, InputParams, self)
         given = node_inputs(graph.nodes)
-        nodes = features(params.nodes, nn.real_nodes(graph, given.features))
+        nodes = nn.real_nodes(graph, given.features)
+        nodes = features(params.nodes, nodes, name="graph.nodes")
         if self.encoding:
             encoded, state = self._encoded(params, state, graph, given.encoding, training, key)
             nodes = jnp.concatenate([nodes, encoded], axis=1)
@@ -182,7 +186,8 @@ class Inputs(Value):
                 "Inputs(edges=None) for graphs without edge features, and a graph as it was before a prepare function "
                 "of another network."
             )
-        return with_edges(graph, features(params.edges, nn.real_edges(graph, edges))), state
+        edges = features(params.edges, nn.real_edges(graph, edges), name="graph.edges")
+        return with_edges(graph, edges), state
 
     def _encoded(self, params, state, graph, encoding, training, key):
         if encoding is None:
@@ -213,6 +218,17 @@ class Inputs(Value):
             implementation=self.implementation,
         )
         return nn.linear(params.encoding, encoding), state
+
+
+def _check_kind(name: str, kind: Any) -> None:
+    """The width of float features, or the numbers of categories."""
+    if not isinstance(kind, (int, tuple)) or kind == ():
+        raise ValueError(
+            f"{name} must be the width of float features (an int), or the number of categories of each column (a "
+            f"tuple), got {_checks.describe(kind)}."
+        )
+    for size in kind if isinstance(kind, tuple) else (kind,):
+        _checks.positive(name, size)
 
 
 def node_inputs(nodes: Any) -> NodeInputs:
@@ -260,11 +276,23 @@ def init_features(
     )
 
 
-def features(params: FeatureParams, x: ArrayLike) -> Array:
+def features(params: FeatureParams, x: ArrayLike, *, name: str) -> Array:
     """What `init_features` is for: the mapped features, or the sum of the rows of the tables."""
+    x = jnp.asarray(x)
+    are_floats = jnp.issubdtype(x.dtype, jnp.floating)
     if isinstance(params, nn.EmbeddingParams):
-        return nn.embedding(params, x)
-    return nn.linear(params, jnp.asarray(x))
+        if are_floats:
+            raise ValueError(
+                f"{name} must be integer ids of categories, got {_checks.describe(x)}. Fix: Inputs with the width of "
+                "float features for them, in place of a tuple of numbers of categories."
+            )
+        return nn.embedding(params, x, name=name)
+    if not are_floats:
+        raise ValueError(
+            f"{name} must be floating point, got {_checks.describe(x)}. Fix: Inputs with a tuple of the numbers of "
+            "categories for ids, .astype(np.float32) for what is no category."
+        )
+    return nn.linear(params, x)
 
 
 def check_prepared(graph: Any, nodes: type, edges: type, function: str) -> None:

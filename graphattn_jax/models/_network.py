@@ -51,6 +51,10 @@ class Network(Value, ABC):
       (1, 2)
     """
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        _checks.checked_calls(cls)
+
     @abstractmethod
     def init(self, key: PRNGKey) -> tuple[Any, Any]:
         """Parameters and running statistics, pytrees of arrays; the statistics are None where there are none.

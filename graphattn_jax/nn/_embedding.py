@@ -55,6 +55,7 @@ def init_embedding(
     for size in sizes:
         _checks.positive("num_categories", size)
     _checks.positive("width", width)
+    _checks.typed_key("key", key)
     keys = jax.random.split(key, len(sizes))
     make = initializer(init)
     return EmbeddingParams(
@@ -62,7 +63,7 @@ def init_embedding(
     )
 
 
-def embedding(params: EmbeddingParams, ids: ArrayLike) -> Array:
+def embedding(params: EmbeddingParams, ids: ArrayLike, *, name: str = "ids") -> Array:
     """The sum of a learned vector per column of categories.
 
         y_i = sum_c table_c[ids_ic]
@@ -74,6 +75,7 @@ def embedding(params: EmbeddingParams, ids: ArrayLike) -> Array:
     Args:
       params: from `init_embedding`, with F tables.
       ids: `[N, F]` integers, column c in `[0, K_c)`; also `[N]` for a single table.
+      name: what errors call them.
 
     Returns:
       `[N, D]` in the dtype of the tables.
@@ -95,25 +97,23 @@ def embedding(params: EmbeddingParams, ids: ArrayLike) -> Array:
     Source: sum over columns: the encoders of Hu et al., "Open Graph Benchmark", NeurIPS 2020,
       arXiv:2005.00687.
     """
-    columns = _columns(ids, len(params.tables))
+    _checks.arrays_of(params, EmbeddingParams, "init_embedding")
+    columns = _columns(name, ids, len(params.tables))
     for c, (table, column) in enumerate(zip(params.tables, columns)):
-        _checks.ids_in_range(f"column {c} of ids", column, table.shape[0], "categories")
+        _checks.ids_in_range(f"column {c} of {name}", column, table.shape[0], "categories")
     dtype = params.tables[0].dtype
     wide = (table.astype(accumulation_dtype(dtype)) for table in params.tables)
     rows = (jnp.take(table, column, axis=0, mode="clip") for table, column in zip(wide, columns))
     return sum(rows, start=next(rows)).astype(dtype)
 
 
-def _columns(ids: ArrayLike, num_columns: int) -> list[Array]:
-    if not hasattr(ids, "dtype") or not jnp.issubdtype(ids.dtype, jnp.integer):
-        raise ValueError(
-            f"ids must be integers, got {_checks.describe(ids)}. Fix: cast with .astype(np.int32)."
-        )
+def _columns(name: str, ids: ArrayLike, num_columns: int) -> list[Array]:
+    _checks.integers(name, ids)
     if ids.ndim == 1:
         ids = ids[:, None]
     if ids.ndim != 2 or ids.shape[1] != num_columns:
         raise ValueError(
-            f"ids must have shape [N, {num_columns}] for these parameters, got {tuple(ids.shape)}. "
+            f"{name} must have shape [N, {num_columns}] for these parameters, got {tuple(ids.shape)}. "
             "Fix: name the sizes of all columns in init_embedding."
         )
     ids = jnp.asarray(ids)

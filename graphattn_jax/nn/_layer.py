@@ -57,6 +57,10 @@ class Layer(ABC):
       (2, 8)
     """
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        _checks.checked_calls(cls)
+
     def __repr__(self) -> str:
         return short_repr(self)
 

@@ -98,6 +98,7 @@ def init_linear(
       >>> params.weight.shape, params.bias.shape
       ((3, 4), (4,))
     """
+    _checks.typed_key("key", key)
     _checks.positive("in_features", in_features)
     _checks.positive("out_features", out_features)
     return LinearParams(
@@ -132,6 +133,7 @@ def linear(params: LinearParams, x: ArrayLike | ops.SparseFeatures) -> Array:
       >>> ga.nn.linear(params, jnp.ones((5, 3))).shape
       (5, 4)
     """
+    _checks.arrays_of(params, LinearParams, "init_linear")
     x = x if isinstance(x, ops.SparseFeatures) else jnp.asarray(x)
     check_features(x, params.weight.shape[0])
     y = product(x, params.weight)
@@ -214,6 +216,7 @@ def mlp(
         raise ValueError(
             f"dropout must be a ga.ops.Dropout(rate, key) or None, got {_checks.describe(dropout)}."
         )
+    _checks.arrays_of(params, MLPParams, "init_mlp")
     act = _activation(activation)
     *hidden, last = params.layers
     for i, layer in enumerate(hidden):

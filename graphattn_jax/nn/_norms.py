@@ -96,6 +96,7 @@ def layer_norm(params: LayerNormParams, x: ArrayLike, *, eps: float = 1e-5) -> A
 
     Source: Ba, Kiros, Hinton, "Layer Normalization", 2016, arXiv:1607.06450.
     """
+    _checks.arrays_of(params, LayerNormParams, "init_layer_norm")
     x = features(x, params.scale.shape[0])
     wide = x.astype(accumulation_dtype(x.dtype))
     centred = wide - wide.mean(axis=-1, keepdims=True)
@@ -178,6 +179,8 @@ def batch_norm(
 
     Source: Ioffe, Szegedy, "Batch Normalization", ICML 2015, arXiv:1502.03167.
     """
+    _checks.arrays_of(params, BatchNormParams, "init_batch_norm")
+    _checks.arrays_of(state, BatchNormState, "init_batch_norm")
     x = _rows(x, params.scale.shape[0])
     real = _real(where, x)
     wide = x.astype(accumulation_dtype(x.dtype))

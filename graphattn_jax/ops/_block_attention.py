@@ -145,6 +145,11 @@ def block_attention(
 
     Source: Vaswani et al. 2017, equation 1.
     """
+    if not isinstance(blocks, Blocks):
+        raise ValueError(
+            f"blocks must be ga.ops.Blocks, got {_checks.describe(blocks)}. Fix: ga.ops.prepare_blocks, or "
+            "ga.graphs.prepare(graph, block_size=n).layout.blocks."
+        )
     blocks.check()
     (nodes,), (batch, size) = blocks.slot.shape, blocks.node.shape
     for name, x in (("query", query), ("key", key), ("value", value)):

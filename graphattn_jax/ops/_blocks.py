@@ -87,6 +87,7 @@ def prepare_blocks(
              [2, 3]], dtype=int32), slot=array([0, 1, 2], dtype=int32), pairs=None)
     """
     _checks.positive("size", size)
+    _checks.positive("num_blocks", num_blocks)
     block_ids = np.asarray(block_ids)
     _checks.ids("block_ids", block_ids)
     _checks.ids_in_range("block_ids", block_ids, num_blocks, "blocks")

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from graphattn_jax import _checks
 from graphattn_jax._dtypes import wide
 from graphattn_jax.ops._no_gradient import no_gradient
-from graphattn_jax.ops._pattern import Edges
+from graphattn_jax.ops._pattern import Edges, check_edges
 from graphattn_jax.ops._segment import segment_sum, take
 from graphattn_jax.typing import Array, ArrayLike
 
@@ -39,7 +39,7 @@ def sender_rows(x: ArrayLike, edges: Edges) -> Array:
       >>> ga.ops.sender_rows(jnp.array([[1.0], [2.0], [4.0]]), edges).tolist()
       [[1.0], [2.0], [4.0]]
     """
-    edges.check()
+    check_edges(edges)
     _checks.floating("x", x)
     _checks.shape("x", x, (edges.num_senders, *x.shape[1:]))
     x = jnp.asarray(x)
@@ -68,7 +68,7 @@ def receiver_sum(rows: ArrayLike, edges: Edges) -> Array:
       >>> ga.ops.receiver_sum(jnp.array([[1.0], [2.0], [4.0]]), edges).tolist()
       [[4.0], [3.0], [0.0]]
     """
-    edges.check()
+    check_edges(edges)
     _checks.floating("rows", rows)
     _checks.shape("rows", rows, (edges.num_edges, *rows.shape[1:]))
     rows = jnp.asarray(rows)

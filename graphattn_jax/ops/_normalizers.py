@@ -32,7 +32,7 @@ import jax.numpy as jnp
 from graphattn_jax import _checks
 from graphattn_jax._dtypes import wide
 from graphattn_jax.ops._edge_rows import real_or_zero
-from graphattn_jax.ops._pattern import Edges
+from graphattn_jax.ops._pattern import Edges, check_edges
 from graphattn_jax.ops._segment import (
     segment_logsumexp,
     segment_softmax,
@@ -216,7 +216,7 @@ def normalize(
       >>> np.asarray(out.weights[:, 0], float).round(3).tolist(), bool(out.residual.max() < 1e-5)
       ([0.881, 0.881, 0.119, 0.119], True)
     """
-    edges.check()
+    check_edges(edges)
     _checks.shape("logits", logits, (edges.num_edges, "H"))
     _checks.floating("logits", logits)
     check_normalizer(normalizer, edges)

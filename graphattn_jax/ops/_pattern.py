@@ -15,7 +15,7 @@ from graphattn_jax.ops._edges import reverse_edges
 from graphattn_jax.ops._layout import EdgeLayout, Tiles, edge_layout
 from graphattn_jax.typing import ArrayLike
 
-__all__ = ["Edges", "prepare_edges", "without_layout"]
+__all__ = ["Edges", "check_edges", "prepare_edges", "without_layout"]
 
 
 @jax.tree_util.register_dataclass
@@ -179,7 +179,7 @@ def prepare_edges(edges: Edges, *, static: bool = False, degree_blocks: bool = F
         raise ValueError(
             "prepare_edges runs on the host and got a traced pattern. Fix: call it before jax.jit."
         )
-    edges.check()
+    check_edges(edges)
     senders, receivers = (np.asarray(x) for x in (edges.senders, edges.receivers))
     mask = None if edges.mask is None else np.asarray(edges.mask)
     reverse = edges.reverse
@@ -197,6 +197,16 @@ def prepare_edges(edges: Edges, *, static: bool = False, degree_blocks: bool = F
     return dataclasses.replace(
         edges, senders=senders, receivers=receivers, reverse=reverse, layout=layout
     )
+
+
+def check_edges(edges: Edges) -> None:
+    """A pattern, with parts that fit each other."""
+    if not isinstance(edges, Edges):
+        raise ValueError(
+            f"edges must be a pattern, ga.ops.Edges, got {_checks.describe(edges)}. Fix: "
+            "ga.graphs.pattern(graph), or ga.ops.Edges(senders, receivers, num_senders=N)."
+        )
+    edges.check()
 
 
 def without_layout(edges: Edges) -> str | None:

@@ -14,7 +14,7 @@ from graphattn_jax.ops import _native
 from graphattn_jax.ops._dispatch import choose
 from graphattn_jax.ops._edge_rows import receiver_sum, sender_rows
 from graphattn_jax.ops._no_gradient import no_gradient
-from graphattn_jax.ops._pattern import Edges, without_layout
+from graphattn_jax.ops._pattern import Edges, check_edges, without_layout
 from graphattn_jax.typing import Array, ArrayLike
 
 __all__ = ["rectified_sum"]
@@ -52,7 +52,7 @@ def rectified_sum(
 
     Source: Hu et al., "Strategies for Pre-training Graph Neural Networks", ICLR 2020, arXiv:1905.12265, appendix A.
     """
-    edges.check()
+    check_edges(edges)
     _checks.shape("x", x, (edges.num_senders, "D"))
     _checks.floating("x", x)
     _checks.shape("edge_terms", edge_terms, (edges.num_edges, x.shape[1]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from graphattn_jax import _checks
 from graphattn_jax._dtypes import accumulation_dtype, wide
@@ -48,12 +49,16 @@ def take(x: Array, ids: ArrayLike) -> Array:
 def _check(data, segment_ids, num_segments, where) -> tuple[Array, Array, Array | None]:
     if not hasattr(data, "shape") or len(data.shape) < 1:
         raise ValueError(f"data must be an array of shape [E, ...], got {_checks.describe(data)}.")
+    if data.dtype == bool:
+        raise ValueError(
+            f"data must hold numbers, got {_checks.describe(data)}. Fix: data.astype(jnp.int32), which counts."
+        )
     _checks.ids("segment_ids", segment_ids, data.shape[0])
-    if not isinstance(num_segments, int) or num_segments < 0:
+    if not isinstance(num_segments, (int, np.integer)) or num_segments < 0:
         raise ValueError(
             f"num_segments must be a static Python int >= 0, got {_checks.describe(num_segments)}."
         )
-    _checks.ids_in_range("segment_ids", segment_ids, num_segments, "segments")
+    _checks.ids_in_range("segment_ids", segment_ids, int(num_segments), "segments")
     if where is not None:
         _checks.mask("where", where, data.shape[0])
         where = jnp.asarray(where)

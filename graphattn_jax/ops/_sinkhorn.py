@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from graphattn_jax import _checks
 from graphattn_jax._dtypes import wide
-from graphattn_jax.ops._pattern import Edges
+from graphattn_jax.ops._pattern import Edges, check_edges
 from graphattn_jax.ops._segment import segment_logsumexp, segment_sum, take
 from graphattn_jax.typing import Array, ArrayLike
 
@@ -73,7 +73,7 @@ def sinkhorn(
     Source: Sinkhorn & Knopp 1967; damped symmetric form after Knight, Ruiz & Uçar, SIAM J. Matrix Anal. 2014.
     """
     logits = jnp.asarray(logits)
-    edges.check()
+    check_edges(edges)
     _checks.shape("logits", logits, (edges.num_edges, "H"))
     _checks.floating("logits", logits)
     if edges.is_bipartite:

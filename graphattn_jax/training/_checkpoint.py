@@ -213,6 +213,10 @@ def save_params(path: str | os.PathLike[str], params: Params) -> None:
     """
     leaves = _named_leaves(params)
     for name, leaf in leaves.items():
+        if not hasattr(leaf, "dtype"):
+            raise ValueError(
+                f"params{name} must be an array, got {_checks.describe(leaf)}. Fix: jnp.asarray(x, jnp.float32)."
+            )
         if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             raise ValueError(f"params{name} must be a plain array, got a PRNG key.")
     arrays = {name: _as_bits(np.asarray(leaf)) for name, leaf in leaves.items()}

@@ -107,7 +107,17 @@ class GraphBatches:
                 f"seed must be a non-negative integer or None, got {_checks.describe(seed)}."
             )
         self._graphs = to_host(graphs, "GraphBatches", allow_sparse=False)
-        self._budgets = batch_budgets(self._graphs, batch_size) if budgets is None else budgets
+        _checks.positive("batch_size", batch_size)
+        if budgets is None:
+            budgets = batch_budgets(self._graphs, batch_size)
+        if not isinstance(budgets, (tuple, list)) or not all(
+            isinstance(b, Budget) for b in budgets
+        ):
+            raise ValueError(
+                f"budgets must be a tuple of ga.graphs.Budget, got {_checks.describe(budgets)}. "
+                "Fix: batch_budgets(graphs, batch_size), or None."
+            )
+        self._budgets = tuple(budgets)
         # Python numbers: JSON does not hold those of numpy, which a position is saved with.
         self._batch_size, self._block_size = int(batch_size), block_size
         self._seed = None if seed is None else int(seed)

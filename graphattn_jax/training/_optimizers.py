@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 import optax
 
 from graphattn_jax import _checks
@@ -56,6 +57,16 @@ def make_optimizer(
     Source: Kingma, Ba, "Adam", ICLR 2015; Loshchilov, Hutter, "Decoupled Weight Decay
     Regularization", ICLR 2019 (AdamW, cosine).
     """
+    for name, value in (
+        ("learning_rate", learning_rate),
+        ("weight_decay", weight_decay),
+        ("clip_norm", 1 if clip_norm is None else clip_norm),
+    ):
+        if isinstance(value, (bool, str)) or not np.isscalar(value):
+            raise ValueError(
+                f"{name} must be a number, got {_checks.describe(value)}. "
+                "Fix: schedule= and warmup_steps= for a rate that changes."
+            )
     if not learning_rate > 0:
         raise ValueError(f"learning_rate must be positive, got {learning_rate!r}.")
     if not weight_decay >= 0:

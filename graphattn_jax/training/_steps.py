@@ -68,7 +68,14 @@ def init_train_state(
         raise ValueError(
             f"key must be one typed key, got {_checks.describe(key)}. Fix: jax.random.key(seed)."
         )
+    _check_optimizer(optimizer)
     params, model_state = jax.tree.map(jnp.asarray, (params, model_state))
+    for path, x in jax.tree_util.tree_leaves_with_path(params):
+        if not jnp.issubdtype(x.dtype, jnp.inexact):
+            raise ValueError(
+                f"params{jax.tree_util.keystr(path)} must be floating point, for it gets a gradient, got "
+                f"{_checks.describe(x)}. Fix: .astype(jnp.float32), or model_state= for what is not trained."
+            )
     step = jnp.zeros((), jnp.int32)
     state = TrainState(params, optimizer.init(params), key, step, model_state)
     return jax.tree.map(jnp.copy, state)  # own buffers: a step that donates them hurts no one
@@ -120,6 +127,8 @@ def make_train_step(
       >>> print(float(metrics["loss"]), float(metrics["grad_norm"]), int(state.step))
       4.0 4.0 1
     """
+    _checks.function("loss_fn", loss_fn)
+    _check_optimizer(optimizer)
     optimizer = optax.with_extra_args_support(optimizer)
 
     def step(state: TrainState, batch: Any) -> tuple[TrainState, dict[str, Any]]:
@@ -225,6 +234,7 @@ def evaluate(
       >>> ga.training.evaluate(eval_step, jnp.ones(()), [jnp.zeros(3), jnp.zeros(1)])
       {'mae': 1.0}
     """
+    _checks.function("eval_step", eval_step)
     if getattr(batches, "is_endless", False):
         raise ValueError(
             f"batches must end, got an endless {type(batches).__name__}. "
@@ -235,6 +245,14 @@ def evaluate(
     if not results:
         raise ValueError("batches must hold at least one batch, got none.")
     return {name: mean_from_sums(result[name] for result in results) for name in results[0]}
+
+
+def _check_optimizer(optimizer: Any) -> None:
+    if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
+        raise ValueError(
+            f"optimizer must be an optax transformation, got {_checks.describe(optimizer)}. "
+            "Fix: ga.training.make_optimizer(1e-3), or optax.adam(1e-3)."
+        )
 
 
 def _no_line_search(*_: Any, **__: Any) -> Array:

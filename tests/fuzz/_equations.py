@@ -1,4 +1,4 @@
-"""The equations of the library on edge lists, in float64 NumPy, with loops over nodes. Nothing of the library is used."""
+"""The equations of the library on edge lists, in float64 NumPy. Nothing of the library is used."""
 
 import math
 from collections import defaultdict
@@ -15,9 +15,7 @@ def sum_by(rows, ids, num, real):
 
 def incoming(graph):
     """For each receiver, the ids of its real edges."""
-    return [
-        np.flatnonzero(graph.real & (graph.receivers == i)) for i in range(graph.num_rows)
-    ]
+    return [np.flatnonzero(graph.real & (graph.receivers == i)) for i in range(graph.num_rows)]
 
 
 def reverse_edges(graph):
@@ -51,9 +49,11 @@ def row_logsumexp(logits, graph):
 def softmax(logits, graph):
     weights = np.zeros_like(logits)
     for edges in incoming(graph):
-        total = logsumexp(logits[edges])
+        top = np.max(logits[edges], axis=0, initial=-np.inf)
+        powers = np.exp(logits[edges] - np.where(np.isfinite(top), top, 0))
+        total = powers.sum(0)
         # A receiver with nothing but -inf hears nobody.
-        weights[edges] = np.exp(logits[edges] - np.where(np.isfinite(total), total, 0))
+        weights[edges] = powers / np.where(total > 0, total, 1)
     return weights
 
 
@@ -151,7 +151,7 @@ def heads_heard(weights, value, graph, extra=0):
     """Σ_j a_ij (v_j + extra_ij), heads side by side."""
     messages = weights[:, :, None] * (value[graph.senders] + extra)
     out = sum_by(messages, graph.receivers, graph.num_rows, graph.real)
-    return out.reshape(graph.num_rows, -1)
+    return out.reshape(graph.num_rows, math.prod(out.shape[1:]))
 
 
 def gat(params, senders, receivers, edges, graph, score, bias, norm):
@@ -205,6 +205,12 @@ def graph_transformer(params, senders, receivers, edges, graph, score, bias, nor
         logits = both_ways(score, lambda p, q: (p * q).sum(-1) * scale, q, k, graph)
     if params.edge_key is not None:
         e = project(edges, params.edge_key)
+        # The edge stands beside the key, whatever the score makes of the query.
+        if score == "Cosine":
+            q, scale = q / np.sqrt((q * q).sum(-1, keepdims=True)), 1
+        elif score == "Pairwise":
+            m = (params.score + params.score.swapaxes(1, 2)) / 2
+            q = np.einsum("nhc,hcd->nhd", q, m)
         ends = q[i] if score == "Standard" else (q[i] + q[j]) / 2
         logits = logits + (ends * e).sum(-1) * scale
     extra = 0 if params.edge_value is None else project(edges, params.edge_value)
@@ -276,7 +282,7 @@ def grit(params, x, _, edges, graph, score, bias, norm):
     weights = norm(np.clip(logits, -5, 5) + bias)
     heard = np.einsum("ehc,hcd->ehd", there, params.edge_value)
     nodes = heads_heard(weights, project(x, params.value_weight), graph, heard)
-    return nodes, there.reshape(graph.num_edges, -1)
+    return nodes, there.reshape(graph.num_edges, math.prod(there.shape[1:]))
 
 
 # --- message passing ----------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ SHAPES = ("sparse", "mutual", "hub", "parallel", "loops")
 
 @dataclass(frozen=True)
 class Structure:
-    """Which sender each receiver hears; `real` `[E]` says which edges there are at all. num_receivers None = same nodes."""
+    """Which sender each receiver hears; `real` `[E]` says which edges there are. num_receivers None = same nodes."""
 
     senders: np.ndarray
     receivers: np.ndarray

@@ -214,9 +214,7 @@ def _forms(graph: Structure) -> dict[str, Any]:
     if graph.num_receivers is not None:
         rows = np.zeros((graph.num_senders, 1), np.float32), np.zeros((n, 1), np.float32)
         mask = None if graph.real.all() else graph.real
-        pair = graphs.bipartite(
-            *ids, sender_nodes=rows[0], receiver_nodes=rows[1], edge_mask=mask
-        )
+        pair = graphs.bipartite(*ids, sender_nodes=rows[0], receiver_nodes=rows[1], edge_mask=mask)
         return {"bipartite": pair}
     plain = graphs.from_edge_list(*ids, num_nodes=n, nodes=np.zeros((n, 1), np.float32))
     if not graph.real.all():

@@ -36,13 +36,14 @@ def edge_attention(rng: np.random.Generator) -> Problem:
         "key": _normal(rng, graph.num_senders, *ends),
         "value": _normal(rng, graph.num_senders, heads, 3),
     }
-    if rng.random() < 0.4:
+    huge = wild == "ends of 1e15"  # what is added to these is lost in rounding
+    if rng.random() < 0.4 and not huge:
         inputs["edge"] = _normal(rng, graph.num_edges, *ends)
     if score == "GATv2Score":
         inputs["vector"] = _normal(rng, heads, channels)
-    if "bias" in wild or rng.random() < 0.3:
+    if "bias" in wild or (rng.random() < 0.3 and not huge):
         inputs["bias"] = _wild_bias(rng, wild, graph.num_edges, heads)
-    if wild == "ends of 1e15":
+    if huge:
         inputs["query"], inputs["key"] = inputs["query"] * 1e15, inputs["key"] * 1e15
 
     def call(inputs, *, edges, implementation=None):
@@ -156,7 +157,7 @@ def block_attention(rng: np.random.Generator) -> Problem:
 
 
 def _limits(wild: str, normalizer) -> dict[str, object]:
-    """What float32 can promise of wild logits. A few steps of Sinkhorn do not converge on them, and round in between."""
+    """What float32 can promise of wild logits. A few steps of Sinkhorn do not converge on them."""
     large = wild in WILD[-3:]
     return {
         "tolerance": 1e-3 if large else 5e-5,

@@ -23,7 +23,7 @@ from graphattn_jax.ops._edge_attention._scores import (
     SymmetrizedScore,
 )
 from graphattn_jax.ops._normalizers import Normalizer, Softmax, check_normalizer, normalize
-from graphattn_jax.ops._pattern import Edges
+from graphattn_jax.ops._pattern import Edges, check_edges
 from graphattn_jax.ops._segment import take
 from graphattn_jax.typing import Array, ArrayLike
 
@@ -116,7 +116,7 @@ def edge_aggregate(
       >>> ga.ops.edge_aggregate(jnp.array([[1.0], [0.5]]), value, edges)[:, 0].tolist()
       [[0.0, 0.0], [1.0, 2.5]]
     """
-    edges.check()
+    check_edges(edges)
     _checks.shape("value", value, (edges.num_senders, "H", "C"))
     _checks.floating("value", value)
     _checks.shape("weights", weights, (edges.num_edges, value.shape[1]))
@@ -241,7 +241,7 @@ def attend_from_logits(
       >>> ga.ops.attend_from_logits(jnp.zeros((3, 1)), v, edges).out.ravel().tolist()
       [0.0, 1.5, 1.0]
     """
-    edges.check()
+    check_edges(edges)
     _checks.shape("logits", logits, (edges.num_edges, "H"))
     _checks.floating("logits", logits)
     _checks.shape("value", value, (edges.num_senders, logits.shape[1], "C"))
@@ -327,7 +327,7 @@ def _attention_call(query, key, value, edges: Edges, score: Score, normalizer) -
 
 
 def _check_ends(query, key, edges: Edges, score: Score) -> None:
-    edges.check()
+    check_edges(edges)
     symmetrized = isinstance(score, SymmetrizedScore)
     one_way = score.score if symmetrized else score
     if not isinstance(one_way, (DotScore, AdditiveScore, GATv2Score)):
