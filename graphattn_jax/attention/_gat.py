@@ -13,6 +13,7 @@ from graphattn_jax._dtypes import accumulation_dtype
 from graphattn_jax.attention._pipeline import (
     AttentionLayer,
     add_output_bias,
+    check_bias,
     check_number,
     check_params,
     check_switches,
@@ -151,6 +152,7 @@ class GAT(AttentionLayer):
             "receiver_vector": not self.score.is_dot,
         }
         check_params(params, GATParams, self, **parts)
+        check_bias(bias, graph, self.heads)
         weight = params.weight if params.receiver_weight is None else params.receiver_weight
         senders, receivers = read_ends(graph, params.weight.shape[0], weight.shape[0])
         x_j = project(senders, params.weight)

@@ -12,6 +12,7 @@ from graphattn_jax import nn, ops
 from graphattn_jax.attention._pipeline import (
     AttentionLayer,
     add_output_bias,
+    check_bias,
     check_number,
     check_params,
     check_switches,
@@ -149,6 +150,7 @@ class GATv2(AttentionLayer):
         """
         parts = {"receiver_weight": not self.score.is_tied, "vector": not self.score.is_dot}
         check_params(params, GATv2Params, self, **parts)
+        check_bias(bias, graph, self.heads)
         weight, shift = params.receiver_weight, params.receiver_bias
         if weight is None:
             weight, shift = params.sender_weight, params.sender_bias

@@ -12,6 +12,7 @@ from graphattn_jax import nn, ops
 from graphattn_jax._dtypes import accumulation_dtype
 from graphattn_jax.attention._pipeline import (
     AttentionLayer,
+    check_bias,
     check_output,
     check_params,
     check_switches,
@@ -176,6 +177,7 @@ class GraphTransformer(AttentionLayer):
           ValueError: features that do not fit the parameters, dropout without a key.
         """
         self.check(params, edge_value=params.edge_key is not None)
+        check_bias(bias, graph, self.heads)
         senders, receivers = read_ends(
             graph, params.value_weight.shape[0], params.query_weight.shape[0]
         )

@@ -239,6 +239,13 @@ def check_params(params: Any, want: type, layer: Any, **parts: bool) -> None:
             )
 
 
+def check_bias(bias: ArrayLike | None, graph: Any, heads: int) -> None:
+    """A number per edge and head, by the name that the caller of a layer knows."""
+    if bias is not None:
+        _checks.shape("bias", bias, (graph.senders.shape[0], heads))
+        _checks.floating("bias", bias)
+
+
 def needed_edges(layer: Any, edge_features: int | None) -> int:
     """`edge_features` of a layer that is nothing without them."""
     if edge_features is None:

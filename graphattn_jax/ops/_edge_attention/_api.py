@@ -24,7 +24,6 @@ from graphattn_jax.ops._edge_attention._scores import (
 )
 from graphattn_jax.ops._normalizers import Normalizer, Softmax, check_normalizer, normalize
 from graphattn_jax.ops._pattern import Edges, check_edges
-from graphattn_jax.ops._segment import take
 from graphattn_jax.typing import Array, ArrayLike
 
 __all__ = [
@@ -189,15 +188,12 @@ def edge_attention(
     filled = _filled(score, wide(query))
     words = dropout_words(rate, rng)
     q, k, v = (jnp.asarray(x) for x in (query, key, value))
-    out, logsumexp = chosen.attention(Fused(q, k, v, edges, filled, rate, words))
+    out, _ = chosen.attention(Fused(q, k, v, edges, filled, rate, words))
 
     def compute() -> Weights:
         logits = _logits(chosen, query, key, edges, score)
-        exponent = logits - take(logsumexp, edges.receivers)
-        if edges.mask is not None:
-            # Before exp: what a masked logit exceeds the logsumexp by has no bound, and exp would overflow.
-            exponent = jnp.where(edges.mask[:, None], exponent, -jnp.inf)
-        weights = jnp.exp(exponent)
+        # By their own sum: beside a large logit the logarithm of the sum is lost in rounding.
+        weights = normalize(logits, edges, normalizer).weights
         return Weights(weights, drop(weights, rate, rng), logits)
 
     return EdgeAttention(out.astype(value.dtype), Attention(compute))
