@@ -162,6 +162,14 @@ def arrays_of(got: Any, want: Any, init: str) -> None:
         )
 
 
+def instance(name: str, value: Any, want: type, example: str) -> None:
+    """A value of a type, of which there is an example."""
+    if not isinstance(value, want):
+        raise ValueError(
+            f"{name} must be a {want.__name__} such as {example}, got {describe(value)}."
+        )
+
+
 def function(name: str, value: Any) -> None:
     """Something to call."""
     if not callable(value):

@@ -110,9 +110,9 @@ CASES = {
         "node_mask must be boolean",
         "int64",
     ),
-    "fill: a typo": (
-        lambda: ga.graphs.add_self_loops(GRAPH, fill="men"),
-        "fill must be one of",
+    "reduce: a typo": (
+        lambda: ga.graphs.coalesce(GRAPH, "men"),
+        "reduce must be one of",
         "Fix: 'mean'",
     ),
     # ops
@@ -479,8 +479,8 @@ CASES = {
         "NoneType",
     ),
     # modules
-    "nnx: a layer that is none": (lambda: module("nnx"), "layer must be", "GAT"),
-    "linen: a layer that is none": (lambda: module("linen"), "layer must be", "GAT"),
+    "nnx: a layer that is none": (lambda: module("nnx"), "layer must be a Layer", "str 'GAT'"),
+    "linen: a layer that is none": (lambda: module("linen"), "layer must be a Layer", "str 'GAT'"),
 }
 
 
@@ -538,9 +538,9 @@ DEFINED = {
             edge_weight=np.ones(0, np.float32),
         ).graph.nodes
     ),
-    "names of two types": lambda: (
-        ga.graphs.from_networkx(nx.Graph([(0, 1, {"a": 1.0, 1: 2.0})])).edges["1"]
-    ),
+    "names of two types": lambda: ga.graphs.from_networkx(
+        nx.Graph([(0, 1, {"a": 1.0, 1: 2.0})])
+    ).edges["1"],
     "a numpy integer as a size": lambda: ga.ops.segment_sum(
         jnp.ones(3), jnp.zeros(3, int), np.int64(2)
     ),

@@ -33,7 +33,7 @@ import jax.numpy as jnp
 from flax import linen
 from flax.traverse_util import flatten_dict
 
-from graphattn_jax import nn
+from graphattn_jax import _checks, nn
 from graphattn_jax.models import Network as NetworkValue
 from graphattn_jax.modules._trees import from_dict, paths, to_dict, widths
 from graphattn_jax.typing import Array
@@ -76,6 +76,7 @@ class Layer(linen.Module):
         self, graph: Any, *, deterministic: bool | None = None, **arrays: Any
     ) -> nn.LayerOutput:
         """As `layer.apply`; see the class."""
+        _checks.instance("layer", self.layer, nn.Layer, "ga.attention.GATv2(heads=4)")
         sizes = widths(graph)
         training = _trains(self, deterministic)
         params, _ = _variables(self, lambda key: (self.layer.init(key, **sizes), None))
@@ -117,6 +118,7 @@ class Network(linen.Module):
     @linen.compact
     def __call__(self, graph: Any, *, deterministic: bool | None = None) -> Array:
         """As `network.apply`; see the class."""
+        _checks.instance("network", self.network, NetworkValue, "ga.models.GPS(...)")
         training = _trains(self, deterministic)
         params, state = _variables(self, self.network.init)
         key = _dropout_key(self) if training else None

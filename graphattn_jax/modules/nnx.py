@@ -114,6 +114,7 @@ class Layer(_Module):
         rngs: nnx.Rngs,
         deterministic: bool = False,
     ):
+        _checks.instance("layer", layer, nn.Layer, "ga.attention.GATv2(heads=4)")
         self.layer = layer
         params = layer.init(rngs.params(), in_features, edge_features)
         self._setup(params, None, rngs, deterministic)
@@ -162,6 +163,7 @@ class Network(_Module):
     """
 
     def __init__(self, network: NetworkValue, *, rngs: nnx.Rngs, deterministic: bool = False):
+        _checks.instance("network", network, NetworkValue, "ga.models.GPS(...)")
         self.network = network
         self._setup(*network.init(rngs.params()), rngs, deterministic)
 

@@ -117,7 +117,7 @@ def test_combine_heads(rng):
 
 
 def test_errors():
-    with pytest.raises(ValueError, match=r"score.bias must have shape \[14, 2\], got \(14,\)"):
+    with pytest.raises(ValueError, match=r"bias must have shape \[14, 2\], got \(14,\)"):
         LAYER_2.apply(LAYER_2.init(jax.random.key(0), 4), GRAPH, bias=jnp.ones(14))
     with pytest.raises(ValueError, match=r"in_features must be an integer, or one for"):
         LAYER.init(jax.random.key(0), (4, 4, 4))
