@@ -70,7 +70,7 @@ def _fix_of_ids(x: Any) -> str:
     return " Fix: cast with .astype(np.int32)."
 
 
-def ids_in_range(name: str, x: Any, size: int, what: str = "nodes") -> None:
+def ids_in_range(name: str, x: Any, size: int, what: str = "nodes", *, fix: str = "") -> None:
     """Every id in `[0, size)`. Reads values, so it only looks at concrete arrays."""
     if isinstance(x, Tracer) or x.shape[0] == 0:
         return
@@ -79,7 +79,7 @@ def ids_in_range(name: str, x: Any, size: int, what: str = "nodes") -> None:
     if low < 0 or high >= size:
         bad = int(np.flatnonzero((x < 0) | (x >= size))[0])
         raise ValueError(
-            f"{name} must lie in [0, {size}) for {size} {what}, got {int(x[bad])} at position {bad}."
+            f"{name} must lie in [0, {size}) for {size} {what}, got {int(x[bad])} at position {bad}.{fix}"
         )
 
 

@@ -63,7 +63,8 @@ def softmax_cross_entropy(
     _checks.rate("label_smoothing", label_smoothing)
 
     labels = jnp.where(mask, labels, 0)
-    _check_labels(labels, num_classes)
+    fix = " Fix: where=labels >= 0 for rows without a label."
+    _checks.ids_in_range("labels", labels, num_classes, "classes", fix=fix)
     logits = jnp.where(mask[:, None], logits, 0).astype(jnp.float32)
     chosen = jnp.take_along_axis(logits, labels[:, None], axis=1)[:, 0]
     chosen = jnp.where((labels >= 0) & (labels < num_classes), chosen, jnp.nan)
@@ -132,16 +133,6 @@ def sigmoid_binary_cross_entropy(
         extra = _per_task(pos_weight, logits.shape) - 1.0
         losses = losses + extra * labels * jax.nn.softplus(-logits)
     return masked_sum(losses, mask)
-
-
-def _check_labels(labels: Array, num_classes: int) -> None:
-    """In range, as far as they are concrete; -1 is how others mark rows without a label."""
-    if not isinstance(labels, Tracer) and labels.size and labels.min() == -1:
-        raise ValueError(
-            f"labels must lie in [0, {num_classes}) for {num_classes} classes, got -1. "
-            "Fix: where=labels >= 0 for rows without a label."
-        )
-    _checks.ids_in_range("labels", labels, num_classes, "classes")
 
 
 def _check_probabilities(labels: Array) -> None:

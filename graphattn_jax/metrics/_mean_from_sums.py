@@ -22,6 +22,9 @@ def mean_from_sums(pairs: Iterable[tuple[Any, Any]]) -> float:
       A Python float, accumulated in float64. NaN when nothing was counted, because a mean of
       nothing must not look like a score.
 
+    Raises:
+      ValueError: something that is no pair.
+
     Cost: O(number of pairs) on the host; waits for the device.
 
     Example:

@@ -90,7 +90,7 @@ def test_init_makes_each_table_by_its_own_size_and_key():
 @pytest.mark.parametrize(
     ("ids", "message"),
     [
-        (np.zeros((2, 3), np.float32), "ids must be integers, got float32 array"),
+        (np.zeros((2, 3), np.float32), "ids must be integer ids, got float32 array"),
         (np.zeros((2, 4), np.int32), r"ids must have shape \[N, 3\].*got \(2, 4\).*Fix"),
         (np.zeros(2, np.int32), r"ids must have shape \[N, 3\].*got \(2, 1\)"),
         (np.array([[0, 6, 0]]), r"column 1 of ids must lie in \[0, 6\) for 6 categories, got 6"),

@@ -390,6 +390,27 @@ def test_gradients_through_the_weights_do_not_see_what_masked_logits_are(impleme
 
 
 @pytest.mark.parametrize("implementation", ["reference", *FAST, "triton", "block_dense"])
+@pytest.mark.parametrize("size", [1e4, 1e8, 1e30])
+def test_equal_logits_share_however_large_they_are(implementation, size, rng):
+    """The logarithm of their number is lost beside them."""
+    num_edges = 8
+    receivers = rng.integers(0, N, num_edges)
+    edges = ops.Edges(rng.integers(0, N, num_edges), receivers, N)
+    edges = ops.prepare_edges(edges, degree_blocks=implementation == "block_dense")
+    ends, value = np.zeros((N, H, C), np.float32), rng.normal(size=(N, H, C_V)).astype(np.float32)
+    score = ops.DotScore(bias=np.full((num_edges, H), size, np.float32))
+    out, attention = ops.edge_attention(
+        ends, ends, value, edges, score=score, implementation=implementation
+    )
+    degree = np.bincount(receivers, minlength=N)
+    share = np.broadcast_to(1 / degree[receivers][:, None], (num_edges, H))
+    np.testing.assert_allclose(attention.weights, share, rtol=1e-6)
+    sums = np.zeros((N, H, C_V))
+    np.add.at(sums, receivers, value[edges.senders])
+    np.testing.assert_allclose(out, sums / np.maximum(degree, 1)[:, None, None], atol=1e-5)
+
+
+@pytest.mark.parametrize("implementation", ["reference", *FAST, "triton", "block_dense"])
 def test_all_edges_masked_and_no_edges(implementation):
     senders, receivers = edges()
     where = np.zeros(len(senders), bool)
