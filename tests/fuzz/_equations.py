@@ -178,6 +178,8 @@ def gatv2(params, senders, receivers, edges, graph, score, bias, norm):
     x_j = project(senders, params.sender_weight, params.sender_bias)
     if score in ("Cosine", "Pairwise"):
         logits = dot_score(score, x_j, params.score, graph)
+        if params.edge_weight is not None:
+            logits = logits + edges @ params.edge_weight
     else:
         x_i = x_j
         if score != "Shared":

@@ -58,8 +58,15 @@ def attention_layer(rng: np.random.Generator) -> Problem:
     with_edges = kind not in TWO_ENDS or bool(rng.random() < 0.5)
     bias = _normal(rng, graph.num_edges, 2) if rng.random() < 0.3 else None
     real = rng.random(graph.num_edges) < 0.5 if kind is attention.SAN else None
+    buckets = None
+    if rng.random() < 0.2:
+        layer = attention.RelativeBias(layer, num_buckets=3)
+        buckets = rng.integers(0, 3, graph.num_edges).astype(np.int32)
 
     def equation(params, senders, receivers, edges, bias):
+        if buckets is not None:
+            own = params.table[buckets]
+            params, bias = params.layer, own if bias is None else own + bias
         more = {} if real is None else {"real": real, "gamma": 0.5}
         iterations = getattr(normalizer, "iterations", 0)
         name = type(normalizer).__name__
@@ -75,7 +82,8 @@ def attention_layer(rng: np.random.Generator) -> Problem:
             **more,
         )
 
-    return _problem(rng, layer, graph, equation, with_edges=with_edges, bias=bias, real=real)
+    more = {"bias": bias, "real": real, "buckets": buckets}
+    return _problem(rng, layer, graph, equation, with_edges=with_edges, **more)
 
 
 def message_passing(rng: np.random.Generator) -> Problem:
@@ -155,6 +163,7 @@ def _problem(
     with_edges: bool,
     bias: np.ndarray | None = None,
     real: np.ndarray | None = None,
+    buckets: np.ndarray | None = None,
 ) -> Problem:
     bipartite = graph.num_receivers is not None
     width = (SENDER_WIDTH, WIDTH) if bipartite else WIDTH
@@ -173,8 +182,12 @@ def _problem(
         return _outputs(layer, graph, nodes, edges)
 
     def call(inputs, *, given, **changes):
-        own = dataclasses.replace(layer, **changes)
-        filled = _fill(given, inputs, real)
+        own = layer
+        if changes and buckets is not None:
+            own = dataclasses.replace(layer, layer=dataclasses.replace(layer.layer, **changes))
+        elif changes:
+            own = dataclasses.replace(layer, **changes)
+        filled = _fill(given, inputs, real, buckets)
         options = {} if bias is None else {"bias": _rows(inputs["bias"], given.senders.shape[0])}
         out = own.apply(inputs["params"], filled, **options).graph
         nodes = out.nodes.receivers if bipartite else out.nodes[: graph.num_rows]
@@ -184,7 +197,7 @@ def _problem(
 
     variants = {}
     forms = _forms(graph)
-    named = isinstance(layer, attention.AttentionLayer)
+    named = isinstance(layer, (attention.AttentionLayer, attention.RelativeBias))
     first = next(iter(forms.values()))
     reference = {"implementation": "reference"} if named else {}
     variants["reference"] = partial(call, given=first, **reference)
@@ -230,14 +243,19 @@ def _forms(graph: Structure) -> dict[str, Any]:
     }
 
 
-def _fill(given: Any, inputs: dict[str, Any], real: np.ndarray | None) -> Any:
+def _fill(
+    given: Any, inputs: dict[str, Any], real: np.ndarray | None, buckets: np.ndarray | None
+) -> Any:
     """A form of the graph with features, which it may need more rows of."""
     edges = inputs["edges"]
     if edges is not None:
         edges = _rows(edges, given.senders.shape[0])
-    if real is not None:
-        more = np.zeros(given.senders.shape[0] - len(real), bool)
-        edges = nn.EdgeInputs(edges, real=np.concatenate([real, more]))
+    if real is not None or buckets is not None:
+        rows = given.senders.shape[0]
+        real, buckets = (
+            None if x is None else np.pad(x, (0, rows - len(x))) for x in (real, buckets)
+        )
+        edges = nn.EdgeInputs(edges, real=real, buckets=buckets)
     if "senders" in inputs:
         nodes = graphs.NodePair(inputs["senders"], inputs["receivers"])
     else:
