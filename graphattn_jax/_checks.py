@@ -184,9 +184,13 @@ def checked_calls(cls: type) -> None:
 
 
 def _checked(run: Callable[..., Any], check: Callable[..., None]) -> Callable[..., Any]:
+    parameters = inspect.signature(run).parameters
+    kinds = {parameter.kind for parameter in parameters.values()}
+    if inspect.Parameter.VAR_POSITIONAL in kinds:
+        return run  # it takes whatever comes
     positional = [
         name
-        for name, parameter in inspect.signature(run).parameters.items()
+        for name, parameter in parameters.items()
         if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
     ]
 
@@ -214,9 +218,11 @@ def _check_apply(positional: list[str], args: tuple[Any, ...], kwargs: dict[str,
             f"apply takes ({', '.join(wanted)}) and options by their names, got ({got}). "
             "Fix: graph = ga.graphs.from_edge_list(*edge_index, nodes=x) in place of x and edge_index."
         )
-    if "graph" in given and not all(hasattr(given["graph"], x) for x in ("nodes", "senders")):
+    graph = given.get("graph")
+    # A `NamedTuple` may be a graph with more beside it, which who takes it looks at.
+    if "graph" in given and not any(hasattr(graph, x) for x in ("senders", "_fields")):
         raise ValueError(
-            f"graph must be a GraphsTuple, got {describe(given['graph'])}. "
+            f"graph must be a GraphsTuple, got {describe(graph)}. "
             "Fix: ga.graphs.from_edge_list(senders, receivers, nodes=x)."
         )
     training = given.get("training", False)
