@@ -122,5 +122,5 @@ def test_edge_features_are_not_read():
 def test_errors():
     with pytest.raises(ValueError, match="block_size must be at least"):
         graphs.prepare(BATCH, block_size=4)
-    with pytest.raises(ValueError, match="implementation must be one of 'cpp', 'triton', 'refer"):
-        attention.GlobalAttention(implementation="xla")
+    with pytest.raises(ValueError, match="implementation must be one of 'cpp', 'triton', 'xla'"):
+        attention.GlobalAttention(implementation="block_dense")

@@ -33,6 +33,7 @@ from experiments.benchmarks.cases import (
     Operator,
     Preprocessing,
     SegmentSum,
+    TypedTraining,
     forward_bytes,
     scaled,
 )
@@ -118,6 +119,10 @@ class TestInputs:
         if isinstance(case, SegmentSum):
             assert inputs.arrays["values"].shape == (10_000, case.width)
             assert inputs.arrays["receivers"].max() < case.num_segments
+            return
+        if isinstance(case, TypedTraining):
+            assert inputs.arrays["senders"].shape == (case.num_relations, 10_000 // 8)
+            assert inputs.sizes() == {"num_nodes": case.num_nodes, "num_edges": case.num_edges}
             return
         assert inputs.source == "synthetic, scale 0.01"
         if name in QUESTIONS:
