@@ -48,7 +48,6 @@ class Row(NamedTuple):
     layers: Callable[[Any, int, int], tuple[Any, Any]]
     output: bool = False
     activation: str = "relu"
-    unit_output: bool = False
 
 
 def _gat(_: Any, width: int, classes: int) -> tuple[Any, Any]:
@@ -81,7 +80,7 @@ def _simple_hgn(schema: Any, width: int, classes: int) -> tuple[Any, Any]:
 
 
 def _hgt(schema: Any, width: int, classes: int) -> tuple[Any, Any]:
-    layer = attention.HGT(heads=HEADS, schema=schema, sharing=ga.nn.Full())
+    layer = attention.HGT(heads=HEADS, schema=schema)
     return layer, layer
 
 
@@ -119,7 +118,6 @@ def network(row: str, size: Size, inputs: ga.models.TypedInputs, classes: int) -
         out_features=classes if chosen.output else None,
         activation=chosen.activation,
         dropout=size.dropout,
-        unit_output=chosen.unit_output,
     )
 
 

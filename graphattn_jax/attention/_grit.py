@@ -22,7 +22,6 @@ from graphattn_jax.attention._pipeline import (
     init_projection,
     needed_edges,
     project,
-    real_or_zero,
     weighted_edges,
 )
 from graphattn_jax.attention._scores import add_bias
@@ -214,7 +213,7 @@ def _edge_stream(
     gate = weighted_edges(features, params.edge_gate, params.edge_gate_bias).astype(wide)
     shift = weighted_edges(features, params.edge_shift, params.edge_shift_bias).astype(wide)
     ends = take(query, edges.receivers).astype(wide) + take(key, edges.senders).astype(wide)
-    new = activation(_signed_sqrt(real_or_zero(ends, edges) * gate) + shift)
+    new = activation(_signed_sqrt(ops.real_or_zero(ends, edges) * gate) + shift)
     if params.vector is None:
         return new, None
     return new, jnp.sum(new * jnp.asarray(params.vector).astype(wide)[None], axis=2)

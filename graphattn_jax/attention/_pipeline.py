@@ -286,13 +286,6 @@ def init_output_bias(layer: Any, channels: int) -> Array | None:
 # --- parts of a layer ---------------------------------------------------------------------------------------
 
 
-def real_or_zero(rows: Array, edges: ops.Edges) -> Array:
-    """Rows `[E, ...]` with 0 on masked edges, which may hold anything: 0 times what is not finite is not 0."""
-    if edges.mask is None:
-        return rows
-    return jnp.where(jnp.asarray(edges.mask).reshape(-1, *(1,) * (rows.ndim - 1)), rows, 0)
-
-
 def edge_term(weight: ArrayLike, graph: Any, bias: ArrayLike | None = None) -> Array:
     """W_e e (+ b) of the edge features of a graph."""
     return weighted_edges(read_edges(graph, weight.shape[0]), weight, bias)

@@ -25,7 +25,7 @@ from graphattn_jax.ops._edge_attention import (
     edge_scores,
     explain_choice,
 )
-from graphattn_jax.ops._edge_rows import receiver_sum, sender_rows
+from graphattn_jax.ops._edge_rows import real_or_zero, receiver_sum, sender_rows
 from graphattn_jax.ops._edges import reverse_edges
 from graphattn_jax.ops._groups import (
     GROUP_IMPLEMENTATIONS,
@@ -110,6 +110,7 @@ __all__ = [
     "prepare_blocks",
     "prepare_edges",
     "prepare_groups",
+    "real_or_zero",
     "receiver_sum",
     "rectified_sum",
     "reverse_edges",

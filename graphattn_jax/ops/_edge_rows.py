@@ -83,7 +83,23 @@ def _rows(x: Array, edges: Edges) -> Array:
 
 
 def real_or_zero(rows: Array, edges: Edges) -> Array:
-    """Rows `[E, ...]` with 0 on masked edges: 0 · NaN is not 0, so what is masked is not multiplied but replaced."""
+    """Rows of edges with 0 on masked ones: 0 · NaN is not 0, so what is masked is not multiplied but replaced.
+
+    Args:
+      rows: `[E, ...]`.
+      edges: the pattern.
+
+    Returns:
+      `[E, ...]`; the rows as they are where no edge is masked.
+
+    Cost: one select.
+
+    Example:
+      >>> import jax.numpy as jnp, graphattn_jax as ga
+      >>> edges = ga.ops.Edges(jnp.array([0, 1]), jnp.array([1, 0]), 2, mask=jnp.array([True, False]))
+      >>> ga.ops.real_or_zero(jnp.array([1.0, jnp.nan]), edges).tolist()
+      [1.0, 0.0]
+    """
     if edges.mask is None:
         return rows
     real = jnp.asarray(edges.mask).reshape(-1, *(1,) * (rows.ndim - 1))
