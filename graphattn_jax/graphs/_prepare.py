@@ -87,7 +87,7 @@ def prepare(
       ValueError: traced, what `validate` refuses, a graph larger than `block_size`, blocks of a bipartite graph, or
         `degree_blocks` of a padded one.
 
-    Cost: O(E log E) on the host, about 15 ms per 100,000 edges.
+    Cost: O(E + N) on the host, about 0.1 µs an edge.
     Padding: padding edges enter no neighbour tile and have no reverse.
 
     Example:

@@ -234,6 +234,4 @@ def typed_reverse(graph: GraphsTuple, where: np.ndarray) -> np.ndarray:
     flipped = (back >= 0) & (back < relation)
     sides = np.where(back == relation, 0, [flipped, ~flipped])
     ends = (pair * 2 + sides) * num_nodes + np.stack([graph.senders, graph.receivers])
-    _, ids = np.unique(ends, return_inverse=True)
-    senders, receivers = ids.reshape(ends.shape).astype(np.int32)
-    return np.asarray(reverse_edges(senders, receivers, where=where))
+    return np.asarray(reverse_edges(*ends, where=where))

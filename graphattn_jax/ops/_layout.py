@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from graphattn_jax.ops._sorted_edges import SortedEdges
 from graphattn_jax.typing import Array, ArrayLike
 
 __all__ = ["DegreeBlock", "DegreeBlocks", "EdgeLayout", "Tiles", "edge_layout"]
@@ -90,91 +91,77 @@ class EdgeLayout:
 
 
 def edge_layout(
-    senders: np.ndarray,
-    receivers: np.ndarray,
-    real: np.ndarray,
-    num_nodes: tuple[int, int],
+    by_receiver: SortedEdges,
+    by_sender: SortedEdges,
+    num_edges: int,
     *,
     static: bool,
     degree_blocks: bool,
 ) -> EdgeLayout:
-    """The layout of the edges with ids `real`, between (N_s, N_r) nodes, which `prepare_edges` has checked."""
+    """The layout of an edge list with `num_edges` edges, of those that are sorted."""
     if degree_blocks and static:
         raise ValueError(
             "degree_blocks=True has no static sizes: they follow from the degrees. Fix: static=False (a graph without "
             "padding), or leave degree_blocks out."
         )
-    num_senders, num_receivers = num_nodes
+    ends = by_receiver, by_sender
+    receivers, senders = (_tiles(end, num_edges, static) for end in ends)
     return EdgeLayout(
-        by_receiver=_tiles(receivers, senders, real, num_receivers, static),
-        by_sender=_tiles(senders, receivers, real, num_senders, static),
-        sizes=(len(senders), num_senders, num_receivers),
-        degree_blocks=(
-            _degree_blocks(receivers, senders, real, num_receivers),
-            _degree_blocks(senders, receivers, real, num_senders),
-        )
+        by_receiver=receivers,
+        by_sender=senders,
+        sizes=(num_edges, len(by_sender.degree), len(by_receiver.degree)),
+        degree_blocks=(_degree_blocks(by_receiver, num_edges), _degree_blocks(by_sender, num_edges))
         if degree_blocks
         else None,
     )
 
 
-def _degree_blocks(rows, neighbors, real, num_rows: int) -> DegreeBlocks:
-    """Group the edges `real` by `rows`, and the rows by the power of two that holds their degree."""
-    num_edges = len(rows)
-    order = real[np.lexsort((neighbors[real], rows[real]))]
-    degree = np.bincount(rows[real], minlength=num_rows)
-    start = np.cumsum(degree) - degree
+def _degree_blocks(edges: SortedEdges, num_edges: int) -> DegreeBlocks:
+    """Group the rows by the power of two that holds their degree."""
+    degree, num_rows = edges.degree, len(edges.degree)
     width_of = np.where(degree > 0, 2 ** np.ceil(np.log2(np.maximum(degree, 1))).astype(int), 0)
-    blocks, place, slot = [], np.zeros(num_rows, int), np.zeros(num_edges, int)
+    blocks, place, slot = [], np.zeros(num_rows, int), np.full(num_edges, -1)
     num_placed, num_slots = 0, 0
     for width in np.unique(width_of[width_of > 0]):
         node = np.flatnonzero(width_of == width)
         filled = np.arange(width) < degree[node][:, None]
-        at = np.where(filled, start[node][:, None] + np.arange(width), 0)
-        edge = np.where(filled, order[at], num_edges)
+        at = np.where(filled, edges.start[node][:, None] + np.arange(width), 0)
+        edge = np.where(filled, edges.edge[at], num_edges)
         place[node] = num_placed + np.arange(len(node))
         slot[edge[filled]] = num_slots + np.flatnonzero(filled)
         blocks.append(
             DegreeBlock(
                 node=node.astype(np.int32),
-                neighbor=np.where(filled, neighbors[order[at]], 0).astype(np.int32),
+                neighbor=np.where(filled, edges.neighbor[at], 0).astype(np.int32),
                 edge=edge.astype(np.int32),
             )
         )
         num_placed, num_slots = num_placed + len(node), num_slots + edge.size
     place[degree == 0] = num_placed
-    slot[np.setdiff1d(np.arange(num_edges), real)] = num_slots
+    slot[slot < 0] = num_slots
     return DegreeBlocks(tuple(blocks), place.astype(np.int32), slot.astype(np.int32))
 
 
-def _tiles(rows, neighbors, real, num_rows: int, static: bool) -> Tiles:
-    """Group the edges `real` by `rows`."""
-    num_edges = len(rows)
-    order = real[np.lexsort((neighbors[real], rows[real]))]
-    degree = np.bincount(rows[real], minlength=num_rows)
+def _tiles(edges: SortedEdges, num_edges: int, static: bool) -> Tiles:
+    """Cut the edges of each row into tiles."""
+    degree, num_rows = edges.degree, len(edges.degree)
     width = static_width(num_edges, num_rows) if static else tile_width(degree)
-    start = np.concatenate([[0], np.cumsum(degree)])
     tiles_of_row = -(-degree // width)
-    num_tiles = int(tiles_of_row.sum())
-    row = np.repeat(np.arange(num_rows), tiles_of_row)
-    first_tile = np.concatenate([[0], np.cumsum(tiles_of_row)])
-    index_in_row = np.arange(num_tiles) - first_tile[row]
-    slot = (start[row] + index_in_row * width)[:, None] + np.arange(width)
-    filled = slot < start[row + 1][:, None]
-    edge = order[np.where(filled, slot, 0)] if len(order) else np.zeros(slot.shape, int)
+    start = np.concatenate([[0], np.cumsum(tiles_of_row)]).astype(np.int32)
+    num_filled = num_tiles = int(start[-1])
     if static:
-        fill = num_edges // width + num_rows - num_tiles
-        row = np.concatenate([row, np.full(fill, num_rows - 1)])
-        edge, filled = (
-            np.concatenate([a, np.zeros((fill, width), a.dtype)]) for a in (edge, filled)
-        )
-    neighbor = np.where(filled, neighbors[edge], 0) if num_edges else np.zeros(edge.shape, int)
-    return Tiles(
-        row=row.astype(np.int32),
-        neighbor=neighbor.astype(np.int32),
-        edge=np.where(filled, edge, num_edges).astype(np.int32),
-        start=first_tile.astype(np.int32),
-    )
+        num_tiles = num_edges // width + num_rows
+    row = np.full(num_tiles, num_rows - 1, np.int32)
+    row[:num_filled] = np.repeat(np.arange(num_rows, dtype=np.int32), tiles_of_row)
+    index_in_row = np.arange(num_filled, dtype=np.int32) - start[row[:num_filled]]
+    left = np.zeros(num_tiles, np.int32)
+    left[:num_filled] = degree[row[:num_filled]] - index_in_row * width
+    filled = np.arange(width) < left[:, None]
+    neighbor = np.zeros(filled.shape, np.int32)
+    neighbor[filled] = edges.neighbor
+    edge = np.full(filled.shape, num_edges, np.int32)
+    edge[filled] = edges.edge
+    return Tiles(row, neighbor, edge, start)
 
 
 def tile_width(degree: np.ndarray) -> int:

@@ -13,6 +13,7 @@ from jax.core import Tracer
 from graphattn_jax import _checks
 from graphattn_jax.ops._edges import reverse_edges
 from graphattn_jax.ops._layout import EdgeLayout, Tiles, edge_layout
+from graphattn_jax.ops._sorted_edges import matched_reverse, sort_edges
 from graphattn_jax.typing import ArrayLike
 
 __all__ = ["Edges", "check_edges", "prepare_edges", "without_layout"]
@@ -166,7 +167,7 @@ def prepare_edges(edges: Edges, *, static: bool = False, degree_blocks: bool = F
     Raises:
       ValueError: ids are not integers or out of range, lengths disagree, `degree_blocks` with `static`, traced.
 
-    Cost: O(E log E) on the host; about 10 ms per 100,000 edges.
+    Cost: O(E + N) on the host, about 0.1 µs an edge.
 
     Example:
       >>> import numpy as np, graphattn_jax as ga
@@ -181,19 +182,12 @@ def prepare_edges(edges: Edges, *, static: bool = False, degree_blocks: bool = F
         )
     check_edges(edges)
     senders, receivers = (np.asarray(x) for x in (edges.senders, edges.receivers))
-    mask = None if edges.mask is None else np.asarray(edges.mask)
+    real = None if edges.mask is None else np.flatnonzero(edges.mask)
+    ends = sort_edges(senders, receivers, real, (edges.num_senders, edges.num_rows))
     reverse = edges.reverse
     if reverse is None and not edges.is_bipartite:
-        reverse = reverse_edges(senders, receivers, where=mask)
-    real = np.arange(len(senders)) if mask is None else np.flatnonzero(mask)
-    layout = edge_layout(
-        senders,
-        receivers,
-        real,
-        (edges.num_senders, edges.num_rows),
-        static=static,
-        degree_blocks=degree_blocks,
-    )
+        reverse = matched_reverse(*ends, edges.num_edges)
+    layout = edge_layout(*ends, edges.num_edges, static=static, degree_blocks=degree_blocks)
     return dataclasses.replace(
         edges, senders=senders, receivers=receivers, reverse=reverse, layout=layout
     )
