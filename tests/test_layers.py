@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "graphattn_jax"
 
 LAYER = {
+    "_cache": 0,
     "_checks": 0,
     "_dtypes": 0,
     "_tensors": 0,

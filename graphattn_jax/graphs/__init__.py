@@ -32,6 +32,9 @@ from graphattn_jax.graphs._masks import (
     node_graph_ids,
     node_mask,
 )
+from graphattn_jax.graphs._metapath_features import metapath_features, metapath_labels
+from graphattn_jax.graphs._metapath_walks import metapath_walks, sample_metapaths
+from graphattn_jax.graphs._metapaths import metapaths, schema_metapaths
 from graphattn_jax.graphs._networkx import from_networkx, to_networkx
 from graphattn_jax.graphs._packing import batches_to_budget
 from graphattn_jax.graphs._pad import FillRatio, fill_ratio, pad, unpad
@@ -111,6 +114,10 @@ __all__ = [
     "in_degree",
     "is_padded",
     "is_undirected",
+    "metapath_features",
+    "metapath_labels",
+    "metapath_walks",
+    "metapaths",
     "node_graph_ids",
     "node_groups",
     "node_mask",
@@ -125,6 +132,8 @@ __all__ = [
     "prepare",
     "relation_ends",
     "remove_self_loops",
+    "sample_metapaths",
+    "schema_metapaths",
     "schema_of",
     "subgraph",
     "take",

@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from graphattn_jax import _checks
+from graphattn_jax._cache import remembered
 from graphattn_jax.encodings.host._fingerprint import fingerprint
 from graphattn_jax.encodings.host._threads import thread_pool
 from graphattn_jax.graphs import GraphsTuple, batch, num_edges, num_graphs, num_nodes, unbatch
@@ -207,20 +208,11 @@ def _compute(function: Callable[..., Any], arguments: dict[str, GraphsTuple]) ->
 
 def _cached(folder: str | os.PathLike, functions: Iterable[Callable[..., Any]]) -> Callable:
     """`_compute` of these functions, remembered on disk by the content of its arguments."""
-    try:
-        import joblib
-    except ImportError as error:
-        raise ImportError(
-            'cache= needs joblib. Fix: pip install ".[experiments]" in a clone of graphattn_jax, pip install joblib, '
-            "or cache=None."
-        ) from error
-    # Compression comes with a checksum, so that damaged files are noticed.
-    memory: Any = joblib.Memory(folder, verbose=0, compress=True)
-    remembered = memory.cache(_compute_named, ignore=["function"])
+    remember = remembered(_compute_named, folder, ignore=("function",))
     names = {id(function): fingerprint(function) for function in functions}
 
     def compute(function, arguments):
-        return remembered(function, arguments, names[id(function)])
+        return remember(function, arguments, names[id(function)])
 
     return compute
 
