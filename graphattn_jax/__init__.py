@@ -2,7 +2,7 @@
 
 The sub-packages load on first use: `ga.graphs`, `ga.attention`, `ga.message_passing`, `ga.ops`, `ga.nn`, `ga.models`,
 `ga.modules`, `ga.losses`, `ga.metrics`, `ga.encodings`, `ga.diagnostics`, `ga.chem`, `ga.data`, `ga.training`,
-`ga.testing`, `ga.interop`, `ga.values`.
+`ga.sampling`, `ga.testing`, `ga.interop`, `ga.values`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ __all__ = [
     "modules",
     "nn",
     "ops",
+    "sampling",
     "testing",
     "training",
     "values",
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
         modules,
         nn,
         ops,
+        sampling,
         testing,
         training,
         values,

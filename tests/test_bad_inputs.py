@@ -38,7 +38,12 @@ GPS_ARRAYS = GPS.init(KEY)
 FLOATS = ga.models.GPS(ga.models.Inputs(nodes=1), width=8, num_layers=1)
 FLOATS_ARRAYS = FLOATS.init(KEY)
 LOGITS = jnp.ones((3, 2))
+NEIGHBOURS = ga.sampling.Neighbours((2,))
 STEP = optax.adam(1e-3)
+
+
+def sampler(seeds=(0, 2), method=NEIGHBOURS, **options):
+    return ga.sampling.Sampler(GRAPH, method, seeds, 2, **options)
 
 
 def from_ids(senders):
@@ -450,6 +455,38 @@ CASES = {
         lambda: ga.metrics.mean_from_sums([3.0]),
         "pairs must hold pairs (sum, count)",
         "float 3.0",
+    ),
+    # samples of a large graph
+    "sampler: labels of all nodes": (
+        lambda: sampler(targets=np.zeros(3, int)),
+        "targets must have a row for each of 2 seeds",
+        "labels[seeds]",
+    ),
+    "sampler: a mask for seeds": (
+        lambda: sampler(MASK),
+        "seeds must be integer ids",
+        "flatnonzero",
+    ),
+    "sampler: fan-outs by relation": (
+        lambda: sampler(method=ga.sampling.Neighbours(({"writes": 2},))),
+        "fanouts must be numbers for a graph without types",
+        "from_types",
+    ),
+    "sampler: a batch of graphs": (
+        lambda: ga.sampling.Sampler(ga.graphs.batch([GRAPH, GRAPH]), NEIGHBOURS, [0], 1),
+        "graph must be one graph",
+        "GraphBatches",
+    ),
+    "sampler: beyond the epoch": (lambda: sampler()(0, 0, 5), "index must be below 1", "epoch + 1"),
+    "neighbours: an int": (
+        lambda: ga.sampling.Neighbours(15),
+        "fanouts must be a tuple with a number per hop",
+        "int 15",
+    ),
+    "epoch batches: a list": (
+        lambda: ga.training.EpochBatches([GRAPH], 0),
+        "source must be a function",
+        "ShuffledBatches",
     ),
     # encodings, molecules
     "encoding: k": (lambda: ga.encodings.laplacian_eigenvectors(GRAPH, 0), "k must be a positive"),

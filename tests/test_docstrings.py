@@ -27,6 +27,7 @@ PACKAGES = (
     "modules.nnx",
     "nn",
     "ops",
+    "sampling",
     "testing",
     "training",
     "values",

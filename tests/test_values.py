@@ -37,13 +37,14 @@ NEEDED = {
     "models.Inputs": {"nodes": 4},
     "models.Readout": {"out_features": 3},
     "attention.RelativeBias": {"layer": attention.GAT(3), "num_buckets": 4},
+    "sampling.Neighbours": {"fanouts": (15, None)},
     "graphs.Budget": {"n_node": 8, "n_edge": 8, "n_graph": 2},
 }  # fmt: skip
 # What is a dataclass and no value: it holds arrays.
 WITH_ARRAYS = {
     *("graphs.Layout", "ops.Blocks", "ops.Dropout", "ops.EdgeLayout", "ops.Edges"),
     *("ops.AdditiveScore", "ops.DotScore", "ops.GATv2Score", "ops.SymmetrizedScore"),
-    *("ops.SparseFeatures", "ops.Groups", "graphs.TypedNodes"),
+    *("ops.SparseFeatures", "ops.Groups", "graphs.TypedNodes", "sampling.Sampler"),
 }
 
 

@@ -3,6 +3,7 @@
 from graphattn_jax.training._batches import DataIterator, Repeat, ShuffledBatches
 from graphattn_jax.training._checkpoint import Checkpointer, load_params, save_params
 from graphattn_jax.training._early_stopping import EarlyStopping, Patience
+from graphattn_jax.training._epoch_batches import BatchSource, EpochBatches
 from graphattn_jax.training._graph_batches import GraphBatches, batch_budgets
 from graphattn_jax.training._logging import JsonlLogger, Logger, environment, progress_bar
 from graphattn_jax.training._loop import FitResult, fit
@@ -17,9 +18,11 @@ from graphattn_jax.training._steps import (
 )
 
 __all__ = [
+    "BatchSource",
     "Checkpointer",
     "DataIterator",
     "EarlyStopping",
+    "EpochBatches",
     "FitResult",
     "GraphBatches",
     "JsonlLogger",

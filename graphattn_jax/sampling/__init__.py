@@ -1,0 +1,11 @@
+"""Batches of one large graph: sampled neighbourhoods, and parts.
+
+A sampler is a pure function `(seed, epoch, index) -> Sample`: any batch can be made alone, in any order, on any host,
+and again. It runs on the host in numpy; what it gives is padded to static sizes and prepared for `jax.jit`.
+"""
+
+from graphattn_jax.sampling._neighbours import Neighbours
+from graphattn_jax.sampling._sample import Sample
+from graphattn_jax.sampling._sampler import Sampler
+
+__all__ = ["Neighbours", "Sample", "Sampler"]
