@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from graphattn_jax import _checks
 from graphattn_jax._dtypes import accumulation_dtype
 from graphattn_jax.nn._arrays import features
-from graphattn_jax.ops import _batch_norm, segment_mean
+from graphattn_jax.ops import _batch_norm, segment_mean, sum_over_batch
 from graphattn_jax.typing import Array, ArrayLike
 
 
@@ -144,9 +144,9 @@ def batch_norm(
         running = (1 - momentum) * running + momentum * batch
 
     In training, mean and biased variance are those of the batch, and the running variance takes the
-    unbiased one, as in torch; in evaluation, they are the running ones. Under `jit` with sharded
-    rows the statistics are those of the whole batch. With a single real row the batch variance is 0
-    and the output is the bias.
+    unbiased one, as in torch; in evaluation, they are the running ones. They are those of the whole batch
+    also where its rows are sharded under `jit`, or spread over an axis `ga.ops.BATCH_AXIS` of devices, as
+    `ga.training.make_train_step` does. With a single real row the batch variance is 0 and the output is the bias.
 
     Args:
       params, state: from `init_batch_norm`.
@@ -186,7 +186,7 @@ def batch_norm(
     wide = x.astype(accumulation_dtype(x.dtype))
     scale, bias = (p.astype(wide.dtype) for p in params)
     if training:
-        count = real.sum(dtype=wide.dtype)
+        count = sum_over_batch(real.sum(dtype=wide.dtype))
         y, mean, var = _batch_norm.batch_norm(
             wide, scale, bias, real, eps, implementation=implementation
         )

@@ -1,6 +1,7 @@
 """Arrays in, arrays out: segment reductions, attention, normalizers. No graphs, no parameters."""
 
 from graphattn_jax.ops._attention import Attention
+from graphattn_jax.ops._batch_axis import BATCH_AXIS, sum_over_batch
 from graphattn_jax.ops._block_attention import (
     BLOCK_IMPLEMENTATIONS,
     BlockAttention,
@@ -63,6 +64,7 @@ from graphattn_jax.ops._sinkhorn import Scaling, dense_sinkhorn, sinkhorn
 from graphattn_jax.ops._sparse_features import SparseFeatures
 
 __all__ = [
+    "BATCH_AXIS",
     "BLOCK_IMPLEMENTATIONS",
     "GROUP_IMPLEMENTATIONS",
     "IMPLEMENTATIONS",
@@ -123,6 +125,7 @@ __all__ = [
     "segment_sum",
     "sender_rows",
     "sinkhorn",
+    "sum_over_batch",
     "take",
     "to_blocks",
 ]

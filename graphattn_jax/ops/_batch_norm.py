@@ -10,8 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from graphattn_jax.ops import _native
+from graphattn_jax.ops._batch_axis import BATCH_AXIS, in_batch_axis, sum_over_axis, sum_over_batch
 from graphattn_jax.ops._dispatch import choose
 from graphattn_jax.ops._no_gradient import no_gradient
+from graphattn_jax.ops._platform import varies_over_devices
 from graphattn_jax.typing import Array
 
 __all__ = ["batch_norm"]
@@ -27,7 +29,7 @@ def batch_norm(
     implementation: str | None = None,
 ) -> tuple[Array, Array, Array]:
     """Of wide x `[N, D]` and real `[N, 1]`: y of the real rows, 0 in the others; mean and biased variance `[D]`, which
-    have no gradient. The statistics are those of the real rows.
+    have no gradient. The statistics are those of the real rows, of all devices that hold parts of the batch.
 
     implementation: "cpp", a kernel for the CPU, once `build_cpp` has made it; "xla"; "reference", by plain operations,
     with a forward mode; None = the first that can.
@@ -55,10 +57,10 @@ class _Reference:
 
     def normalize(self, x: Array, scale: Array, bias: Array, real: Array, eps: float):
         """The op."""
-        x, count = jnp.where(real, x, 0), jnp.maximum(real.sum(dtype=x.dtype), 1)
-        mean = x.sum(axis=0) / count
+        x, count = jnp.where(real, x, 0), _count(real, x)
+        mean = sum_over_batch(x.sum(axis=0)) / count
         centred = jnp.where(real, x - mean[None], 0)
-        var = jnp.square(centred).sum(axis=0) / count
+        var = sum_over_batch(jnp.square(centred).sum(axis=0)) / count
         y = centred * (jax.lax.rsqrt(var + eps) * scale)[None] + bias[None]
         return jnp.where(real, y, 0), *jax.lax.stop_gradient((mean, var))
 
@@ -69,12 +71,14 @@ class _XLA:
     name = "xla"
 
     def supports(self, call: _Call) -> str | None:
-        """Always."""
+        """Where what is the same on all devices need not be told apart."""
+        if in_batch_axis() and any(varies_over_devices(x) for x in call.arrays):
+            return "has a derivative that jax.shard_map cannot check. Fix: check_vma=False."
         return None
 
     def normalize(self, x: Array, scale: Array, bias: Array, real: Array, eps: float):
         """The op."""
-        return _composed(x, scale, bias, real, eps)
+        return _composed(x, scale, bias, real, eps, in_batch_axis())
 
 
 class _CPP:
@@ -83,7 +87,9 @@ class _CPP:
     name = "cpp"
 
     def supports(self, call: _Call) -> str | None:
-        """Once built."""
+        """Once built, on one device."""
+        if in_batch_axis():
+            return f"takes the statistics of one device, inside an axis {BATCH_AXIS!r}."
         return _native.missing(call.arrays)
 
     def normalize(self, x: Array, scale: Array, bias: Array, real: Array, eps: float):
@@ -103,36 +109,43 @@ IMPLEMENTATIONS: dict[str, _CPP | _XLA | _Reference] = {
 # fuse what makes x into each of the sums, forward and backward, and compute it every time anew.
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(4,))
+@partial(jax.custom_vjp, nondiff_argnums=(4, 5))
 def _composed(
-    x: Array, scale: Array, bias: Array, real: Array, eps: float
+    x: Array, scale: Array, bias: Array, real: Array, eps: float, spread: bool
 ) -> tuple[Array, Array, Array]:
-    return _composed_forward(x, scale, bias, real, eps)[0]
+    """`spread`: over the devices of a batch. The derivative may be traced where the axis cannot be asked for."""
+    return _composed_forward(x, scale, bias, real, eps, spread)[0]
 
 
-def _composed_forward(x, scale, bias, real, eps):
+def _composed_forward(x, scale, bias, real, eps, spread):
     x = jax.lax.optimization_barrier(jnp.where(real, x, 0))
-    share = real.astype(x.dtype).T / jnp.maximum(real.sum(dtype=x.dtype), 1)
-    mean = _product(share, x)
+    share = real.astype(x.dtype).T / _count(real, x)
+    mean = sum_over_batch(_product(share, x))
     centred = x - mean
-    var = _product(share, jnp.square(centred))
+    var = sum_over_batch(_product(share, jnp.square(centred)))
     rate = jax.lax.rsqrt(var + eps)
     y = jnp.where(real, centred * (rate * scale[None]) + bias[None], 0)
     y = jax.lax.optimization_barrier(y)
     return (y, mean[0], var[0]), (centred * rate, rate, scale, real, share)
 
 
-def _composed_backward(eps, saved, cotangents):
-    # With h the standardised x and s the shares: dx = scale rate (g - s (Σ g + h Σ g h)).
+def _composed_backward(eps, spread, saved, cotangents):
+    # With h the standardised x and s the shares: dx = scale rate (g - s (Σ g + h Σ g h)), Σ over all devices. Those of
+    # scale and bias are each device's own, as all gradients of parameters are.
     standard, rate, scale, real, share = saved
     g = jax.lax.optimization_barrier(jnp.where(real, cotangents[0], 0))
     ones = real.astype(g.dtype).T
     d_bias, d_scale = _product(ones, g), _product(ones, g * standard)
-    dx = (g - share.T * (d_bias + standard * d_scale)) * (rate * scale[None])
+    sum_g, sum_gh = sum_over_axis((d_bias, d_scale)) if spread else (d_bias, d_scale)
+    dx = (g - share.T * (sum_g + standard * sum_gh)) * (rate * scale[None])
     return jax.lax.optimization_barrier(dx), d_scale[0], d_bias[0], no_gradient(real)
 
 
 _composed.defvjp(_composed_forward, _composed_backward)
+
+
+def _count(real: Array, x: Array) -> Array:
+    return jnp.maximum(sum_over_batch(real.sum(dtype=x.dtype)), 1)
 
 
 def _product(row: Array, x: Array) -> Array:
@@ -177,7 +190,7 @@ def _gradients_backward(eps, saved, second):
 
     def gradients(x, scale, g):
         bias = jnp.zeros_like(scale)
-        _, pull = jax.vjp(lambda *a: _composed(*a, real, eps)[0], x, scale, bias)
+        _, pull = jax.vjp(lambda *a: _composed(*a, real, eps, False)[0], x, scale, bias)
         return pull(g)
 
     zeros = jnp.zeros_like(arrays[1])

@@ -2,6 +2,7 @@
 
 from graphattn_jax.training._batches import DataIterator, Repeat, ShuffledBatches
 from graphattn_jax.training._checkpoint import Checkpointer, load_params, save_params
+from graphattn_jax.training._devices import device_mesh, stack_batches
 from graphattn_jax.training._early_stopping import EarlyStopping, Patience
 from graphattn_jax.training._epoch_batches import BatchSource, EpochBatches
 from graphattn_jax.training._graph_batches import GraphBatches, batch_budgets
@@ -32,6 +33,7 @@ __all__ = [
     "ShuffledBatches",
     "TrainState",
     "batch_budgets",
+    "device_mesh",
     "environment",
     "evaluate",
     "fit",
@@ -43,4 +45,5 @@ __all__ = [
     "progress_bar",
     "restore_params",
     "save_params",
+    "stack_batches",
 ]

@@ -10,6 +10,7 @@ import numpy as np
 from graphattn_jax import _checks
 from graphattn_jax.graphs import Budget, GraphsTuple, PreparedGraph, pad, take
 from graphattn_jax.graphs._types import to_host
+from graphattn_jax.training._devices import stack_batches
 
 _DEVIATIONS = (0.5, 2.0, 4.0)
 """Rungs of the ladder in standard deviations of a random batch's size; seven batches of ten fit the first."""
@@ -80,9 +81,12 @@ class GraphBatches:
       seed: non-negative integer; None = in order, for evaluation.
       budgets: from `batch_budgets`, to share compilations with other data; None = those of `graphs`.
       block_size: see `ga.graphs.prepare`; None = no blocks.
+      parts: give a stack of this many batches at a time, of one budget, for a step over devices or one that
+        accumulates; at the end of an epoch some are empty. None = one batch, without that axis.
+      process: (which one, of how many): of several processes, each gives its own parts of the same order.
 
     Raises:
-      ValueError: no graphs, sizes that are not positive, a negative seed.
+      ValueError: no graphs, sizes that are not positive, a negative seed, a process that is not one of its number.
 
     Example:
       >>> import numpy as np, graphattn_jax as ga
@@ -101,6 +105,8 @@ class GraphBatches:
         seed: int | None,
         budgets: tuple[Budget, ...] | None = None,
         block_size: int | None = None,
+        parts: int | None = None,
+        process: tuple[int, int] = (0, 1),
     ):
         if seed is not None and (not isinstance(seed, (int, np.integer)) or seed < 0):
             raise ValueError(
@@ -120,6 +126,14 @@ class GraphBatches:
         self._budgets = tuple(budgets)
         # Python numbers: JSON does not hold those of numpy, which a position is saved with.
         self._batch_size, self._block_size = int(batch_size), block_size
+        if parts is not None:
+            _checks.positive("parts", parts)
+        if not 0 <= process[0] < process[1]:
+            raise ValueError(
+                f"process must be (which one, of how many), counted from 0, got {process}. "
+                "Fix: (jax.process_index(), jax.process_count())."
+            )
+        self._parts, self._process = parts, process
         self._seed = None if seed is None else int(seed)
         self._start(epoch=0, position=0)
 
@@ -129,8 +143,13 @@ class GraphBatches:
         return self._seed is not None
 
     def __len__(self) -> int:
-        """Batches per epoch."""
-        return -(-len(self._graphs.n_node) // self._batch_size)
+        """Batches per epoch, or stacks of them."""
+        return -(-len(self._graphs.n_node) // self._at_once)
+
+    @property
+    def _at_once(self) -> int:
+        """Graphs of one step, over all processes."""
+        return self._batch_size * (self._parts or 1) * self._process[1]
 
     def _start(self, epoch: int, position: int) -> None:
         self._epoch, self._position = epoch, position
@@ -149,13 +168,19 @@ class GraphBatches:
             if self._seed is None:
                 raise StopIteration
             self._start(self._epoch + 1, position=0)
-        first = self._position * self._batch_size
+        start = self._position * self._at_once
         self._position += 1
-        graph = take(self._graphs, self._order[first : first + self._batch_size])
-        sizes = int(graph.n_node.sum()), int(graph.n_edge.sum()), len(graph.n_node)
-        # The last rung says in its error what does not fit.
-        budget = next((b for b in self._budgets if b.fits(*sizes)), self._budgets[-1])
-        return pad(graph, budget, block_size=self._block_size)
+        places = range(start, start + self._at_once, self._batch_size)
+        ids = [self._order[place : place + self._batch_size] for place in places]
+        # One budget for all processes. The last rung says in its error what does not fit.
+        n_node, n_edge = self._graphs.n_node, self._graphs.n_edge
+        sizes = [(int(n_node[i].sum()), int(n_edge[i].sum()), len(i)) for i in ids]
+        fit = (b for b in self._budgets if all(b.fits(*size) for size in sizes))
+        budget = next(fit, self._budgets[-1])
+        parts = self._parts or 1
+        own = ids[self._process[0] * parts :][:parts]
+        padded = [pad(take(self._graphs, i), budget, block_size=self._block_size) for i in own]
+        return padded[0] if self._parts is None else stack_batches(padded)
 
     def epoch(self) -> list[PreparedGraph]:
         """The batches from here to the end of this epoch; all of the next one at its end."""
@@ -172,6 +197,7 @@ class GraphBatches:
             "seed": self._seed,
             "batch_size": self._batch_size,
             "num_graphs": len(self._graphs.n_node),
+            "at_once": self._at_once,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -8,9 +8,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import Mesh
 
 from graphattn_jax import _checks
+from graphattn_jax.graphs import GraphsTuple
 from graphattn_jax.metrics import mean_from_sums
+from graphattn_jax.ops import BATCH_AXIS, sum_over_batch
+from graphattn_jax.training._devices import over_devices
 from graphattn_jax.typing import Array, Params, PRNGKey
 
 Pair = tuple[Array, Array]
@@ -85,10 +89,19 @@ def make_train_step(
     loss_fn: LossFn,
     optimizer: optax.GradientTransformation,
     *,
+    devices: Mesh | str | None = None,
+    accumulate: int = 1,
+    compute_dtype: Any = None,
     donate: bool = True,
     check_finite: bool = True,
 ) -> TrainStep:
     """A jitted step down the gradient of `sum / max(count, 1)`.
+
+    With D devices, or A parts that are accumulated on each, the batch is a stack of D A parts of one budget (leaves
+    `[D A, ...]`, from `stack_batches` or `GraphBatches(parts=)`), consecutive ones on one device. Sums and counts are
+    added over all of them and divided once, so that the step is that of one device with all graphs in one batch, to
+    rounding and but for dropout. Statistics of `ga.nn.batch_norm` are those of all devices; of parts that are
+    accumulated each has its own, one after the other.
 
     A step whose loss or gradient is not finite leaves `params`, `opt_state` and `model_state` as they were and
     says so in its metrics, without waiting for the device; `fit` turns it into an error.
@@ -99,6 +112,12 @@ def make_train_step(
         `loss_fn(params, model_state, batch, dropout_key)` returns `((sum, count), aux, model_state)`.
       optimizer: any optax transformation; one that reads the loss, such as `optax.contrib.reduce_on_plateau` or
         `optax.polyak_sgd`, gets this batch's as `value=`, and its gradient as `grad=`.
+      devices: from `device_mesh`, for `jax.jit` with `jax.shard_map`; "pmap" for `jax.pmap` over the devices of this
+        process; None = one device. In a mesh of several processes each gives its own parts of the batch.
+      accumulate: A, parts of the batch that a device computes one after the other, in the memory of one.
+      compute_dtype: "bfloat16" or "float16" for what `loss_fn` computes with: the parameters, and the features of nodes
+        and edges of every graph in the batch, are cast to it. Parameters, gradients, labels in `globals` and the
+        optimiser stay as they are. None = as they are.
       donate: reuse the buffers of the state passed in, which is then no longer readable.
       check_finite: guard against non-finite losses and gradients, at one pass over both.
 
@@ -110,9 +129,10 @@ def make_train_step(
 
     Raises:
       ValueError: (at the first call) `loss_fn` returns something else, or the optimiser evaluates the loss itself, as
-        the line search of `optax.lbfgs` does.
+        the line search of `optax.lbfgs` does; a batch without its parts.
 
-    Cost: one forward and backward pass of `loss_fn`; one compilation per shape of `batch`.
+    Cost: one forward and backward pass of `loss_fn`; one compilation per shape of `batch`. Over devices, one all-reduce
+      of the size of the parameters, and one of the count.
     Padding: that of `loss_fn`; a batch that counts nothing has a zero gradient.
 
     Example:
@@ -129,16 +149,19 @@ def make_train_step(
     """
     _checks.function("loss_fn", loss_fn)
     _check_optimizer(optimizer)
+    _checks.positive("accumulate", accumulate)
+    _checks.choice("compute_dtype", compute_dtype, (None, "bfloat16", "float16"))
     optimizer = optax.with_extra_args_support(optimizer)
 
-    def step(state: TrainState, batch: Any) -> tuple[TrainState, dict[str, Any]]:
-        dropout_key = jax.random.fold_in(state.key, state.step)
+    def part(state: TrainState, batch: Any, key: PRNGKey, cotangent: Array | None) -> Any:
+        """Loss, count, gradient and aux of one part, and the new model state; None = the gradient of the mean."""
 
         def loss_sum(params: Params) -> tuple[Array, tuple[Array, dict[str, Pair], Any]]:
+            params, data = _in_dtype(params, batch, compute_dtype)
             if state.model_state is None:
-                result, model_state = loss_fn(params, batch, dropout_key), None
+                result, model_state = loss_fn(params, data, key), None
             else:
-                loss, aux, model_state = loss_fn(params, state.model_state, batch, dropout_key)
+                loss, aux, model_state = loss_fn(params, state.model_state, data, key)
                 _check_model_state(state.model_state, model_state)
                 result = loss, aux
             (total, count), aux = _split_loss(result)
@@ -147,9 +170,43 @@ def make_train_step(
         # The mean enters as the cotangent: over devices, counts are summed before this division
         # and gradients after it.
         total, pullback, (count, aux, model_state) = jax.vjp(loss_sum, state.params, has_aux=True)
-        per_count = 1.0 / jnp.where(count > 0, count, 1.0)
-        (grads,) = pullback(per_count)
-        loss = total * per_count
+        count = sum_over_batch(count)
+        (grads,) = pullback(_inverse(count) if cotangent is None else cotangent)
+        return (total, count, grads, aux), model_state
+
+    def accumulated(state: TrainState, parts: Any, key: PRNGKey) -> Any:
+        """The same over several parts, one after the other."""
+        one = jnp.ones(())
+
+        def add(carry: Any, place: Any) -> tuple[Any, None]:
+            (model_state, sums), (index, batch) = carry, place
+            own = jax.random.fold_in(key, index)
+            new, model_state = part(state._replace(model_state=model_state), batch, own, one)
+            return (model_state, jax.tree.map(jnp.add, sums, new)), None
+
+        first = jax.tree.map(lambda x: x[0], parts)
+        shapes, _ = jax.eval_shape(part, state, first, key, one)
+        zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+        places = jnp.arange(accumulate), parts
+        (model_state, sums), _ = jax.lax.scan(add, (state.model_state, zeros), places)
+        total, count, grads, aux = sums
+        return (
+            total,
+            count,
+            jax.tree.map(lambda g: g * _inverse(count).astype(g.dtype), grads),
+            aux,
+        ), model_state
+
+    def step(state: TrainState, batch: Any) -> tuple[TrainState, dict[str, Any]]:
+        key = jax.random.fold_in(state.key, state.step)
+        if devices is not None:
+            key = jax.random.fold_in(key, jax.lax.axis_index(BATCH_AXIS))
+        if accumulate == 1:
+            (total, count, grads, aux), model_state = part(state, batch, key, None)
+        else:
+            (total, count, grads, aux), model_state = accumulated(state, batch, key)
+        total, grads, aux = sum_over_batch((total, grads, aux))
+        loss = total * _inverse(count)
 
         with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes, e.g. its step count
             updates, opt_state = optimizer.update(
@@ -171,15 +228,16 @@ def make_train_step(
             metrics |= {"finite": finite, "finite_leaves": finite_leaves}
         return TrainState(params, opt_state, state.key, state.step + 1, model_state), metrics
 
-    return jax.jit(step, donate_argnums=0 if donate else ())
+    return over_devices(step, devices, accumulate, donate=donate)
 
 
-def make_eval_step(metric_fn: MetricFn) -> MetricFn:
+def make_eval_step(metric_fn: MetricFn, *, devices: Mesh | str | None = None) -> MetricFn:
     """A jitted evaluation of one batch.
 
     Args:
       metric_fn: `metric_fn(params, batch)`, or `metric_fn(params, model_state, batch)` for a model that has a state,
         returns a dict of `(sum, count)` pairs.
+      devices: as in `make_train_step`; the batch is then a stack of one part for each device.
 
     Returns:
       `eval_step`, which takes and returns the same. Merge batches with `evaluate`.
@@ -203,9 +261,9 @@ def make_eval_step(metric_fn: MetricFn) -> MetricFn:
     def eval_step(*params_state_batch: Any) -> dict[str, Pair]:
         metrics = metric_fn(*params_state_batch)
         _check_pairs("metric_fn", metrics)
-        return metrics
+        return sum_over_batch(metrics)
 
-    return jax.jit(eval_step)
+    return over_devices(eval_step, devices, 1, donate=False)
 
 
 def evaluate(
@@ -245,6 +303,27 @@ def evaluate(
     if not results:
         raise ValueError("batches must hold at least one batch, got none.")
     return {name: mean_from_sums(result[name] for result in results) for name in results[0]}
+
+
+def _in_dtype(params: Params, batch: Any, dtype: Any) -> tuple[Params, Any]:
+    """What the loss computes with: parameters, and features of the graphs in the batch."""
+    if dtype is None:
+        return params, batch
+
+    def cast(tree: Any) -> Any:
+        is_float = lambda x: jnp.issubdtype(x.dtype, jnp.floating)  # noqa: E731
+        return jax.tree.map(lambda x: jnp.asarray(x, dtype) if is_float(x) else x, tree)
+
+    def features(x: Any) -> Any:
+        if not isinstance(x, GraphsTuple):
+            return x
+        return x._replace(nodes=cast(x.nodes), edges=cast(x.edges))
+
+    return cast(params), jax.tree.map(features, batch, is_leaf=lambda x: isinstance(x, GraphsTuple))
+
+
+def _inverse(count: Array) -> Array:
+    return 1.0 / jnp.where(count > 0, count, 1.0)
 
 
 def _check_optimizer(optimizer: Any) -> None:
