@@ -14,7 +14,7 @@ from graphattn_jax import _checks
 from graphattn_jax.ops import BATCH_AXIS
 
 
-def device_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
+def device_mesh(devices: Sequence[Any] | None = None) -> Mesh:
     """Devices in a row, over which the parts of a batch are spread.
 
     Args:
