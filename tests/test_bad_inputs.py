@@ -40,6 +40,7 @@ FLOATS_ARRAYS = FLOATS.init(KEY)
 LOGITS = jnp.ones((3, 2))
 NEIGHBOURS = ga.sampling.Neighbours((2,))
 STEP = optax.adam(1e-3)
+PLANES = ga.graphs.Table({"id": ["N1", "N2"]}, key="id")
 
 
 def sampler(seeds=(0, 2), method=NEIGHBOURS, **options):
@@ -48,6 +49,12 @@ def sampler(seeds=(0, 2), method=NEIGHBOURS, **options):
 
 def from_ids(senders):
     return ga.graphs.from_edge_list(senders, [1, 0, 1])
+
+
+def flights(plane, time=None, **options):
+    columns = {"plane": plane} | ({} if time is None else {"time": time})
+    options = {"foreign": {"plane": "planes"}, "time": None if time is None else "time"} | options
+    return ga.graphs.from_tables({"flights": ga.graphs.Table(columns, **options), "planes": PLANES})
 
 
 def attend(edges=EDGES, query=QUERY, **options):
@@ -119,6 +126,45 @@ CASES = {
         lambda: ga.graphs.coalesce(GRAPH, "men"),
         "reduce must be one of",
         "Fix: 'mean'",
+    ),
+    # tables
+    "tables: a frame in place of a Table": (
+        lambda: ga.graphs.from_tables({"planes": {"id": [1]}}),
+        "tables must be a dict of ga.graphs.Table",
+    ),
+    "tables: a name in place of names": (
+        lambda: flights(["N1"], foreign={"plane": "plane"}),
+        "the table of the foreign key 'plane' of table 'flights' must be one of",
+        "Fix: 'planes'",
+    ),
+    "foreign key: without its row": (
+        lambda: flights(["N1", "N7"]),
+        "the foreign key 'plane' of table 'flights' is 'N7' in row 1",
+        'missing="drop"',
+    ),
+    "foreign key: numbers for text": (
+        lambda: flights([1, 2]),
+        "'plane' of table 'flights' holds int64",
+        ".astype(str)",
+    ),
+    "key: twice": (
+        lambda: ga.graphs.from_tables({"planes": ga.graphs.Table({"id": ["N1", "N1"]}, key="id")}),
+        "the key 'id' of table 'planes' must name each row once, got 'N1' in rows 0 and 1",
+    ),
+    "time: NaT": (
+        lambda: flights(["N1"], time=np.array(["NaT"], "datetime64[s]")),
+        "time column 'time' of table 'flights' has no time in row 0",
+        "leave out",
+    ),
+    "fit_columns: a typo": (
+        lambda: ga.graphs.fit_columns({"seats": [1]}, {"seats": "numerical"}),
+        "the kind of column 'seats' must be one of",
+        "Fix: 'numeric'",
+    ),
+    "typed inputs: a typo": (
+        lambda: ga.models.TypedInputs.of(flights(["N1"]), missing="degrees"),
+        "missing must be one of",
+        "Fix: 'degree'",
     ),
     # ops
     "edges: an edge index": (

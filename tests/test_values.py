@@ -38,13 +38,16 @@ NEEDED = {
     "models.Readout": {"out_features": 3},
     "attention.RelativeBias": {"layer": attention.GAT(3), "num_buckets": 4},
     "sampling.Neighbours": {"fanouts": (15, None)},
+    "graphs.Categorical": {"vocabulary": ("a", "b")},
+    "graphs.Numeric": {"mean": 0.5, "std": 2.0},
+    "graphs.ColumnEncoding": {"columns": (("a", graphs.Numeric(0.5, 2.0)), ("b", graphs.Cyclic()))},
     "graphs.Budget": {"n_node": 8, "n_edge": 8, "n_graph": 2},
 }  # fmt: skip
 # What is a dataclass and no value: it holds arrays.
 WITH_ARRAYS = {
     *("graphs.Layout", "ops.Blocks", "ops.Dropout", "ops.EdgeLayout", "ops.Edges"),
     *("ops.AdditiveScore", "ops.DotScore", "ops.GATv2Score", "ops.SymmetrizedScore"),
-    *("ops.SparseFeatures", "ops.Groups", "graphs.TypedNodes", "sampling.Sampler"),
+    *("ops.SparseFeatures", "ops.Groups", "graphs.Table", "graphs.TypedNodes", "sampling.Sampler"),
 }
 
 

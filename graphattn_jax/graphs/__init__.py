@@ -20,6 +20,14 @@ from graphattn_jax.graphs._build import (
     to_scipy_sparse,
 )
 from graphattn_jax.graphs._coalesce import coalesce
+from graphattn_jax.graphs._column_encoding import (
+    Categorical,
+    ColumnEncoding,
+    Cyclic,
+    EncodedColumns,
+    Numeric,
+    fit_columns,
+)
 from graphattn_jax.graphs._degree import in_degree, out_degree
 from graphattn_jax.graphs._direction import add_reverse_edges, is_undirected
 from graphattn_jax.graphs._expander import add_expander
@@ -43,6 +51,7 @@ from graphattn_jax.graphs._pyg import from_pyg_data, to_pyg_data
 from graphattn_jax.graphs._relations import Ends, node_groups, relation_ends
 from graphattn_jax.graphs._self_loops import add_self_loops, has_self_loops, remove_self_loops
 from graphattn_jax.graphs._subgraph import subgraph
+from graphattn_jax.graphs._tables import Table, from_tables
 from graphattn_jax.graphs._take import take
 from graphattn_jax.graphs._triples import (
     Triples,
@@ -51,6 +60,7 @@ from graphattn_jax.graphs._triples import (
     parse_ntriples,
 )
 from graphattn_jax.graphs._typed import (
+    ALWAYS,
     Relation,
     Schema,
     TypedEdges,
@@ -72,17 +82,24 @@ from graphattn_jax.graphs._validate import validate
 from graphattn_jax.graphs._virtual_node import add_virtual_node
 
 __all__ = [
+    "ALWAYS",
     "Budget",
+    "Categorical",
+    "ColumnEncoding",
+    "Cyclic",
+    "EncodedColumns",
     "Ends",
     "ExphormerPattern",
     "FillRatio",
     "GraphsTuple",
     "Layout",
     "NodePair",
+    "Numeric",
     "PaddedGraphsTuple",
     "PreparedGraph",
     "Relation",
     "Schema",
+    "Table",
     "Triples",
     "TypedEdges",
     "TypedNodes",
@@ -102,11 +119,13 @@ __all__ = [
     "estimate_budget",
     "exphormer_pattern",
     "fill_ratio",
+    "fit_columns",
     "from_dense",
     "from_edge_list",
     "from_networkx",
     "from_pyg_data",
     "from_scipy_sparse",
+    "from_tables",
     "from_triples",
     "from_types",
     "graph_mask",

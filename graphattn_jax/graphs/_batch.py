@@ -10,6 +10,7 @@ import numpy as np
 from jax.core import Tracer
 
 from graphattn_jax.graphs._pad import unpad
+from graphattn_jax.graphs._typed import with_common_counts
 from graphattn_jax.graphs._types import (
     GraphsTuple,
     PreparedGraph,
@@ -29,7 +30,7 @@ def batch(graphs: Iterable[GraphsTuple]) -> GraphsTuple:
       graphs: at least one graph without padding; all with features of one structure, dtype and
         shape (apart from the number of rows). A graph without edges may have any edge features, or
         None, and one without nodes any node features. A layout that a graph carries is left out:
-        prepare the batch.
+        prepare the batch. Typed graphs have one schema; `counts` become the largest of each type.
 
     Returns:
       A `GraphsTuple` with numpy leaves and int32 ids.
@@ -88,6 +89,7 @@ def _plain(i: int, graph: GraphsTuple) -> GraphsTuple:
 
 def _of_one_structure(graphs: list[GraphsTuple]) -> list[GraphsTuple]:
     """Graphs without edges (without nodes) with empty features like those of the others."""
+    graphs = with_common_counts(graphs)
     structure = jax.tree.structure(graphs[0])
     if all(jax.tree.structure(graph) == structure for graph in graphs):
         return graphs

@@ -9,8 +9,10 @@ import numpy as np
 
 from graphattn_jax import _checks
 from graphattn_jax.graphs._build import from_edge_list
+from graphattn_jax.graphs._column_encoding import EncodedColumns
+from graphattn_jax.graphs._columns import as_times
 from graphattn_jax.graphs._features import as_array, as_count, as_ids
-from graphattn_jax.graphs._typed import REVERSE, Relation, Schema, TypedEdges, TypedNodes
+from graphattn_jax.graphs._typed import ALWAYS, REVERSE, Relation, Schema, TypedEdges, TypedNodes
 from graphattn_jax.graphs._types import GraphsTuple
 
 __all__ = ["from_types"]
@@ -22,17 +24,19 @@ def from_types(
     *,
     edge_features: Mapping[Relation, Any] | None = None,
     edge_time: Mapping[Relation, Any] | None = None,
+    node_time: Mapping[str, Any] | None = None,
     reverse: bool = False,
 ) -> GraphsTuple:
     """A typed graph from its nodes by type and its edges by relation.
 
     Args:
-      nodes: features `[N_t, D_t]` per type, or the number of its nodes where it has none. Ids of edges count within a
-        type.
+      nodes: features `[N_t, D_t]` per type, `EncodedColumns` where it has categories too, or the number of its nodes
+        where it has neither. Ids of edges count within a type.
       edges: per relation (type of the senders, name, type of the receivers) the ids (senders, receivers), as two
         vectors or `[2, E_r]`.
       edge_features: per relation `[E_r, D_e]`, all relations or none.
       edge_time: per relation `[E_r]`, likewise.
+      node_time: per type `[N_t]` whole numbers or dates: when each node becomes known; types left out were always.
       reverse: add to each relation its reverse, `rev_` before the name, unless it is there. Features are those of the
         edge, times negative.
 
@@ -40,7 +44,8 @@ def from_types(
       A `GraphsTuple` with `TypedNodes`, type by type, and `TypedEdges`, relation by relation.
 
     Raises:
-      ValueError: an unknown type, ids out of range, rows that do not fit; the message names the relation.
+      ValueError: an unknown type, ids out of range, rows that do not fit, times that int32 does not hold; the message
+        names the type or the relation.
 
     Cost: a copy of everything. The features are `[N, D]` with D the widest.
 
@@ -58,15 +63,8 @@ def from_types(
             '{("author", "writes", "paper"): (senders, receivers)}.'
         )
     types = tuple(nodes)
-    features, counts = {}, {}
-    for name, x in nodes.items():
-        if isinstance(x, (int, np.integer)):
-            counts[name] = as_count(f"nodes[{name!r}]", x)
-            continue
-        features[name] = as_array(f"nodes[{name!r}]", x)
-        _checks.shape(f"nodes[{name!r}]", features[name], ("N", "D"))
-        _checks.floating(f"nodes[{name!r}]", features[name])
-        counts[name] = len(features[name])
+    rows = {name: _rows_of(name, x) for name, x in nodes.items()}
+    counts = {name: count for name, (count, _) in rows.items()}
     first = dict(zip(types, np.cumsum([0, *counts.values()]), strict=False))
     Schema(types, tuple(edges))  # names, before anything is read by them
     parts = {
@@ -77,14 +75,20 @@ def from_types(
         for (source, name, target), part in list(parts.items()):
             if not name.startswith(REVERSE):
                 parts.setdefault((target, REVERSE + name, source), part.T)
-    width = max((x.shape[1] for x in features.values()), default=0)
+    columns = {name: x for name, (_, x) in rows.items()}
+    features = {name: x.features for name, x in columns.items()}
+    categories = {name: x.categories for name, x in columns.items()}
+    vocabularies = tuple(x.vocabularies for x in columns.values())
     typed = TypedNodes(
-        features=_packed(types, features, counts, width) if features else None,
+        features=packed(counts, features),
         type=np.repeat(np.arange(len(types), dtype=np.int32), list(counts.values())),
         index=np.concatenate([np.arange(n, dtype=np.int32) for n in counts.values()]),
         schema=Schema(types, tuple(parts)),
-        widths=tuple(features[name].shape[1] if name in features else 0 for name in types),
+        widths=tuple(0 if x is None else x.shape[1] for x in features.values()),
         counts=tuple(counts.values()),
+        time=_node_times(node_time, counts),
+        categories=packed(counts, categories),
+        vocabularies=vocabularies if any(vocabularies) else (),
     )
     relation = np.repeat(
         np.arange(len(parts), dtype=np.int32), [len(part.senders) for part in parts.values()]
@@ -152,13 +156,44 @@ def _stacked(name: str, given: Any, parts: list[Any]) -> np.ndarray | None:
     return np.concatenate(parts)
 
 
-def _packed(types, features, counts, width: int) -> np.ndarray:
-    dtype = np.result_type(*(x.dtype for x in features.values()))
-    out = np.zeros((sum(counts.values()), width), dtype)
+def _rows_of(name: str, x: Any) -> tuple[int, EncodedColumns]:
+    """The number of nodes of a type, and what they come with."""
+    if isinstance(x, (int, np.integer)):
+        return as_count(f"nodes[{name!r}]", x), EncodedColumns(None, None, ())
+    if isinstance(x, EncodedColumns):
+        return x.num_rows, x
+    features = as_array(f"nodes[{name!r}]", x)
+    _checks.shape(f"nodes[{name!r}]", features, ("N", "D"))
+    _checks.floating(f"nodes[{name!r}]", features)
+    return len(features), EncodedColumns(features, None, ())
+
+
+def _node_times(given: Mapping[str, Any] | None, counts: dict[str, int]) -> np.ndarray | None:
+    if given is None:
+        return None
+    for name in given:
+        _checks.choice("a type of node_time", name, counts)
+    times = {
+        name: as_times(f"node_time[{name!r}]", given[name])
+        if name in given
+        else np.full(count, ALWAYS, np.int32)
+        for name, count in counts.items()
+    }
+    for name, x in times.items():
+        _checks.shape(f"node_time[{name!r}]", x, (counts[name],))
+    return np.concatenate(list(times.values()))
+
+
+def packed(counts: Mapping[str, int], parts: Mapping[str, np.ndarray | None]) -> np.ndarray | None:
+    """`[N, D]`, the rows of each type filled up with 0; None where no type has any."""
+    given = [x for x in parts.values() if x is not None]
+    if not given:
+        return None
+    width = max(x.shape[1] for x in given)
+    out = np.zeros((sum(counts.values()), width), np.result_type(*(x.dtype for x in given)))
     start = 0
-    for name in types:
-        if name in features:
-            x = features[name]
-            out[start : start + len(x), : x.shape[1]] = x
-        start += counts[name]
+    for name, count in counts.items():
+        if (x := parts[name]) is not None:
+            out[start : start + count, : x.shape[1]] = x
+        start += count
     return out

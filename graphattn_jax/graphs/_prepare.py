@@ -125,7 +125,7 @@ def with_layout(
     mask = edge_mask if padded else None
     edges, relations = _edges(graph, mask), None
     if isinstance(graph.nodes, TypedNodes):
-        check_types(graph, edge_mask)
+        check_types(graph, node_mask, edge_mask)
         relations = typed_layout(graph, mask)
         edges = dataclasses.replace(edges, reverse=typed_reverse(graph, edge_mask))
     edges = prepare_edges(edges, static=padded, degree_blocks=degree_blocks)

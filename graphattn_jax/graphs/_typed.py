@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -13,13 +14,24 @@ from graphattn_jax.graphs._types import GraphsTuple
 from graphattn_jax.ops import reverse_edges
 from graphattn_jax.typing import ArrayLike
 
-__all__ = ["Relation", "Schema", "TypedEdges", "TypedNodes", "check_schema", "schema_of"]
+__all__ = [
+    "ALWAYS",
+    "Relation",
+    "Schema",
+    "TypedEdges",
+    "TypedNodes",
+    "check_schema",
+    "schema_of",
+]
 
 Relation = tuple[str, str, str]
 """(type of the senders, name, type of the receivers)."""
 
 REVERSE = "rev_"
 """Before the name of a relation that is another one the other way round."""
+
+ALWAYS = int(np.iinfo(np.int32).min)
+"""The time of what was always known: at or before any other."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +142,10 @@ class TypedNodes:
     type: `[N]` int32, of `schema.types`.
     index: `[N]` int32, which node of its type each is, in the whole graph.
     widths: per type, how many of the D features it has. counts: per type, how many nodes the whole graph has.
+    time: `[N]` int32, when each node becomes known, `ALWAYS` for nodes of types without times; None where no type has
+    any. Seconds since 1970, or whole numbers of another unit.
+    categories: `[N, K]` int32, columns of categories, 0 = unknown, filled up with 0; None where no type has any.
+    vocabularies: per type, the number of categories of each of its columns.
     """
 
     features: ArrayLike | None
@@ -138,6 +154,9 @@ class TypedNodes:
     schema: Schema = field(metadata={"static": True})
     widths: tuple[int, ...] = field(metadata={"static": True})
     counts: tuple[int, ...] = field(metadata={"static": True})
+    time: ArrayLike | None = None
+    categories: ArrayLike | None = None
+    vocabularies: tuple[tuple[int, ...], ...] = field(default=(), metadata={"static": True})
 
 
 class TypedEdges(NamedTuple):
@@ -203,14 +222,22 @@ def check_schema(schema: Any) -> None:
         )
 
 
-def check_types(graph: GraphsTuple, edge_mask: np.ndarray) -> None:
-    """Every real edge leads between nodes of the types of its relation; on the host."""
+def check_types(graph: GraphsTuple, node_mask: np.ndarray, edge_mask: np.ndarray) -> None:
+    """Every real node is one of its type, and every real edge leads between the types of its relation; on the host."""
     schema = schema_of(graph)
     kinds, relation = np.asarray(graph.nodes.type), np.asarray(graph.edges.relation)
     _checks.ids("graph.nodes.type", kinds)
     _checks.ids("graph.edges.relation", relation)
     _checks.ids_in_range("graph.nodes.type", kinds, len(schema.types), "types")
     _checks.ids_in_range("graph.edges.relation", relation, len(schema.relations), "relations")
+    index, counts = np.asarray(graph.nodes.index), np.array(graph.nodes.counts)
+    beyond = node_mask & ((index < 0) | (index >= counts[kinds]))
+    if beyond.any():
+        bad = int(np.flatnonzero(beyond)[0])
+        raise ValueError(
+            f"graph.nodes.index of node {bad} must lie in [0, {counts[kinds[bad]]}) for nodes of type "
+            f"{schema.types[kinds[bad]]!r}, got {index[bad]}."
+        )
     for end, ids, wanted in (
         ("sender", graph.senders, schema.sources),
         ("receiver", graph.receivers, schema.targets),
@@ -222,6 +249,26 @@ def check_types(graph: GraphsTuple, edge_mask: np.ndarray) -> None:
                 f"edge {bad} of relation {schema.relations[relation[bad]]} has node {ids[bad]} of type "
                 f"{schema.types[kinds[ids[bad]]]!r} as its {end}."
             )
+
+
+def with_common_counts(graphs: list[Any]) -> list[Any]:
+    """Typed graphs of one batch, which count nodes of the same types: the counts are the largest of each type."""
+    if not all(isinstance(graph.nodes, TypedNodes) for graph in graphs):
+        return graphs
+    first = graphs[0].nodes.schema
+    for i, graph in enumerate(graphs):
+        for name in ("types", "relations"):
+            own, wanted = getattr(graph.nodes.schema, name), getattr(first, name)
+            if own != wanted:
+                differing = [x for x in (*own, *wanted) if x not in own or x not in wanted]
+                raise ValueError(
+                    f"graph {i} has other {name} than graph 0, differing in {(differing or ['their order'])[0]}. "
+                    "Fix: give all graphs the same types and relations, empty ones too."
+                )
+    counts = tuple(np.max([graph.nodes.counts for graph in graphs], axis=0).tolist())
+    return [
+        graph._replace(nodes=dataclasses.replace(graph.nodes, counts=counts)) for graph in graphs
+    ]
 
 
 def typed_reverse(graph: GraphsTuple, where: np.ndarray) -> np.ndarray:

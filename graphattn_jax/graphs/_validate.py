@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from graphattn_jax import _checks
-from graphattn_jax.graphs._masks import edge_graph_ids, node_graph_ids
+from graphattn_jax.graphs._masks import edge_graph_ids, edge_mask, node_graph_ids, node_mask
+from graphattn_jax.graphs._typed import TypedNodes, check_types
 from graphattn_jax.graphs._types import (
     GraphsTuple,
     PreparedGraph,
@@ -40,7 +41,8 @@ def validate(graph: GraphsTuple, *, check_finite: bool = False) -> GraphsTuple:
     Raises:
       ValueError: ids that are not integers, out of range or outside their own graph; `n_node` or
         `n_edge` that do not add up; features with a wrong number of rows; with `check_finite`, the
-        leaf and the first row that is not finite; a padded graph without its padding graph, a layout of another graph.
+        leaf and the first row that is not finite; a padded graph without its padding graph, a layout of another graph;
+        in a typed graph an edge between other types than those of its relation.
 
     Cost: O(N + E) numpy; with `check_finite` also one pass over the features.
 
@@ -55,6 +57,8 @@ def validate(graph: GraphsTuple, *, check_finite: bool = False) -> GraphsTuple:
     """
     host = to_host(graph, "validate", allow_padded=True, allow_bipartite=True)
     check_graph(host, padded=is_padded(graph))
+    if isinstance(graph.nodes, TypedNodes):
+        check_types(host, np.asarray(node_mask(host)), np.asarray(edge_mask(host)))
     if isinstance(graph, PreparedGraph):
         checked_layout(graph)
     if check_finite:

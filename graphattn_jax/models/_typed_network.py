@@ -7,135 +7,18 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from graphattn_jax import _checks, nn
 from graphattn_jax._dtypes import accumulation_dtype
-from graphattn_jax.graphs import Schema, TypedNodes, check_schema, node_groups, schema_of
 from graphattn_jax.models._depth import in_one_program
 from graphattn_jax.models._keys import Mode
 from graphattn_jax.models._network import Network, Output, check_layer
-from graphattn_jax.models._value import Value
+from graphattn_jax.models._typed_inputs import TypedInputParams, TypedInputs
 from graphattn_jax.models._widths import Widths, nodes_of, widths_after
 from graphattn_jax.nn._arrays import with_nodes
-from graphattn_jax.ops import take
 from graphattn_jax.typing import Array, PRNGKey
 
-__all__ = ["TypedInputParams", "TypedInputs", "TypedNetwork", "TypedNetworkParams"]
-
-
-class TypedInputParams(NamedTuple):
-    """features: a map by type from the widest features, or None; embedding `[M, D]` of the nodes without features, or
-    None; bias `[T, D]`.
-    """
-
-    features: Array | None
-    embedding: Array | None
-    bias: Array
-
-
-@dataclass(frozen=True, repr=False)
-class TypedInputs(Value):
-    """From the features of each type to nodes of one width.
-
-        x_i = W_τ f_i + b_τ  for a type with features,      x_i = v_i + b_τ  for one without
-
-    with v_i learned for each node (`embed=True`), or 0.
-
-    Args:
-      schema, widths, counts: of the whole graph; `TypedInputs.of(graph)` reads them off it.
-      embed: whether nodes of types without features have a vector of their own. A graph of other nodes cannot have it.
-
-    Raises:
-      ValueError: widths or counts that do not fit the types.
-
-    Example:
-      >>> import graphattn_jax as ga
-      >>> graph = ga.graphs.from_types({"page": 3}, {("page", "links", "page"): ([0, 1], [1, 2])})
-      >>> ga.models.TypedInputs.of(graph).counts
-      (3,)
-    """
-
-    schema: Schema
-    widths: tuple[int, ...]
-    counts: tuple[int, ...]
-    embed: bool = True
-
-    def __post_init__(self) -> None:
-        check_schema(self.schema)
-        for name in ("widths", "counts"):
-            if len(getattr(self, name)) != len(self.schema.types):
-                raise ValueError(
-                    f"{name} must have a number for each of {len(self.schema.types)} types, got {getattr(self, name)}."
-                )
-
-    @classmethod
-    def of(cls, graph: Any, **changes: Any) -> TypedInputs:
-        """Those of a typed graph."""
-        schema = schema_of(graph)
-        return cls(schema, graph.nodes.widths, graph.nodes.counts, **changes)
-
-    @property
-    def _offsets(self) -> np.ndarray:
-        """`[T]`, where the vectors of a type begin; -1 for one with features."""
-        own = [0 if width else count for width, count in zip(self.widths, self.counts, strict=True)]
-        return np.where(np.array(self.widths) > 0, -1, np.cumsum(own) - own)
-
-    def init(self, key: PRNGKey, width: int) -> TypedInputParams:
-        """Parameters, float32: maps Glorot-uniform by the width of their type, vectors N(0, 1 / D).
-
-        Args:
-          key: typed PRNG key.
-          width: D.
-        """
-        k_maps, k_vectors = jax.random.split(key)
-        features = embedding = None
-        if deepest := max(self.widths):
-            init = nn.initializer("glorot_uniform")
-            keys = jax.random.split(k_maps, len(self.widths))
-            maps = [
-                jnp.pad(init(k, (d, width), jnp.float32), ((0, deepest - d), (0, 0)))
-                if d
-                else jnp.zeros((deepest, width), jnp.float32)
-                for k, d in zip(keys, self.widths)
-            ]
-            features = jnp.stack(maps)
-        rows = sum(n for n, d in zip(self.counts, self.widths) if not d)
-        if rows and self.embed:
-            embedding = jax.random.normal(k_vectors, (rows, width)) * width**-0.5
-        return TypedInputParams(features, embedding, jnp.zeros((len(self.widths), width)))
-
-    def apply(self, params: TypedInputParams, graph: Any) -> Array:
-        """The nodes of one width.
-
-        Args:
-          params: from `init`.
-          graph: typed, with features `[N, D_max]` where a type has any.
-
-        Returns:
-          x, `[N, D]`.
-
-        Raises:
-          ValueError: another schema, features that do not fit.
-        """
-        self.schema.check(graph)
-        nodes, types = graph.nodes, node_groups(graph)
-        assert isinstance(nodes, TypedNodes)
-        x = types.rows(params.bias)
-        if params.features is not None:
-            if nodes.features is None:
-                raise ValueError(f"graph.nodes must have features, of widths {self.widths}.")
-            mapped = nn.typed_linear(
-                nn.TypedLinearParams(params.features, None), nodes.features, types
-            )
-            x = mapped + x.astype(mapped.dtype)
-        if params.embedding is not None:
-            offset = types.rows(self._offsets)
-            row = jnp.where(offset < 0, 0, offset + jnp.asarray(nodes.index))
-            row = jnp.minimum(row, params.embedding.shape[0] - 1)  # of padding
-            vectors = take(params.embedding, row).astype(x.dtype)
-            x = x + jnp.where((offset < 0)[:, None], 0, vectors)
-        return x
+__all__ = ["TypedNetwork", "TypedNetworkParams"]
 
 
 class TypedNetworkParams(NamedTuple):

@@ -499,10 +499,15 @@ OTHERS = {
     "bipartite",
     "bucket",
     "check_schema",
+    "fit_columns",
     "number_triples",
     "parse_ntriples",
 }  # no graph goes in
-TYPED = {"node_groups", "relation_ends", "schema_of"}  # see test_typed.py
+TYPED = {
+    *("node_groups", "relation_ends", "schema_of"),  # see test_typed.py
+    *("metapath_features", "metapath_labels", "metapath_walks", "metapaths"),
+    *("sample_metapaths", "schema_metapaths"),
+}
 BIPARTITE = {
     "coalesce", "edge_graph_ids", "edge_mask", "graph_mask", "in_degree", "is_padded", "node_graph_ids", "node_mask",
     "num_edges", "num_graphs", "num_nodes", "out_degree", "prepare", "to_dense", "to_scipy_sparse",

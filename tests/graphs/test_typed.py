@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+import graphattn_jax as ga
 from graphattn_jax import graphs
 
 WRITES = ("author", "writes", "paper")
@@ -159,3 +160,62 @@ def test_edges_of_another_type_are_refused():
         small(edge_features={WRITES: np.ones((3, 2))})
     with pytest.raises(ValueError, match="relation 'reads' is not there"):
         graphs.schema_of(graph).relation_id("reads")
+
+
+def test_typed_graphs_in_a_batch():
+    """Separate graphs with other numbers of nodes: batched, padded, in `GraphBatches`, and back."""
+    other = graphs.from_types(
+        {"author": np.zeros((4, 1), np.float32), "paper": 1}, {WRITES: ([3], [0]), CITES: ([], [])}
+    )
+    parts = [small(), other, small()]
+    whole = graphs.batch(parts)
+    assert whole.nodes.counts == (4, 3) and whole.senders[5] == 5 + 3
+    budget = graphs.Budget(32, 32, 5)
+    back = graphs.unbatch(graphs.pad(whole, budget))
+    for got, want in zip(back, parts, strict=True):
+        for x, y in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+            np.testing.assert_array_equal(x, y)
+    stepped = ga.training.GraphBatches(whole, 2, seed=0, budgets=(budget,))
+    structures = {jax.tree.structure(batch) for batch in (next(stepped), next(stepped))}
+    assert len(structures) == 1
+    layer = ga.attention.HGT(heads=1, schema=graphs.schema_of(whole), implementation="reference")
+    params = layer.init(jax.random.key(0), 1)
+    together = layer.apply(params, graphs.pad(whole, budget)).graph.nodes.features[:15]
+    alone = [layer.apply(params, part).graph.nodes.features for part in parts]
+    np.testing.assert_allclose(together, np.concatenate(alone), rtol=1e-5, atol=1e-6)
+    missing = graphs.from_types({"author": 1, "paper": 1}, {WRITES: ([0], [0])})
+    with pytest.raises(ValueError, match=r"graph 1 has other relations than graph 0, .*cites"):
+        graphs.batch([small(), missing])
+
+
+def test_types_without_nodes_and_relations_without_edges():
+    graph = graphs.from_types({"author": 0, "paper": 2}, {WRITES: ([], []), CITES: ([0], [1])})
+    assert graph.nodes.counts == (0, 2) and graph.edges.relation.tolist() == [1]
+    for given in (graphs.prepare(graph), graphs.pad(graph, graphs.Budget(4, 4, 2))):
+        assert graphs.validate(given) is given
+        assert graphs.node_groups(given).num_groups == 2
+
+
+def test_times_of_nodes():
+    dates = np.array(["1970-01-01T00:00:05", "1969-12-31T23:59:59"], "datetime64[s]")
+    graph = small(node_time={"author": dates})
+    assert graph.nodes.time.tolist() == [5, -1] + [graphs.ALWAYS] * 3
+    for time, message in (
+        ({"author": [1]}, r"node_time\['author'\] must have shape \[2\]"),
+        ({"autor": [1, 2]}, "a type of node_time must be one of.* Fix: 'author'"),
+        ({"author": [1, np.nan]}, r"node_time\['author'\] has no time in row 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            small(node_time=time)
+
+
+def test_validation_names_types_and_relations():
+    graph = small()
+    wrong = graph._replace(nodes=replace(graph.nodes, index=graph.nodes.index + 1))
+    with pytest.raises(
+        ValueError, match=r"index of node 1 must lie in .0, 2. for nodes of type 'au"
+    ):
+        graphs.validate(wrong)
+    wrong = graph._replace(edges=graph.edges._replace(relation=np.ones(5, np.int32)))
+    with pytest.raises(ValueError, match=r"edge 0 of relation .*cites.* has node 0"):
+        graphs.validate(wrong)

@@ -84,9 +84,56 @@ def test_inputs_are_maps_by_type_and_vectors_of_nodes():
     )
     np.testing.assert_allclose(x[3:8], GRAPH.nodes.features[3:8] @ params.features[1], rtol=1e-5)
     np.testing.assert_array_equal(x[8:], params.embedding)
-    inductive = replace(INPUTS, embed=False)
+    inductive = replace(INPUTS, missing="zero")
     params = inductive.init(jax.random.key(0), 8)
     assert params.embedding is None and not inductive.apply(params, GRAPH)[8:].any()
+
+
+def test_degrees_stand_for_what_types_without_features_lack():
+    """Σ_φ log(1 + d) u_φ of the venues, with a layout, without one and padded."""
+    inputs = replace(INPUTS, missing="degree")
+    params = inputs.init(jax.random.key(0), 8)
+    assert params.embedding is None
+    at = SCHEMA.relation_id("at")
+    want = np.log([4.0, 3.0])[:, None] * np.asarray(params.degree)[at]
+    budget = ga.graphs.Budget(16, 40, 2)
+    for graph in (GRAPH, ga.graphs.prepare(GRAPH), ga.graphs.pad(GRAPH, budget)):
+        x = jax.jit(inputs.apply)(params, graph)
+        np.testing.assert_allclose(x[8:10], want, rtol=1e-5)
+        np.testing.assert_allclose(x[:8], INPUTS.apply(params, GRAPH)[:8], rtol=1e-5)
+
+
+def test_categories_are_vectors_by_type_and_column():
+    encoded = ga.graphs.EncodedColumns
+    rows = {
+        "author": encoded(None, np.array([[1, 0], [2, 1], [0, 1]], np.int32), (3, 2)),
+        "paper": encoded(np.ones((5, 4), np.float32), np.arange(5, dtype=np.int32)[:, None], (5,)),
+        "venue": 2,
+    }
+    graph = ga.graphs.from_types(rows, EDGES, reverse=True)
+    inputs = models.TypedInputs.of(graph)
+    assert inputs.vocabularies == ((3, 2), (5,), ())
+    params = inputs.init(jax.random.key(0), 8)
+    assert params.categories.shape == (10, 8) and params.embedding.shape == (2, 8)
+    x, of = jax.jit(inputs.apply)(params, ga.graphs.prepare(graph)), params.categories
+    np.testing.assert_allclose(x[:3], of[jnp.array([1, 2, 0])] + of[3 + jnp.array([0, 1, 1])])
+    np.testing.assert_allclose(x[3:8], params.features[1].sum(0)[None] + of[5:10], rtol=1e-5)
+    np.testing.assert_array_equal(x[8:], params.embedding)
+    padded = ga.graphs.pad(graph, ga.graphs.Budget(16, 40, 2))
+    gradient = jax.jit(jax.grad(lambda p, g: jnp.sum(inputs.apply(p, g)[:10] ** 2)))
+    whole, part = gradient(params, graph), gradient(params, with_nan_in_padding(padded))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), whole, part)
+    with pytest.raises(
+        ValueError, match=r"must have vocabularies \(\(3, 2\), \(5,\), \(\)\) per type"
+    ):
+        inputs.apply(params, GRAPH._replace(nodes=replace(GRAPH.nodes, widths=inputs.widths)))
+
+
+def with_nan_in_padding(graph):
+    real = np.asarray(graph.layout.node_mask)[:, None]
+    return graph._replace(
+        nodes=replace(graph.nodes, features=np.where(real, graph.nodes.features, np.nan))
+    )
 
 
 def test_simple_hgn_takes_up_the_weights_of_the_layer_before():
@@ -105,7 +152,7 @@ def test_what_does_not_fit_is_said():
         models.TypedNetwork(4, (RGCN(schema=SCHEMA),))
     with pytest.raises(ValueError, match="layers must be a tuple of at least one layer"):
         network()
-    with pytest.raises(ValueError, match="counts must have a number for each of 3 types"):
+    with pytest.raises(ValueError, match="counts must have an entry for each of 3 types"):
         models.TypedInputs(SCHEMA, (1, 2, 3), (1,))
     other = ga.graphs.from_types({"page": 2}, {("page", "links", "page"): ([0], [1])})
     params, _ = CASES["rgcn"].init(jax.random.key(0))
