@@ -37,6 +37,7 @@ NEEDED = {
     "models.Inputs": {"nodes": 4},
     "models.Readout": {"out_features": 3},
     "attention.RelativeBias": {"layer": attention.GAT(3), "num_buckets": 4},
+    "sampling.HGSampling": {"size": 8, "steps": 2},
     "sampling.Neighbours": {"fanouts": (15, None)},
     "graphs.Categorical": {"vocabulary": ("a", "b")},
     "graphs.Numeric": {"mean": 0.5, "std": 2.0},

@@ -36,3 +36,13 @@ class Numbering:
         self._table[keys[first]] = np.arange(known, known + len(first))
         self.keys = np.concatenate([self.keys, keys[first]])
         return self._table[keys].astype(np.int64)
+
+    def find(self, keys: np.ndarray) -> np.ndarray:
+        """The number of each key, -1 for one that was never seen."""
+        if self._table is not None:
+            return self._table[keys].astype(np.int64)
+        if not len(self.keys):
+            return np.full(len(keys), -1)
+        order = np.argsort(self.keys)
+        place = np.minimum(np.searchsorted(self.keys, keys, sorter=order), len(order) - 1)
+        return np.where(self.keys[order[place]] == keys, order[place], -1)

@@ -15,3 +15,5 @@ def test_as_a_dictionary_numbers_them(size):
         wanted = [numbers.setdefault(key, len(numbers)) for key in keys.tolist()]
         assert found.add(keys).tolist() == wanted
         assert found.keys.tolist() == list(numbers)
+        asked = rng.integers(0, 60, 20)
+        assert found.find(asked).tolist() == [numbers.get(key, -1) for key in asked.tolist()]
