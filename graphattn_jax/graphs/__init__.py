@@ -48,6 +48,7 @@ from graphattn_jax.graphs._packing import batches_to_budget
 from graphattn_jax.graphs._pad import FillRatio, fill_ratio, pad, unpad
 from graphattn_jax.graphs._prepare import Layout, bipartite, pattern, prepare
 from graphattn_jax.graphs._pyg import from_pyg_data, to_pyg_data
+from graphattn_jax.graphs._pyg_hetero import HeteroGraph, from_pyg_hetero, to_pyg_hetero
 from graphattn_jax.graphs._relations import Ends, node_groups, relation_ends
 from graphattn_jax.graphs._self_loops import add_self_loops, has_self_loops, remove_self_loops
 from graphattn_jax.graphs._subgraph import subgraph
@@ -67,6 +68,11 @@ from graphattn_jax.graphs._typed import (
     TypedNodes,
     check_schema,
     schema_of,
+)
+from graphattn_jax.graphs._typed_networkx import (
+    LabelledGraph,
+    from_typed_networkx,
+    to_typed_networkx,
 )
 from graphattn_jax.graphs._types import (
     GraphsTuple,
@@ -92,6 +98,8 @@ __all__ = [
     "ExphormerPattern",
     "FillRatio",
     "GraphsTuple",
+    "HeteroGraph",
+    "LabelledGraph",
     "Layout",
     "NodePair",
     "Numeric",
@@ -124,9 +132,11 @@ __all__ = [
     "from_edge_list",
     "from_networkx",
     "from_pyg_data",
+    "from_pyg_hetero",
     "from_scipy_sparse",
     "from_tables",
     "from_triples",
+    "from_typed_networkx",
     "from_types",
     "graph_mask",
     "has_self_loops",
@@ -159,7 +169,9 @@ __all__ = [
     "to_dense",
     "to_networkx",
     "to_pyg_data",
+    "to_pyg_hetero",
     "to_scipy_sparse",
+    "to_typed_networkx",
     "unbatch",
     "unpad",
     "validate",

@@ -153,6 +153,9 @@ def _stacked(name: str, given: Any, parts: list[Any]) -> np.ndarray | None:
         return None
     if any(part is None for part in parts):
         raise ValueError(f"{name} must have an array for every relation, got {list(given)}.")
+    if len({part.shape[1:] for part in parts}) > 1:
+        widths = {relation: np.shape(x)[1] for relation, x in given.items()}
+        raise ValueError(f"{name} must have one width for all relations, got {widths}.")
     return np.concatenate(parts)
 
 

@@ -506,7 +506,7 @@ OTHERS = {
 TYPED = {
     *("node_groups", "relation_ends", "schema_of"),  # see test_typed.py
     *("metapath_features", "metapath_labels", "metapath_walks", "metapaths"),
-    *("sample_metapaths", "schema_metapaths"),
+    *("sample_metapaths", "schema_metapaths", "to_pyg_hetero", "to_typed_networkx"),
 }
 BIPARTITE = {
     "coalesce", "edge_graph_ids", "edge_mask", "graph_mask", "in_degree", "is_padded", "node_graph_ids", "node_mask",

@@ -166,7 +166,7 @@ def test_features():
         ("several targets", r"got 5. Fix: y\[None\] for several targets"),
         ("collated", "got 3.*or the data set itself in place of its collated data"),
         ("collated sizes", "data is collated.*Fix: the data set itself"),
-        ("typed", r"no edge_index. Fix: data.to_homogeneous\(\).*ga.graphs.bipartite"),
+        ("typed", r"no edge_index. Fix: ga.graphs.from_pyg_hetero.*ga.graphs.bipartite"),
         ("relation", "two sets of nodes. Fix: ga.graphs.bipartite"),
         ("named ends", "two sets of nodes. Fix: ga.graphs.bipartite"),
         ("adj_t", r"no edge_index. Fix: .*to_edge_index\(data.adj_t\)\[0\].flip\(0\)"),
