@@ -36,7 +36,18 @@ LAYER = {
     "interop": 6,
 }
 # Nothing at one level needs another at the same.
-HEAVY = ("networkx", "matplotlib", "sklearn", "pooch", "rich", "orbax", "torch", "flax", "rdkit")
+HEAVY = (
+    "networkx",
+    "matplotlib",
+    "sklearn",
+    "pooch",
+    "rich",
+    "orbax",
+    "torch",
+    "flax",
+    "rdkit",
+    "pymetis",
+)
 
 # Private names of one package that others import: present offenders, none may be added, each is to go.
 OFFENDERS = {

@@ -37,6 +37,9 @@ NEEDED = {
     "models.Inputs": {"nodes": 4},
     "models.Readout": {"out_features": 3},
     "attention.RelativeBias": {"layer": attention.GAT(3), "num_buckets": 4},
+    "sampling.SaintEdges": {"size": 8},
+    "sampling.SaintNodes": {"size": 8},
+    "sampling.SaintWalks": {"roots": 8, "length": 2},
     "sampling.HGSampling": {"size": 8, "steps": 2},
     "sampling.Neighbours": {"fanouts": (15, None)},
     "graphs.Categorical": {"vocabulary": ("a", "b")},
@@ -48,7 +51,8 @@ NEEDED = {
 WITH_ARRAYS = {
     *("graphs.Layout", "ops.Blocks", "ops.Dropout", "ops.EdgeLayout", "ops.Edges"),
     *("ops.AdditiveScore", "ops.DotScore", "ops.GATv2Score", "ops.SymmetrizedScore"),
-    *("ops.SparseFeatures", "ops.Groups", "graphs.Table", "graphs.TypedNodes", "sampling.Sampler"),
+    *("ops.SparseFeatures", "ops.Groups", "graphs.Table", "graphs.TypedNodes"),
+    *("sampling.Sampler", "sampling.ClusterSampler", "sampling.SaintSampler"),
 }
 
 

@@ -4,9 +4,23 @@ A sampler is a pure function `(seed, epoch, index) -> Sample`: any batch can be 
 and again. It runs on the host in numpy; what it gives is padded to static sizes and prepared for `jax.jit`.
 """
 
+from graphattn_jax.sampling._clusters import ClusterSampler, partition
 from graphattn_jax.sampling._hgsampling import HGSampling
 from graphattn_jax.sampling._neighbours import Neighbours
+from graphattn_jax.sampling._saint import SaintSampler
+from graphattn_jax.sampling._saint_methods import SaintEdges, SaintNodes, SaintWalks
 from graphattn_jax.sampling._sample import Sample
 from graphattn_jax.sampling._sampler import Sampler
 
-__all__ = ["HGSampling", "Neighbours", "Sample", "Sampler"]
+__all__ = [
+    "ClusterSampler",
+    "HGSampling",
+    "Neighbours",
+    "SaintEdges",
+    "SaintNodes",
+    "SaintSampler",
+    "SaintWalks",
+    "Sample",
+    "Sampler",
+    "partition",
+]

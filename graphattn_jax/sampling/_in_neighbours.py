@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse
@@ -64,6 +65,16 @@ class InNeighbours:
         earliest, span = int(when.min()), int(when.max() - when.min()) + 1
         known = run_of_edge.astype(np.int64) * span + (when - earliest)
         return dataclasses.replace(made, earliest=earliest, span=span, known=known)
+
+    @cached_property
+    def first_edge_of_node(self) -> np.ndarray:
+        """`[N + 1]`, where the edges of each node begin."""
+        return self.first_edge if self.first_run is None else self.first_edge[self.first_run]
+
+    @cached_property
+    def receivers(self) -> np.ndarray:
+        """`[E]`, in the order of the senders."""
+        return np.repeat(np.arange(self.num_nodes), np.diff(self.first_edge_of_node))
 
     def runs(self, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The runs of some nodes, and for each the position of its node among them."""

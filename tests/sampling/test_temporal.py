@@ -93,3 +93,26 @@ def test_a_pair_is_asked_about_at_its_later_time():
     sample = Sampler(graph, Neighbours((2,), disjoint=True), pairs, 2)(None, 0, 0)
     np.testing.assert_array_equal(sample.times, graph.nodes.time[pairs].max(axis=1))
     assert jax.tree.map(np.shape, sample.seeds) == (2, 2)
+
+
+def test_edges_of_a_typed_graph_get_the_time_between_their_ends():
+    graph = graphs.from_types(
+        {"event": 4, "place": 2},
+        {
+            ("event", "before", "event"): ([0, 1, 2, 3], [1, 2, 3, 0]),
+            ("place", "of", "event"): ([0, 1, 0, 1], [0, 1, 2, 3]),
+        },
+        node_time={"event": np.array([10, 20, 30, 2**30])},
+    )
+    assert graph.nodes.time[4:].tolist() == [graphs.ALWAYS] * 2
+    sampler = Sampler(graph, Neighbours((None, None), disjoint=True), [2], 1, times=[35])
+    sample = sampler(0, 0, 0)
+    real = sample.edge_ids >= 0
+    when = sample.graph.edges.time
+    assert when.dtype == np.float32 and not when[~real].any()
+    got = dict(zip(sample.edge_ids[real].tolist(), when[real].tolist()))
+    # The seed stands at the time at which it is asked about; a place was always there.
+    assert got == {1: 15.0, 0: 10.0, 5: 0.0, 6: 0.0}
+    own = graph._replace(edges=graph.edges._replace(time=np.arange(8, dtype=np.float32)))
+    sample = Sampler(own, Neighbours((None,), disjoint=True), [2], 1)(0, 0, 0)
+    assert sample.graph.edges.time[:2].tolist() == [1.0, 6.0]  # times that were given stay
