@@ -19,6 +19,7 @@ PACKAGES = (
     "encodings",
     "graphs",
     "interop",
+    "links",
     "losses",
     "message_passing",
     "metrics",

@@ -25,6 +25,7 @@ LAYER = {
     "sampling": 3,
     "encodings": 4,
     "chem": 4,
+    "links": 4,
     "attention": 4,
     "message_passing": 4,
     "diagnostics": 4,

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import graphattn_jax
-from graphattn_jax import attention, graphs, message_passing, models, nn, ops, values
+from graphattn_jax import attention, graphs, links, message_passing, models, nn, ops, values
 
 SCHEMA = graphs.Schema(("a", "b"), (("a", "to", "b"),))
 INPUTS = models.TypedInputs(SCHEMA, widths=(3, 0), counts=(2, 4))
@@ -25,6 +25,8 @@ NEEDED = {
     "graphs.Schema": dataclasses.asdict(SCHEMA),
     "models.TypedInputs": {"schema": SCHEMA, "widths": (3, 0), "counts": (2, 4)},
     "models.TypedNetwork": {"inputs": INPUTS, "layers": (attention.GAT(3),)},
+    **{f"links.{name}": {"num_relations": 2} for name in ("Bilinear", "ComplEx", "DistMult")},
+    "models.LinkNetwork": {"encoder": models.TypedNetwork(INPUTS, ()), "decoder": links.DotProduct(), "width": 64},
     "nn.Basis": {"num_bases": 3},
     "nn.BlockDiagonal": {"num_blocks": 2},
     "nn.LowRank": {"rank": 2},
@@ -51,8 +53,9 @@ NEEDED = {
 WITH_ARRAYS = {
     *("graphs.Layout", "ops.Blocks", "ops.Dropout", "ops.EdgeLayout", "ops.Edges"),
     *("ops.AdditiveScore", "ops.DotScore", "ops.GATv2Score", "ops.SymmetrizedScore"),
-    *("ops.SparseFeatures", "ops.Groups", "graphs.Table", "graphs.TypedNodes"),
     *("sampling.Sampler", "sampling.ClusterSampler", "sampling.SaintSampler"),
+    *("ops.SparseFeatures", "ops.Groups", "graphs.Table", "graphs.TypedNodes", "sampling.Sampler"),
+    "links.LinkIndex",
 }
 
 

@@ -30,6 +30,7 @@ from graphattn_jax.graphs._column_encoding import (
 )
 from graphattn_jax.graphs._degree import in_degree, out_degree
 from graphattn_jax.graphs._direction import add_reverse_edges, is_undirected
+from graphattn_jax.graphs._edge_subgraph import edge_subgraph
 from graphattn_jax.graphs._expander import add_expander
 from graphattn_jax.graphs._exphormer_pattern import ExphormerPattern, exphormer_pattern
 from graphattn_jax.graphs._from_types import from_types
@@ -124,6 +125,7 @@ __all__ = [
     "coalesce",
     "edge_graph_ids",
     "edge_mask",
+    "edge_subgraph",
     "estimate_budget",
     "exphormer_pattern",
     "fill_ratio",

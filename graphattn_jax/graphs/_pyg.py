@@ -137,8 +137,8 @@ def _edges_advice(get: Any) -> str:
         )
     if get("node_types") is not None:
         return (
-            "ga.graphs.from_pyg_hetero(data) keeps the types; data.to_homogeneous() is one graph without; a relation is "
-            "ga.graphs.bipartite(*data[relation].edge_index, sender_nodes=..., receiver_nodes=...)."
+            "ga.graphs.from_pyg_hetero(data) keeps the types; data.to_homogeneous() is one graph without; a relation "
+            "is ga.graphs.bipartite(*data[relation].edge_index, sender_nodes=..., receiver_nodes=...)."
         )
     return "an array [2, E] of senders and receivers, empty for a graph without edges."
 

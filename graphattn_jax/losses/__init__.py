@@ -6,11 +6,14 @@ from graphattn_jax.losses._cross_entropy import (
 )
 from graphattn_jax.losses._errors import l1_loss, l2_loss
 from graphattn_jax.losses._frequency_weights import frequency_weights
+from graphattn_jax.losses._negatives import margin_ranking, negative_sampling
 
 __all__ = [
     "frequency_weights",
     "l1_loss",
     "l2_loss",
+    "margin_ranking",
+    "negative_sampling",
     "sigmoid_binary_cross_entropy",
     "softmax_cross_entropy",
 ]

@@ -15,6 +15,7 @@ from graphattn_jax.models._gps_layer import (
 from graphattn_jax.models._graphormer import Graphormer, GraphormerParams
 from graphattn_jax.models._grit import GRITNetwork, GRITNetworkParams, GRITNetworkState
 from graphattn_jax.models._inputs import InputParams, Inputs, NodeInputs
+from graphattn_jax.models._link_network import LinkGraph, LinkNetwork, LinkNetworkParams
 from graphattn_jax.models._network import Network, Output
 from graphattn_jax.models._patterns import (
     Patterned,
@@ -57,6 +58,9 @@ __all__ = [
     "GraphormerParams",
     "InputParams",
     "Inputs",
+    "LinkGraph",
+    "LinkNetwork",
+    "LinkNetworkParams",
     "Network",
     "NodeInputs",
     "Output",

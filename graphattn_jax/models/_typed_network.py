@@ -40,7 +40,7 @@ class TypedNetwork(Network):
 
     Args:
       inputs: of the types of the graph, `TypedInputs.of(graph)`.
-      layers: at least one; each gets the width that the one before it gives.
+      layers: each gets the width that the one before it gives. None, `()`, leaves the inputs: vectors of the nodes.
       width: D, of the nodes after the inputs.
       out_features: classes or targets; None = the last layer gives them.
       activation: σ; "identity" for layers that have one, such as HGT.
@@ -48,7 +48,7 @@ class TypedNetwork(Network):
       unit_output: predictions of length 1, as Simple-HGN has them.
 
     Raises:
-      ValueError: no layers, something else than layers, sizes.
+      ValueError: something else than layers, sizes.
 
     Cost: that of its layers, and N D for vectors of nodes.
     Padding: exact on real nodes.
@@ -82,9 +82,9 @@ class TypedNetwork(Network):
                 f"inputs must be ga.models.TypedInputs, got {_checks.describe(self.inputs)}. "
                 "Fix: ga.models.TypedInputs.of(graph)."
             )
-        if not isinstance(self.layers, tuple) or not self.layers:
+        if not isinstance(self.layers, tuple):
             raise ValueError(
-                f"layers must be a tuple of at least one layer, got {_checks.describe(self.layers)}."
+                f"layers must be a tuple of layers, got {_checks.describe(self.layers)}."
             )
         for index, layer in enumerate(self.layers):
             check_layer(f"layers[{index}]", layer, "ga.attention.HGT(heads=4, schema=schema)")

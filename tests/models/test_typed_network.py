@@ -150,8 +150,8 @@ def test_simple_hgn_takes_up_the_weights_of_the_layer_before():
 def test_what_does_not_fit_is_said():
     with pytest.raises(ValueError, match=r"inputs must be ga.models.TypedInputs"):
         models.TypedNetwork(4, (RGCN(schema=SCHEMA),))
-    with pytest.raises(ValueError, match="layers must be a tuple of at least one layer"):
-        network()
+    with pytest.raises(ValueError, match="layers must be a tuple of layers"):
+        models.TypedNetwork(INPUTS, [RGCN(schema=SCHEMA)])
     with pytest.raises(ValueError, match="counts must have an entry for each of 3 types"):
         models.TypedInputs(SCHEMA, (1, 2, 3), (1,))
     other = ga.graphs.from_types({"page": 2}, {("page", "links", "page"): ([0], [1])})
