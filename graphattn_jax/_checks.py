@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -143,6 +144,14 @@ def rate(name: str, value: Any) -> None:
 
 
 _check_rate = rate
+
+
+def number(name: str, value: Any, *, zero: bool) -> None:
+    """A finite number, positive or also 0."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not (is_number and math.isfinite(value) and (value > 0 or (zero and value == 0))):
+        least = "not negative" if zero else "positive"
+        raise ValueError(f"{name} must be a finite number, {least}, got {value!r}.")
 
 
 def params(got: Any, want: type, layer: Any) -> None:

@@ -14,7 +14,7 @@ from graphattn_jax.attention._gatv2 import GATv2, GATv2Params
 from graphattn_jax.attention._global_attention import GlobalAttention
 from graphattn_jax.attention._graph_transformer import GraphTransformer, GraphTransformerParams
 from graphattn_jax.attention._grit import GRIT, GRITParams
-from graphattn_jax.attention._han import HAN, HANParams, semantic_weights
+from graphattn_jax.attention._han import HAN, HANParams
 from graphattn_jax.attention._hgt import HGT, HGTParams
 from graphattn_jax.attention._pipeline import AttentionLayer, combine_heads, project
 from graphattn_jax.attention._relative import (
@@ -74,6 +74,5 @@ __all__ = [
     "project",
     "relative_bias",
     "relative_buckets",
-    "semantic_weights",
     "shaw_features",
 ]

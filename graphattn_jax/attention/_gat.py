@@ -8,13 +8,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from graphattn_jax import nn, ops
+from graphattn_jax import _checks, nn, ops
 from graphattn_jax._dtypes import accumulation_dtype
 from graphattn_jax.attention._pipeline import (
     AttentionLayer,
     add_output_bias,
     check_bias,
-    check_number,
     check_params,
     check_switches,
     combine_heads,
@@ -93,7 +92,7 @@ class GAT(AttentionLayer):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_switches(self, "concat")
-        check_number("negative_slope", self.negative_slope, zero=True)
+        _checks.number("negative_slope", self.negative_slope, zero=True)
 
     def init(
         self, key: PRNGKey, in_features: int | tuple[int, int], edge_features: int | None = None

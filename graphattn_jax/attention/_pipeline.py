@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import KW_ONLY, dataclass
@@ -205,18 +204,10 @@ def check_switches(layer: Any, *names: str) -> None:
             raise ValueError(f"{name} must be True or False, got {getattr(layer, name)!r}.")
 
 
-def check_number(name: str, value: Any, *, zero: bool) -> None:
-    """A finite number, positive or also 0."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not (is_number and math.isfinite(value) and (value > 0 or (zero and value == 0))):
-        least = "not negative" if zero else "positive"
-        raise ValueError(f"{name} must be a finite number, {least}, got {value!r}.")
-
-
 def check_clamp(value: Any) -> None:
     """Where logits are cut, None for nowhere."""
     if value is not None:
-        check_number("clamp", value, zero=False)
+        _checks.number("clamp", value, zero=False)
 
 
 def check_output(value: Any) -> None:

@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from graphattn_jax import graphs, nn, ops
+from graphattn_jax import _checks, graphs, nn, ops
 from graphattn_jax.attention._pipeline import (
     AttentionLayer,
     add_output_bias,
-    check_number,
     check_params,
     check_switches,
     combine_heads,
@@ -55,7 +54,8 @@ class RGAT(AttentionLayer):
         scores are `Standard` and `Symmetrized`, and symmetric_init starts with q = k.
       schema: the types and relations, `ga.graphs.schema_of(graph)`.
       sharing: how the W_φ share parameters.
-      within: whether weights are normalised within each relation, by softmax or sigmoid.
+      within: whether weights are normalised within each relation; a symmetric normalizer then acts within a relation
+        and its reverse.
       concat: True = heads side by side `[N, H·C]`, False = their mean `[N, C]`.
       negative_slope: of the LeakyReLU.
 
@@ -90,12 +90,7 @@ class RGAT(AttentionLayer):
         check_schema(self.schema)
         check_scores(self, Standard, Symmetrized)
         check_switches(self, "within", "concat")
-        check_number("negative_slope", self.negative_slope, zero=True)
-        if self.within and self.normalizer.is_constraint:
-            raise ValueError(
-                f"within=True normalises over the edges of one relation to one node, which {self.normalizer} does not. "
-                "Fix: Softmax() or Sigmoid()."
-            )
+        _checks.number("negative_slope", self.negative_slope, zero=True)
 
     def init(self, key: PRNGKey, in_features: int, edge_features: int | None = None) -> RGATParams:
         """Parameters, float32, Glorot-uniform; the bias starts at zero. See `ga.nn.Layer.init`."""
@@ -155,10 +150,8 @@ class RGAT(AttentionLayer):
         kernel = ops.AdditiveScore(self.negative_slope, bias=bias)
         logits = self.scores(query, keys, heard.edges, kernel)
         dropout = nn.training_dropout(self.dropout, training, key)
+        out, attention = attend_from_logits(self, graph, logits, value, dropout, within=self.within)
         if self.within:
-            by_relation, attention = self.attend_from_logits(logits, value, heard.edges, dropout)
-            out = ops.segment_sum(by_relation, heard.node, x.shape[0])
-        else:
-            out, attention = attend_from_logits(self, graph, logits, value, dropout)
+            out = ops.segment_sum(out, heard.node, x.shape[0])
         out = add_output_bias(combine_heads(out, self.concat), params.bias)
         return finish(graph, out, attention)

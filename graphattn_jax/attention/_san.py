@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from graphattn_jax import _checks, nn
 from graphattn_jax.attention._edge_modulated import EdgeModulated, EdgeModulatedParams
-from graphattn_jax.attention._pipeline import check_number, check_params, check_switches
+from graphattn_jax.attention._pipeline import check_params, check_switches
 from graphattn_jax.graphs import pattern
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
@@ -85,7 +85,7 @@ class SAN(EdgeModulated):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_number("gamma", self.gamma, zero=True)
+        _checks.number("gamma", self.gamma, zero=True)
         check_switches(self, "full")
 
     def init(self, key: PRNGKey, in_features: int, edge_features: int | None = None) -> SANParams:

@@ -12,7 +12,6 @@ All but the first give symmetric logits. Symmetric logits do not make symmetric 
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -84,10 +83,7 @@ class Cosine(Score):
     is_dot = True
 
     def __post_init__(self) -> None:
-        value = self.temperature
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not (is_number and math.isfinite(value) and value > 0):
-            raise ValueError(f"temperature must be a finite number, positive, got {value!r}.")
+        _checks.number("temperature", self.temperature, zero=False)
 
     def apply(self, params: Any, query: Array, key: Array, own: Any):
         """The dot product of unit vectors."""

@@ -11,7 +11,6 @@ import jax.numpy as jnp
 from graphattn_jax import _checks, nn, ops
 from graphattn_jax.attention._pipeline import (
     AttentionLayer,
-    check_number,
     check_params,
     check_switches,
     combine_heads,
@@ -98,7 +97,7 @@ class SimpleHGN(AttentionLayer):
         check_switches(self, "root", "concat")
         _checks.positive("relation_width", self.relation_width)
         _checks.rate("attention_residual", self.attention_residual)
-        check_number("negative_slope", self.negative_slope, zero=True)
+        _checks.number("negative_slope", self.negative_slope, zero=True)
 
     def init(
         self, key: PRNGKey, in_features: int, edge_features: int | None = None

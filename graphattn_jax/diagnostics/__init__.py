@@ -1,9 +1,10 @@
-"""Measures of attention: how symmetric it is, and how doubly stochastic."""
+"""Measures of attention: how symmetric it is, how doubly stochastic, and which relations it goes to."""
 
 from graphattn_jax.diagnostics._parameters import (
     parameter_symmetry_error,
     symmetry_score,
 )
+from graphattn_jax.diagnostics._relations import RelationTable, plot_relations, relation_table
 from graphattn_jax.diagnostics._sums import diagonal_mass, row_column_sums
 from graphattn_jax.diagnostics._symmetry import (
     Symmetry,
@@ -14,10 +15,13 @@ from graphattn_jax.diagnostics._symmetry import (
 )
 
 __all__ = [
+    "RelationTable",
     "Symmetry",
     "diagonal_mass",
     "off_diagonal_symmetry_error",
     "parameter_symmetry_error",
+    "plot_relations",
+    "relation_table",
     "row_column_sums",
     "symmetry",
     "symmetry_error",

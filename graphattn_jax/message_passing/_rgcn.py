@@ -25,11 +25,14 @@ __all__ = ["RGCN", "RGCNParams"]
 
 
 class RGCNParams(NamedTuple):
-    """Arrays of an `RGCN` layer: weight, of the sharing; root `[D, F]` and bias `[F]`, or None."""
+    """Arrays of an `RGCN` layer: weight, of the sharing; root `[D, F]` and bias `[F]`, or None; those of the fusion, or
+    None.
+    """
 
     weight: Any
     root: Array | None
     bias: Array | None
+    fusion: Any = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -38,13 +41,15 @@ class RGCN(nn.Layer):
 
         x'_i = W_0 x_i + Σ_φ ( 1 / c_iφ ) Σ_{j ∈ N_φ(i)} W_φ x_j + b,      c_iφ = |N_φ(i)|
 
-    with N_φ(i) the senders of the edges of relation φ that reach i. `reduce="sum"` has c = 1.
+    with N_φ(i) the senders of the edges of relation φ that reach i. `reduce="sum"` has c = 1. With a fusion, what i
+    heard by each relation, (1 / c_iφ) Σ_j W_φ x_j, is weighed instead of added up.
 
     Args:
       features: F, width of the new nodes; None = that of the old.
       schema: the types and relations, `ga.graphs.schema_of(graph)`.
       sharing: how the W_φ share parameters; `ga.nn.Basis(30)` and `ga.nn.BlockDiagonal(4)` are the paper's.
       reduce: "mean" or "sum", over the neighbours of one relation.
+      fusion: None, a sum over relations; `ga.nn.Routing()`, or another `ga.nn.Fusion`.
       root: whether there is W_0.
       use_bias: whether there is b.
       implementation: None, or "reference", plain gathers and sums, which have a forward mode.
@@ -73,6 +78,7 @@ class RGCN(nn.Layer):
     schema: Schema
     sharing: nn.Sharing = nn.Full()
     reduce: str = "mean"
+    fusion: nn.Fusion | None = None
     root: bool = True
     use_bias: bool = True
     implementation: str | None = None
@@ -81,17 +87,20 @@ class RGCN(nn.Layer):
         check_fields(self)
         check_schema(self.schema)
         _checks.choice("reduce", self.reduce, ("mean", "sum"))
+        if self.fusion is not None:
+            nn.check_fusion(self.fusion)
 
     def init(self, key: PRNGKey, in_features: int, edge_features: int | None = None) -> RGCNParams:
         """Parameters, float32, Glorot-uniform; the bias starts at zero. See `ga.nn.Layer.init`."""
         width = self.features or in_features
-        k_weight, k_root = jax.random.split(key)
+        k_weight, k_root, k_fusion = jax.random.split(key, 3)
         root = nn.init_linear(k_root, in_features, width, bias=False, init="glorot_uniform")
         relations = len(self.schema.relations)
         return RGCNParams(
             weight=self.sharing.init(k_weight, relations, in_features, width),
             root=root.weight if self.root else None,
             bias=jnp.zeros(width, jnp.float32) if self.use_bias else None,
+            fusion=self.fusion and self.fusion.init(k_fusion, self.schema, in_features, width),
         )
 
     def apply(
@@ -102,10 +111,11 @@ class RGCN(nn.Layer):
         Args:
           params: from `init`.
           graph: typed, with nodes `[N, D]`.
-          training, key: without effect, there is no dropout.
+          training, key: of the fusion; without one there is no dropout.
 
         Returns:
-          The graph with new nodes `[N, F]` in the dtype of the old.
+          The graph with new nodes `[N, F]` in the dtype of the old; with a fusion also the attention, the weights 1 / c
+          and the `shares` of the relations.
 
         Raises:
           ValueError: features that do not fit the parameters, another schema.
@@ -116,15 +126,25 @@ class RGCN(nn.Layer):
         x = read_nodes(graph, matrices.shape[1])
         ends = relation_ends(graph)
         spoken = ops.grouped_matmul(take(x, ends.node), matrices, ends.relations)
-        wide = accumulation_dtype(x.dtype)
+        wide, attention = accumulation_dtype(x.dtype), None
         share = real_edges(ends.edges, wide)
         if self.reduce == "mean":
             heard = relation_ends(graph, "receiver").edges
             count = ops.segment_sum(share, heard.receivers, heard.num_rows)
             share = share / jnp.maximum(take(count, heard.receivers), 1)
-        out = edge_sum(share, spoken, without_tiles(self, ends.edges)).astype(wide)
+        if self.fusion is None:
+            out = edge_sum(share, spoken, without_tiles(self, ends.edges))
+        else:
+            heard = relation_ends(graph, "receiver").edges
+            z = edge_sum(share, spoken, without_tiles(self, heard))
+            out, shares = self.fusion.apply(params.fusion, graph, z, training=training, key=key)
+            weights = share[:, None]
+            attention = ops.Attention(
+                lambda: ops.Weights(weights, weights, jnp.zeros_like(weights), shares=shares)
+            )
+        out = out.astype(wide)
         if params.root is not None:
             out = out + product(x, params.root)
         if params.bias is not None:
             out = out + jnp.asarray(params.bias).astype(wide)[None]
-        return nn.LayerOutput(with_nodes(graph, out.astype(x.dtype)))
+        return nn.LayerOutput(with_nodes(graph, out.astype(x.dtype)), attention)

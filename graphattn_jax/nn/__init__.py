@@ -2,6 +2,14 @@
 
 from graphattn_jax.nn._arrays import real_edges, real_nodes
 from graphattn_jax.nn._embedding import EmbeddingParams, embedding, init_embedding
+from graphattn_jax.nn._fusion import (
+    Fused,
+    Fusion,
+    SemanticAttention,
+    SemanticAttentionParams,
+    Shares,
+    check_fusion,
+)
 from graphattn_jax.nn._implementation import with_implementation
 from graphattn_jax.nn._initializers import Initializer, initializer
 from graphattn_jax.nn._layer import EdgeInputs, Layer, LayerOutput, training_dropout
@@ -28,6 +36,7 @@ from graphattn_jax.nn._norms import (
     init_layer_norm,
     layer_norm,
 )
+from graphattn_jax.nn._routing import Routing, RoutingParams, load_balance
 from graphattn_jax.nn._sharing import (
     Basis,
     BasisParams,
@@ -39,6 +48,11 @@ from graphattn_jax.nn._sharing import (
     Sharing,
 )
 from graphattn_jax.nn._stack import stack, unstack
+from graphattn_jax.nn._token_attention import (
+    TokenAttentionParams,
+    TransformerFusion,
+    TransformerFusionParams,
+)
 from graphattn_jax.nn._typed_linear import TypedLinearParams, init_typed_linear, typed_linear
 
 __all__ = [
@@ -52,6 +66,8 @@ __all__ = [
     "EdgeInputs",
     "EmbeddingParams",
     "Full",
+    "Fused",
+    "Fusion",
     "GraphNormParams",
     "Initializer",
     "Layer",
@@ -61,10 +77,19 @@ __all__ = [
     "LowRank",
     "LowRankParams",
     "MLPParams",
+    "Routing",
+    "RoutingParams",
+    "SemanticAttention",
+    "SemanticAttentionParams",
+    "Shares",
     "Sharing",
+    "TokenAttentionParams",
+    "TransformerFusion",
+    "TransformerFusionParams",
     "TypedLinearParams",
     "activation",
     "batch_norm",
+    "check_fusion",
     "embedding",
     "graph_layer_norm",
     "graph_norm",
@@ -78,6 +103,7 @@ __all__ = [
     "initializer",
     "layer_norm",
     "linear",
+    "load_balance",
     "mlp",
     "real_edges",
     "real_nodes",

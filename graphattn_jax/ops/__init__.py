@@ -1,6 +1,6 @@
 """Arrays in, arrays out: segment reductions, attention, normalizers. No graphs, no parameters."""
 
-from graphattn_jax.ops._attention import Attention
+from graphattn_jax.ops._attention import Attention, Weights
 from graphattn_jax.ops._batch_axis import BATCH_AXIS, sum_over_batch
 from graphattn_jax.ops._block_attention import (
     BLOCK_IMPLEMENTATIONS,
@@ -95,6 +95,7 @@ __all__ = [
     "Symmetric",
     "SymmetrizedScore",
     "Tiles",
+    "Weights",
     "attend_from_logits",
     "block_attention",
     "build_cpp",

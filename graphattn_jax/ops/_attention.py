@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 
@@ -14,12 +14,15 @@ __all__ = ["Attention", "Weights"]
 
 
 class Weights(NamedTuple):
-    """The weights of pairs before and after dropout, the logits, and the residual of Sinkhorn or None."""
+    """The weights of pairs before and after dropout, the logits, the residual of Sinkhorn or None, and how much each
+    relation counts, `ga.nn.Shares` or None.
+    """
 
     weights: Array
     applied: Array
     logits: Array
     residual: Array | None = None
+    shares: Any = None
 
 
 @jax.tree_util.register_pytree_node_class
@@ -29,7 +32,8 @@ class Attention:
 
     On edges: weights `[E, H]` after the normalizer and before dropout, logits `[E, H]` before the normalizer with the
     bias, residual `[N, H]`, the error of the row sums for Sinkhorn and None for the others. In blocks: weights and
-    logits `[B, H, n, n]` with row = receiver, residual `[B, n, H]`. All float32 (float64 for float64).
+    logits `[B, H, n, n]` with row = receiver, residual `[B, n, H]`. All float32 (float64 for float64). Of layers that
+    weigh relations, shares: `ga.nn.Shares`.
     """
 
     def __init__(self, compute: Callable[[], Weights]):
@@ -50,9 +54,13 @@ class Attention:
         def compute() -> Weights:
             own, rest = self._computed, share * other
             weights, applied = (1 - share) * own.weights + rest, (1 - share) * own.applied + rest
-            return Weights(weights, applied, own.logits, own.residual)
+            return own._replace(weights=weights, applied=applied)
 
         return Attention(compute)
+
+    def with_shares(self, shares: Any) -> Attention:
+        """With how much each relation counts."""
+        return Attention(lambda: self._computed._replace(shares=shares))
 
     @property
     def weights(self) -> Array:
@@ -74,13 +82,18 @@ class Attention:
         """Of Sinkhorn: the error of the row sums."""
         return self._computed.residual
 
+    @property
+    def shares(self) -> Any:
+        """How much each relation counts, of layers that weigh them."""
+        return self._computed.shares
+
     def tree_flatten(self):
-        return (self.weights, self.logits, self.residual), None
+        return (self.weights, self.logits, self.residual, self.shares), None
 
     @classmethod
     def tree_unflatten(cls, _, children):
-        weights, logits, residual = children
-        return cls(lambda: Weights(weights, weights, logits, residual))
+        weights, logits, residual, shares = children
+        return cls(lambda: Weights(weights, weights, logits, residual, shares))
 
     def __repr__(self) -> str:
         return f"Attention(weights={self.weights!r}, logits={self.logits!r}, residual={self.residual!r})"

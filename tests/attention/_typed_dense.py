@@ -50,20 +50,33 @@ def reverse_of(g):
     return np.array(list(found))
 
 
-def constrain(layer, logits, g):
-    """The softmax, post-hoc symmetric one, and D^-1/2 E D^-1/2 over all relations."""
+def constrain(layer, logits, g, within=False):
+    """The softmax, post-hoc symmetric one, D^-1/2 E D^-1/2, doubly stochastic one, over all relations or each."""
     name = type(layer.normalizer).__name__
-    softmax = g.softmax(logits, g.receivers)
+    rows = list(zip(g.receivers, g.relation)) if within else list(g.receivers)
+    softmax = g.softmax(logits, rows)
     if name == "Softmax":
         return softmax
     reverse = reverse_of(g)
-    mutual = reverse >= 0
+    mutual = (reverse >= 0)[:, None]
     if name == "PostHoc":
-        return np.where(mutual[:, None], 0.5 * (softmax + softmax[reverse]), softmax)
-    both = np.where(mutual[:, None], 0.5 * (logits + logits[reverse]), logits)
-    total = g.to_receivers(np.exp(both))
-    d = np.sqrt(total[g.receivers] * np.where(mutual[:, None], total[g.senders], 1))
-    return np.where(mutual[:, None], np.exp(both) / d, g.softmax(both, g.receivers))
+        return np.where(mutual, 0.5 * (softmax + softmax[reverse]), softmax)
+    both = np.where(mutual, 0.5 * (logits + logits[reverse]), logits)
+    columns = [rows[e] for e in reverse]
+
+    def total(weights, by):
+        sums = {row: weights[[i for i, x in enumerate(by) if x == row]].sum(axis=0) for row in by}
+        return np.array([sums[row] for row in by])
+
+    if name == "Symmetric":
+        d = np.sqrt(total(np.exp(both), rows) * total(np.exp(both), rows)[reverse])
+        return np.where(mutual, np.exp(both) / d, g.softmax(both, rows))
+    assert name == "Sinkhorn" and mutual.all()
+    weights = np.exp(both)
+    for _ in range(2000):  # the fixed point of both normalisations
+        weights = weights / total(weights, rows)
+        weights = weights / total(weights, columns)
+    return weights
 
 
 def hgt(layer, params, graph):
@@ -117,14 +130,15 @@ def hgt(layer, params, graph):
 def rgcn(layer, params, graph):
     g, p = Edges(graph), numbers(params)
     matrices = np.asarray(layer.sharing.matrices(params.weight), np.float64)
-    out = np.zeros((len(g.x), matrices.shape[2]))
+    z = np.zeros((len(matrices), len(g.x), matrices.shape[2]))
     for i in range(len(g.x)):
         for r in range(len(matrices)):
             heard = g.senders[(g.receivers == i) & (g.relation == r)]
             if len(heard):
                 total = (g.x[heard] @ matrices[r]).sum(axis=0)
-                out[i] += total / (len(heard) if layer.reduce == "mean" else 1)
-    out += 0 if p.root is None else g.x @ p.root
+                z[r, i] = total / (len(heard) if layer.reduce == "mean" else 1)
+    out = z.sum(axis=0) if layer.fusion is None else fused(layer.fusion, p.fusion, g, z)
+    out = out + (0 if p.root is None else g.x @ p.root)
     return out + (0 if p.bias is None else p.bias), None
 
 
@@ -143,10 +157,7 @@ def rgat(layer, params, graph):
     if type(layer.score).__name__ == "Symmetrized":
         reverse = reverse_of(g)
         logits = np.where((reverse >= 0)[:, None], 0.5 * (logits + logits[reverse]), logits)
-    if layer.within:
-        weights = g.softmax(logits, list(zip(g.receivers, g.relation)))
-    else:
-        weights = constrain(layer, logits, g)
+    weights = constrain(layer, logits, g, layer.within)
     out = g.to_receivers(weights[:, :, None] * value)
     out = out.reshape(len(g.x), -1) if layer.concat else out.mean(axis=1)
     return out + (0 if p.bias is None else p.bias), weights
@@ -156,27 +167,84 @@ def han(layer, params, graph):
     g, p, heads = Edges(graph), numbers(params), layer.heads
     h = np.einsum("nd,ndf->nf", g.x, p.projection.weight[g.kinds])
     h = (h + p.projection.bias[g.kinds]).reshape(len(g.x), heads, -1)
-    sent = (h[g.senders] * p.sender_vector[g.relation]).sum(axis=2)
-    logits = leaky(
-        sent + (h[g.receivers] * p.receiver_vector[g.relation]).sum(axis=2), layer.negative_slope
-    )
-    weights = g.softmax(logits, list(zip(g.receivers, g.relation)))
-    num_relations = len(g.schema.relations)
-    z = np.zeros((num_relations, *h.shape))
+    sender_vector = p.sender_vector
+    if sender_vector is None:
+        back = [r if b < 0 else b for r, b in enumerate(g.schema.reverses)]
+        sender_vector = p.receiver_vector[back]
+    sent = (h[g.senders] * sender_vector[g.relation]).sum(axis=2)
+    heard = (h[g.receivers] * p.receiver_vector[g.relation]).sum(axis=2)
+    logits = leaky(sent + heard, layer.negative_slope)
+    weights = constrain(layer, logits, g, within=True)
+    z = np.zeros((len(g.schema.relations), *h.shape))
     np.add.at(z, (g.relation, g.receivers), weights[:, :, None] * h[g.senders])
-    z = z.reshape(num_relations, len(h), -1)
+    z = z.reshape(*z.shape[:2], -1)
     z = np.where(z > 0, z, np.expm1(np.minimum(z, 0)))
-    out = np.zeros((len(h), z.shape[2]))
+    return fused(layer.fusion, p.fusion, g, z), weights
+
+
+def fused(fusion, p, g, z):
+    """From `[R, N, W]` to `[N, W]`."""
+    there = np.zeros(z.shape[:2], bool)
+    there[g.relation, g.receivers] = True
+    return FUSIONS[type(fusion).__name__](fusion, p, g, z, there)
+
+
+def semantic_attention(fusion, p, g, z, there):
+    out = np.zeros(z.shape[1:])
     for kind in range(len(g.schema.types)):
         to_kind = [r for r, t in enumerate(g.schema.targets) if t == kind]
         nodes = np.flatnonzero(g.kinds == kind)
         if not to_kind or not len(nodes):
             continue
-        inner = np.tanh(z[to_kind][:, nodes] @ p.semantic.weight + p.semantic.bias)
-        w = inner.mean(axis=1) @ p.semantic_vector
+        inner = np.tanh(z[to_kind][:, nodes] @ p.map.weight + p.map.bias)
+        w = inner.mean(axis=1) @ p.vector
         beta = np.exp(w - w.max()) / np.exp(w - w.max()).sum()
         out[nodes] = np.einsum("r,rnc->nc", beta, z[to_kind][:, nodes])
-    return out, weights
+    return out
+
+
+def routing(fusion, p, g, z, there):
+    out = np.zeros(z.shape[1:])
+    for i in range(z.shape[1]):
+        relations = np.flatnonzero(there[:, i])
+        logits = []
+        for r in relations:
+            mean = g.x[g.senders[(g.receivers == i) & (g.relation == r)]].mean(axis=0)
+            hidden = np.maximum(g.x[i] @ p.receiver + mean @ p.sender + p.bias, 0)
+            logits.append((hidden @ p.vector + p.relation[r]) / fusion.temperature)
+        if len(relations):
+            e = np.exp(np.array(logits) - max(logits))
+            best = np.argsort(-e, kind="stable")[: fusion.top]
+            chosen = np.zeros(len(e))
+            chosen[best] = e[best] / e[best].sum()
+            out[i] = chosen @ z[relations, i]
+    return out
+
+
+def transformer_fusion(fusion, p, g, z, there):
+    out = np.zeros((z.shape[1], z.shape[2]))
+    for i in range(z.shape[1]):
+        relations = np.flatnonzero(there[:, i])
+        if not len(relations):
+            continue
+        tokens = z[relations, i]
+        q, k, v = (
+            (tokens @ m.weight + m.bias).reshape(len(tokens), fusion.heads, -1)
+            for m in (p.attention.query, p.attention.key, p.attention.value)
+        )
+        logits = np.einsum("ahc,bhc->hab", q, k) / np.sqrt(q.shape[2])
+        e = np.exp(logits - logits.max(axis=2, keepdims=True))
+        heard = np.einsum("hab,bhc->ahc", e / e.sum(axis=2, keepdims=True), v)
+        tokens = tokens + p.attention.gate * heard.reshape(tokens.shape)
+        out[i] = np.einsum("rw,rwf->f", tokens, p.output[relations])
+    return out
+
+
+FUSIONS = {
+    "SemanticAttention": semantic_attention,
+    "Routing": routing,
+    "TransformerFusion": transformer_fusion,
+}
 
 
 def simple_hgn(layer, params, graph):

@@ -56,7 +56,14 @@ LAYERS = {
     "rgat": RGAT(3, 2, schema=SCHEMA),
     "rgat-within": RGAT(3, 2, schema=SCHEMA, within=True, concat=False),
     "rgat-symmetric": RGAT(3, 2, schema=SCHEMA, score=Symmetrized(), normalizer=Symmetric()),
-    "han": HAN(3, 2, schema=SCHEMA, semantic_width=5),
+    "rgcn-routing": RGCN(3, schema=SCHEMA, fusion=nn.Routing(5, 0.5)),
+    "han": HAN(3, 2, schema=SCHEMA, fusion=nn.SemanticAttention(5)),
+    "han-routing-top": HAN(3, 2, schema=SCHEMA, fusion=nn.Routing(5, top=1)),
+    "han-transformer": HAN(4, 2, schema=SCHEMA, fusion=nn.TransformerFusion(2)),
+    "han-shared-symmetric": HAN(
+        3, 2, schema=SCHEMA, score=Shared(), normalizer=Symmetric(), fusion=nn.SemanticAttention(5)
+    ),
+    "rgat-within-post-hoc": RGAT(3, 2, schema=SCHEMA, within=True, normalizer=PostHoc()),
     "simple-hgn": SimpleHGN(3, 2, schema=SCHEMA, relation_width=4),
     "simple-hgn-mean": SimpleHGN(3, 2, schema=SCHEMA, relation_width=4, root=False, concat=False),
 }
@@ -67,6 +74,7 @@ DENSE = {
     HAN: dense.han,
     SimpleHGN: dense.simple_hgn,
 }
+KEY = jax.random.key(0)
 each_layer = pytest.mark.parametrize("name", LAYERS)
 
 
@@ -170,9 +178,8 @@ def test_a_node_that_is_not_finite_reaches_those_who_hear_it(name):
     out = jax.jit(LAYERS[name].apply)(params, ga.graphs.prepare(bad)).graph.nodes.features
     hears = set(graph.receivers[graph.senders == 0].tolist()) | {0}
     heard = set(np.flatnonzero(~np.isfinite(np.asarray(out)).all(axis=1)).tolist())
-    if isinstance(
-        LAYERS[name], HAN
-    ):  # its weights over relations are a mean over all nodes of a type
+    if isinstance(getattr(LAYERS[name], "fusion", None), nn.SemanticAttention):
+        # its weights over relations are a mean over all nodes of a type
         hears = set(np.flatnonzero(np.isin(graph.nodes.type, (0, 1))).tolist())
     if needs_layout(name):  # rows and columns of a symmetric constraint
         hears |= set(graph.receivers[np.isin(graph.senders, list(hears))].tolist())
@@ -296,17 +303,6 @@ def test_simple_hgn_mixes_the_weights_of_the_layer_before():
     np.testing.assert_array_equal(twice.attention.weights, own.attention.weights)
 
 
-def test_semantic_weights_of_relations_to_one_type_sum_to_one():
-    layer, params = LAYERS["han"], params_of("han")
-    batch = ga.graphs.pad(ga.graphs.batch([NO_TIME, NO_TIME]), ga.graphs.Budget(24, 90, 3))
-    beta = np.asarray(ga.attention.semantic_weights(layer, params, batch))
-    assert beta.shape == (3, len(SCHEMA.relations))
-    for kind in range(len(SCHEMA.types)):
-        to_kind = [r for r, t in enumerate(SCHEMA.targets) if t == kind]
-        np.testing.assert_allclose(beta[:, to_kind].sum(axis=1), 1, rtol=1e-6)
-    np.testing.assert_allclose(beta[0], beta[1], rtol=1e-6)
-
-
 def test_memory_has_no_row_for_every_node_and_relation():
     """With 40 relations, of which a node has few, no array of HGT is as large as N x R."""
     rng, nodes, relations, width = np.random.default_rng(0), 300, 40, 8
@@ -329,8 +325,13 @@ def test_memory_has_no_row_for_every_node_and_relation():
     [
         (lambda: HGT(heads=2, schema="paper"), "schema must be a ga.graphs.Schema"),
         (lambda: HGT(heads=2, schema=SCHEMA, score=ga.attention.Cosine()), "score of HGT must be"),
-        (lambda: HAN(3, schema=SCHEMA, normalizer=Symmetric()), "HAN normalises over the edges of"),
-        (lambda: RGAT(3, schema=SCHEMA, within=True, normalizer=PostHoc()), "within=True"),
+        (lambda: HAN(3, schema=SCHEMA, fusion="mean"), "fusion must be a value such as"),
+        (lambda: RGCN(3, schema=SCHEMA, fusion=nn.Routing), "fusion must be a value such as"),
+        (lambda: nn.Routing(temperature=0), "temperature must be a finite number, positive"),
+        (
+            lambda: HAN(3, 2, schema=SCHEMA, fusion=nn.TransformerFusion(2)).init(KEY, WIDTH),
+            "the width of the tokens must be divisible by 4 heads",
+        ),
         (lambda: RGCN(3, schema=SCHEMA, reduce="max"), "reduce must be one of"),
         (lambda: run("hgt")(params_of("hgt"), testing.random_graph(0, 3, 4, 4)), "must be typed"),
         (

@@ -84,8 +84,9 @@ def han(params):
         projection=nn.TypedLinearParams(*by_type(params, "proj")),
         receiver_vector=by_relation(params, "lin_dst"),
         sender_vector=by_relation(params, "lin_src"),
-        semantic=nn.LinearParams(params["k_lin.weight"].T, params["k_lin.bias"]),
-        semantic_vector=params["q"][0],
+        fusion=nn.SemanticAttentionParams(
+            nn.LinearParams(params["k_lin.weight"].T, params["k_lin.bias"]), params["q"][0]
+        ),
     )
 
 
