@@ -52,6 +52,15 @@ from graphattn_jax.graphs._pyg import from_pyg_data, to_pyg_data
 from graphattn_jax.graphs._pyg_hetero import HeteroGraph, from_pyg_hetero, to_pyg_hetero
 from graphattn_jax.graphs._relations import Ends, node_groups, relation_ends
 from graphattn_jax.graphs._self_loops import add_self_loops, has_self_loops, remove_self_loops
+from graphattn_jax.graphs._shards import (
+    Halo,
+    HaloRows,
+    from_shards,
+    halo_rows,
+    is_shard,
+    shard,
+    with_halo,
+)
 from graphattn_jax.graphs._subgraph import subgraph
 from graphattn_jax.graphs._tables import Table, from_tables
 from graphattn_jax.graphs._take import take
@@ -101,6 +110,8 @@ __all__ = [
     "GraphsTuple",
     "HeteroGraph",
     "LabelledGraph",
+    "Halo",
+    "HaloRows",
     "Layout",
     "NodePair",
     "Numeric",
@@ -137,13 +148,16 @@ __all__ = [
     "from_pyg_hetero",
     "from_scipy_sparse",
     "from_tables",
+    "from_shards",
     "from_triples",
     "from_typed_networkx",
     "from_types",
     "graph_mask",
+    "halo_rows",
     "has_self_loops",
     "in_degree",
     "is_padded",
+    "is_shard",
     "is_undirected",
     "metapath_features",
     "metapath_labels",
@@ -166,6 +180,7 @@ __all__ = [
     "sample_metapaths",
     "schema_metapaths",
     "schema_of",
+    "shard",
     "subgraph",
     "take",
     "to_dense",
@@ -177,4 +192,5 @@ __all__ = [
     "unbatch",
     "unpad",
     "validate",
+    "with_halo",
 ]

@@ -110,7 +110,7 @@ def node_graph_ids(graph: GraphsTuple) -> ArrayLike:
       `[N]` int32 in `[0, G)`, ascending; numpy for a graph held in numpy, a JAX array otherwise.
 
     Raises:
-      ValueError: traced, and with neither.
+      ValueError: traced, and with neither; a shard of a graph.
 
     Padding: padding nodes get the id of the padding graph.
 
@@ -121,7 +121,13 @@ def node_graph_ids(graph: GraphsTuple) -> ArrayLike:
       array([0, 0, 1, 1], dtype=int32)
     """
     if isinstance(graph, PreparedGraph):
-        return checked_layout(graph).node_graph_ids
+        layout = checked_layout(graph)
+        if layout.halo is not None:
+            raise ValueError(
+                "the graph is a shard: what is taken over all nodes of a graph, as pooling and graph norms do, would "
+                "be that of a part. Fix: a network for nodes (pool=None), with layer or batch norms."
+            )
+        return layout.node_graph_ids
     return _graph_ids(graph.n_node, num_nodes(graph))
 
 

@@ -44,6 +44,7 @@ class Layout:
     edges: neighbour tiles (`ga.ops.EdgeLayout`).
     blocks: one block of slots per graph (`ga.ops.Blocks`), or None.
     relations: of a typed graph, the nodes by type and the edges by relation, otherwise None.
+    halo: of one of several shards of a graph, what it sends to the others (`ga.graphs.shard`), otherwise None.
     padded: static, whether the masks leave anything out.
 
     Of a bipartite graph, the nodes are the receivers.
@@ -57,12 +58,13 @@ class Layout:
     edges: EdgeLayout
     blocks: Blocks | None = None
     relations: TypedLayout | None = None
+    halo: Any = None
     padded: bool = field(default=False, metadata={"static": True})
 
     @property
     def is_bipartite(self) -> bool:
         """Whether senders and receivers are different nodes."""
-        return self.reverse is None
+        return self.reverse is None and self.halo is None
 
 
 def prepare(
@@ -179,6 +181,11 @@ def pattern(graph: GraphsTuple) -> Edges:
     if not isinstance(graph, PreparedGraph):
         return _edges(graph, edge_mask(graph) if is_padded(graph) else None)
     layout = checked_layout(graph)
+    if layout.halo is not None:
+        raise ValueError(
+            "the graph is a shard, whose senders are in part on other devices: only layers fetch them. Fix: apply a "
+            "layer (ga.nn.Layer), or take the pattern of the whole graph."
+        )
     _, num_senders, num_receivers = layout.edges.sizes
     return Edges(
         graph.senders,

@@ -92,9 +92,9 @@ class PreparedGraph(GraphsTuple):
         same = all(getattr(fields, name) is getattr(self, name) for name in _STRUCTURE)
         if same and all(map(operator.is_, _types_of(fields), _types_of(self))):
             return prepared(fields, self.layout)
-        if self.layout.is_bipartite and self.layout.padded:
+        if self.layout.reverse is None and self.layout.padded:
             raise ValueError(
-                "the layout of this bipartite graph says which edges are real, and does not fit other edges. "
+                "the layout of this bipartite or sharded graph says which edges are real, and does not fit others. "
                 "Fix: ga.graphs.bipartite(..., edge_mask=...) with the new ones."
             )
         return PaddedGraphsTuple(*fields) if self.layout.padded else fields

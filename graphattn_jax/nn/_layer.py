@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import wraps
 from typing import Any, ClassVar, NamedTuple
 
 from graphattn_jax import _checks
+from graphattn_jax.graphs import is_shard, with_halo
 from graphattn_jax.ops import Attention, Dropout
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
@@ -59,6 +62,8 @@ class Layer(ABC):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        if "apply" in vars(cls):
+            cls.apply = _over_shards(cls.apply)
         _checks.checked_calls(cls)
 
     def __repr__(self) -> str:
@@ -90,6 +95,22 @@ class Layer(ABC):
           training: whether there is dropout.
           key: typed key, required in training when a rate is positive.
         """
+
+
+def _over_shards(apply: Callable[..., Any]) -> Callable[..., Any]:
+    """On a shard of a graph, `apply` gets all senders of its edges, from other devices too."""
+
+    @wraps(apply)
+    def run(self: Layer, *arguments: Any, **options: Any) -> Any:
+        graph: Any = arguments[1] if len(arguments) > 1 else options.get("graph")
+        if not is_shard(graph):
+            return apply(self, *arguments, **options)
+        options = dict(zip(("params", "graph"), arguments)) | options
+        out = apply(self, **options | {"graph": with_halo(graph)})
+        new = graph._replace(nodes=out.graph.nodes.receivers, edges=out.graph.edges)
+        return out._replace(graph=new)
+
+    return run
 
 
 def short_repr(value: Any) -> str:
