@@ -120,6 +120,16 @@ def positive(name: str, value: Any) -> None:
         raise ValueError(f"{name} must be a positive integer, got {describe(value)}.")
 
 
+def rank(rank: Any, world: Any) -> None:
+    """One of several hosts."""
+    positive("world", world)
+    if not isinstance(rank, (int, np.integer)) or not 0 <= rank < world:
+        raise ValueError(
+            f"rank must be an integer from 0 to world - 1 = {world - 1}, got {rank!r}. Fix: rank=jax.process_index(), "
+            "world=jax.process_count()."
+        )
+
+
 def divisible(name: str, value: int, by: int, by_name: str) -> None:
     """`value` is a multiple of `by`."""
     if value % by:

@@ -208,11 +208,7 @@ def _checked_seeds(seeds: Any, num_nodes: int) -> np.ndarray:
 def check_share(batch_size: int, rank: int, world: int) -> None:
     """A batch size, and one of several hosts."""
     _checks.positive("batch_size", batch_size)
-    _checks.positive("world", world)
-    if not isinstance(rank, (int, np.integer)) or not 0 <= rank < world:
-        raise ValueError(
-            f"rank must be an integer from 0 to world - 1 = {world - 1}, got {rank!r}."
-        )
+    _checks.rank(rank, world)
 
 
 def check_place(seed: int | None, epoch: int, index: int, length: int) -> None:

@@ -83,10 +83,10 @@ class GraphBatches:
       block_size: see `ga.graphs.prepare`; None = no blocks.
       parts: give a stack of this many batches at a time, of one budget, for a step over devices or one that
         accumulates; at the end of an epoch some are empty. None = one batch, without that axis.
-      process: (which one, of how many): of several processes, each gives its own parts of the same order.
+      rank, world: of several hosts, each gives its own share of every step, all in one budget.
 
     Raises:
-      ValueError: no graphs, sizes that are not positive, a negative seed, a process that is not one of its number.
+      ValueError: no graphs, sizes that are not positive, a negative seed, a rank that is not one of `world`.
 
     Example:
       >>> import numpy as np, graphattn_jax as ga
@@ -106,14 +106,14 @@ class GraphBatches:
         budgets: tuple[Budget, ...] | None = None,
         block_size: int | None = None,
         parts: int | None = None,
-        process: tuple[int, int] = (0, 1),
+        rank: int = 0,
+        world: int = 1,
     ):
         if seed is not None and (not isinstance(seed, (int, np.integer)) or seed < 0):
             raise ValueError(
                 f"seed must be a non-negative integer or None, got {_checks.describe(seed)}."
             )
         self._graphs = to_host(graphs, "GraphBatches", allow_sparse=False)
-        _checks.positive("batch_size", batch_size)
         if budgets is None:
             budgets = batch_budgets(self._graphs, batch_size)
         if not isinstance(budgets, (tuple, list)) or not all(
@@ -128,12 +128,9 @@ class GraphBatches:
         self._batch_size, self._block_size = int(batch_size), block_size
         if parts is not None:
             _checks.positive("parts", parts)
-        if not 0 <= process[0] < process[1]:
-            raise ValueError(
-                f"process must be (which one, of how many), counted from 0, got {process}. "
-                "Fix: (jax.process_index(), jax.process_count())."
-            )
-        self._parts, self._process = parts, process
+        _checks.positive("batch_size", batch_size)
+        _checks.rank(rank, world)
+        self._parts, self._rank, self._world = parts, rank, world
         self._seed = None if seed is None else int(seed)
         self._start(epoch=0, position=0)
 
@@ -148,8 +145,8 @@ class GraphBatches:
 
     @property
     def _at_once(self) -> int:
-        """Graphs of one step, over all processes."""
-        return self._batch_size * (self._parts or 1) * self._process[1]
+        """Graphs of one step, over all hosts."""
+        return self._batch_size * (self._parts or 1) * self._world
 
     def _start(self, epoch: int, position: int) -> None:
         self._epoch, self._position = epoch, position
@@ -172,13 +169,13 @@ class GraphBatches:
         self._position += 1
         places = range(start, start + self._at_once, self._batch_size)
         ids = [self._order[place : place + self._batch_size] for place in places]
-        # One budget for all processes. The last rung says in its error what does not fit.
+        # One budget for all hosts. The last rung says in its error what does not fit.
         n_node, n_edge = self._graphs.n_node, self._graphs.n_edge
         sizes = [(int(n_node[i].sum()), int(n_edge[i].sum()), len(i)) for i in ids]
         fit = (b for b in self._budgets if all(b.fits(*size) for size in sizes))
         budget = next(fit, self._budgets[-1])
         parts = self._parts or 1
-        own = ids[self._process[0] * parts :][:parts]
+        own = ids[self._rank * parts :][:parts]
         padded = [pad(take(self._graphs, i), budget, block_size=self._block_size) for i in own]
         return padded[0] if self._parts is None else stack_batches(padded)
 

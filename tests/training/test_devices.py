@@ -168,14 +168,14 @@ def test_batch_norm_over_devices_is_that_of_all_rows(implementation, rng):
         assert_close(jax.tree.map(lambda leaf, part=part: leaf[part], spread), whole)
 
 
-def test_processes_share_an_epoch_in_batches_of_one_shape():
+def test_hosts_share_an_epoch_in_batches_of_one_shape():
     def real(batch):
         return batch.globals[batch.layout.graph_mask].ravel()
 
     options = {"seed": 3, "block_size": 8}
     whole = training.GraphBatches(GRAPHS, 2, parts=2, **options).epoch()
     halves = [
-        training.GraphBatches(GRAPHS, 1, parts=2, process=(i, 2), **options).epoch()
+        training.GraphBatches(GRAPHS, 1, parts=2, rank=i, world=2, **options).epoch()
         for i in range(2)
     ]
     for batch, *own in zip(whole, *halves, strict=True):
@@ -205,8 +205,8 @@ def test_processes_share_an_epoch_in_batches_of_one_shape():
         (lambda: trained(LAYER_NORM, PARTS, accumulate=0), "accumulate must be"),
         (lambda: trained(LAYER_NORM, PARTS, compute_dtype="int8"), "compute_dtype must be"),
         (
-            lambda: training.GraphBatches(GRAPHS, 2, seed=0, process=(2, 2)),
-            "process must be.*process_index",
+            lambda: training.GraphBatches(GRAPHS, 2, seed=0, rank=2, world=2),
+            "rank must be.*process_index",
         ),
         (lambda: training.GraphBatches(GRAPHS, 2, seed=0, parts=0), "parts must be"),
     ],
