@@ -5,6 +5,7 @@ from graphattn_jax.training._checkpoint import Checkpointer, load_params, save_p
 from graphattn_jax.training._devices import device_mesh, stack_batches
 from graphattn_jax.training._early_stopping import EarlyStopping, Patience
 from graphattn_jax.training._epoch_batches import BatchSource, EpochBatches
+from graphattn_jax.training._grain import BatchSequence, GrainBatches
 from graphattn_jax.training._graph_batches import GraphBatches, batch_budgets
 from graphattn_jax.training._logging import JsonlLogger, Logger, environment, progress_bar
 from graphattn_jax.training._loop import FitResult, fit
@@ -20,12 +21,14 @@ from graphattn_jax.training._steps import (
 )
 
 __all__ = [
+    "BatchSequence",
     "BatchSource",
     "Checkpointer",
     "DataIterator",
     "EarlyStopping",
     "EpochBatches",
     "FitResult",
+    "GrainBatches",
     "GraphBatches",
     "JsonlLogger",
     "Logger",
