@@ -15,8 +15,8 @@ from graphattn_jax.models._gps_layer import (
 from graphattn_jax.models._graphormer import Graphormer, GraphormerParams
 from graphattn_jax.models._grit import GRITNetwork, GRITNetworkParams, GRITNetworkState
 from graphattn_jax.models._inputs import InputParams, Inputs, NodeInputs
-from graphattn_jax.models._link_network import LinkGraph, LinkNetwork, LinkNetworkParams
 from graphattn_jax.models._layerwise import apply_layerwise
+from graphattn_jax.models._link_network import LinkGraph, LinkNetwork, LinkNetworkParams
 from graphattn_jax.models._network import Network, Output
 from graphattn_jax.models._patterns import (
     Patterned,

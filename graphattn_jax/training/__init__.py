@@ -10,7 +10,7 @@ from graphattn_jax.training._graph_batches import GraphBatches, batch_budgets
 from graphattn_jax.training._logging import JsonlLogger, Logger, environment, progress_bar
 from graphattn_jax.training._loop import FitResult, fit
 from graphattn_jax.training._optimizers import make_optimizer
-from graphattn_jax.training._prefetch import prefetch
+from graphattn_jax.training._prefetch import Prefetched, prefetch
 from graphattn_jax.training._progress import restore_params
 from graphattn_jax.training._steps import (
     TrainState,
@@ -33,6 +33,7 @@ __all__ = [
     "JsonlLogger",
     "Logger",
     "Patience",
+    "Prefetched",
     "Repeat",
     "ShuffledBatches",
     "TrainState",

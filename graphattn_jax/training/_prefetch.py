@@ -14,7 +14,7 @@ import jax
 from graphattn_jax import _checks
 from graphattn_jax.training._batches import DataIterator
 
-__all__ = ["prefetch"]
+__all__ = ["Prefetched", "prefetch"]
 
 _POLL = 0.1  # seconds until a thread that waits looks whether it is still wanted
 

@@ -1,0 +1,1 @@
+"""One network on one graph, trained on all of it and on samples."""
