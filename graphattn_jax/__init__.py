@@ -1,8 +1,8 @@
 """Graph attention for JAX: pure functions on jraph `GraphsTuple`s and explicit parameter pytrees.
 
-The sub-packages load on first use: `ga.graphs`, `ga.attention`, `ga.message_passing`, `ga.ops`, `ga.nn`, `ga.models`,
-`ga.modules`, `ga.links`, `ga.losses`, `ga.metrics`, `ga.encodings`, `ga.diagnostics`, `ga.chem`, `ga.data`,
-`ga.training`, `ga.sampling`, `ga.testing`, `ga.interop`, `ga.values`.
+The sub-packages load on first use: `ga.graphs`, `ga.attention`, `ga.linear_attention`, `ga.message_passing`, `ga.ops`,
+`ga.nn`, `ga.models`, `ga.modules`, `ga.links`, `ga.losses`, `ga.metrics`, `ga.encodings`, `ga.diagnostics`, `ga.chem`,
+`ga.data`, `ga.training`, `ga.sampling`, `ga.testing`, `ga.interop`, `ga.values`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ __all__ = [
     "encodings",
     "graphs",
     "interop",
+    "linear_attention",
     "links",
     "losses",
     "message_passing",
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
         encodings,
         graphs,
         interop,
+        linear_attention,
         links,
         losses,
         message_passing,

@@ -19,6 +19,7 @@ PACKAGES = (
     "encodings",
     "graphs",
     "interop",
+    "linear_attention",
     "links",
     "losses",
     "message_passing",
@@ -36,7 +37,7 @@ PACKAGES = (
 
 # What has a source: every function of these packages, every class with `init` and `apply`, every loader of data, and
 # every function that states an equation.
-PUBLISHED = ("attention", "chem", "encodings", "message_passing", "models")
+PUBLISHED = ("attention", "chem", "encodings", "linear_attention", "message_passing", "models")
 EQUATION = re.compile(r"^ {4}.*\s[=≈←∝≤]\s", re.MULTILINE)
 # These have one without stating an equation.
 ALSO = {

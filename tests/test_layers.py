@@ -27,6 +27,7 @@ LAYER = {
     "chem": 4,
     "links": 4,
     "attention": 4,
+    "linear_attention": 4,
     "message_passing": 4,
     "diagnostics": 4,
     "models": 5,
@@ -131,7 +132,7 @@ def test_every_package_has_a_layer():
     assert packages == set(LAYER)
 
 
-@pytest.mark.parametrize("package", ["ops", "attention", "message_passing"])
+@pytest.mark.parametrize("package", ["ops", "attention", "linear_attention", "message_passing"])
 def test_arrays_and_layers_do_without_jraph(package):
     for path in (ROOT / package).rglob("*.py"):
         assert not any(name.split(".")[0] == "jraph" for name in imports(path)), path

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
-import numpy as np
 
-from graphattn_jax import _checks, nn, ops
+from graphattn_jax import _checks, graphs, nn, ops
 from graphattn_jax.attention._graph_transformer import GraphTransformer, GraphTransformerParams
 from graphattn_jax.attention._pipeline import finish, project
 from graphattn_jax.attention._scores import dot_scale
-from graphattn_jax.graphs import PreparedGraph, node_graph_ids
 from graphattn_jax.nn._arrays import read_nodes
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
@@ -112,19 +110,10 @@ class GlobalAttention(GraphTransformer):
             query,
             keys,
             value,
-            _blocks(graph),
+            graphs.blocks(graph),
             score=kernel,
             normalizer=self.normalizer,
             dropout=nn.training_dropout(self.dropout, training, key),
             implementation=self.implementation,
         )
         return finish(graph, self.updated(params, message, nodes), attention)
-
-
-def _blocks(graph: Any) -> ops.Blocks:
-    """Those of the layout, or one of all nodes in which nodes of different graphs do not meet."""
-    if isinstance(graph, PreparedGraph) and graph.layout.blocks is not None:
-        return graph.layout.blocks
-    ids = jnp.asarray(node_graph_ids(graph))
-    slots = np.arange(ids.shape[0], dtype=np.int32)
-    return ops.Blocks(slots[None], slots, (ids[:, None] == ids[None, :])[None])

@@ -47,7 +47,7 @@ from graphattn_jax.graphs._metapaths import metapaths, schema_metapaths
 from graphattn_jax.graphs._networkx import from_networkx, to_networkx
 from graphattn_jax.graphs._packing import batches_to_budget
 from graphattn_jax.graphs._pad import FillRatio, fill_ratio, pad, unpad
-from graphattn_jax.graphs._prepare import Layout, bipartite, pattern, prepare
+from graphattn_jax.graphs._prepare import Layout, bipartite, blocks, pattern, prepare
 from graphattn_jax.graphs._pyg import from_pyg_data, to_pyg_data
 from graphattn_jax.graphs._pyg_hetero import HeteroGraph, from_pyg_hetero, to_pyg_hetero
 from graphattn_jax.graphs._relations import Ends, node_groups, relation_ends
@@ -131,6 +131,7 @@ __all__ = [
     "batch",
     "batches_to_budget",
     "bipartite",
+    "blocks",
     "bucket",
     "check_schema",
     "coalesce",

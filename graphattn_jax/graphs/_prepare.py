@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from graphattn_jax import _checks
@@ -30,7 +31,7 @@ from graphattn_jax.graphs._validate import check_graph
 from graphattn_jax.ops import Blocks, EdgeLayout, Edges, prepare_blocks, prepare_edges
 from graphattn_jax.typing import ArrayLike
 
-__all__ = ["Layout", "bipartite", "pattern", "prepare"]
+__all__ = ["Layout", "bipartite", "blocks", "pattern", "prepare"]
 
 
 @jax.tree_util.register_dataclass
@@ -196,6 +197,31 @@ def pattern(graph: GraphsTuple) -> Edges:
         reverse=layout.reverse,
         layout=layout.edges,
     )
+
+
+def blocks(graph: GraphsTuple) -> Blocks:
+    """All pairs of nodes of each graph, as the pattern that `ga.ops.block_attention` takes.
+
+    Args:
+      graph: any `GraphsTuple`; also inside `jax.jit`. Without a layout and node features it must be concrete.
+
+    Returns:
+      The `ga.ops.Blocks` of the layout; without them one block of all nodes, in which those of different graphs do not
+      meet: for small inputs only.
+
+    Cost: none with a layout that has blocks, O(N²) without.
+
+    Example:
+      >>> import numpy as np, graphattn_jax as ga
+      >>> graph = ga.graphs.from_edge_list([0], [1], nodes=np.ones((2, 1), np.float32))
+      >>> ga.graphs.blocks(graph).pairs.shape, ga.graphs.blocks(ga.graphs.prepare(graph, block_size=4)).node.shape
+      ((1, 2, 2), (1, 4))
+    """
+    if isinstance(graph, PreparedGraph) and checked_layout(graph).blocks is not None:
+        return checked_layout(graph).blocks
+    ids = jnp.asarray(node_graph_ids(graph))
+    slots = np.arange(ids.shape[0], dtype=np.int32)
+    return Blocks(slots[None], slots, (ids[:, None] == ids[None, :])[None])
 
 
 def bipartite(

@@ -36,6 +36,7 @@ from graphattn_jax.ops._groups import (
     prepare_groups,
 )
 from graphattn_jax.ops._host_memory import keep_freed_memory
+from graphattn_jax.ops._kernel_sum import kernel_sum, linear_attention
 from graphattn_jax.ops._layout import DegreeBlock, DegreeBlocks, EdgeLayout, Tiles
 from graphattn_jax.ops._native import build_cpp
 from graphattn_jax.ops._normalizers import (
@@ -109,6 +110,8 @@ __all__ = [
     "from_blocks",
     "grouped_matmul",
     "keep_freed_memory",
+    "kernel_sum",
+    "linear_attention",
     "normalize",
     "prepare_blocks",
     "prepare_edges",

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from graphattn_jax import attention, graphs, message_passing, models, nn, ops
+from graphattn_jax import attention, graphs, linear_attention, message_passing, models, nn, ops
 
 WIDTH, EDGE_WIDTH = 4, 3
 
@@ -123,6 +123,9 @@ CASES = {
     "Exphormer": Case(attention.Exphormer(3, 2), EDGES, GRAPH),
     "SAN": Case(attention.SAN(3, 2, gamma=0.1), EDGES, PAIRS),
     "GRIT": Case(attention.GRIT(3, 2), EDGES, GRAPH),
+    "Performer": Case(linear_attention.Performer(3, 2, features=4, output=5)),
+    "PolynormerAttention": Case(linear_attention.PolynormerAttention(3, 2)),
+    "NodeFormerAttention": Case(linear_attention.NodeFormerAttention(3, 2, features=4)),
     "RelativeBias": Case(attention.RelativeBias(attention.GAT(3, 2), 3), graph=BUCKETS),
     "RelativeBias of the input's width": Case(
         attention.RelativeBias(attention.GATv2(heads=4), 3), graph=BUCKETS
