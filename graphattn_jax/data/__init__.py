@@ -11,6 +11,7 @@ from graphattn_jax.data._coauthor import load_coauthor
 from graphattn_jax.data._csl import load_csl
 from graphattn_jax.data._dataset import NodeDataset, Split
 from graphattn_jax.data._digits import load_digits
+from graphattn_jax.data._flights import load_flights
 from graphattn_jax.data._freewilson import load_freewilson
 from graphattn_jax.data._graph_dataset import GraphDataset, GraphSplit
 from graphattn_jax.data._heterophilous import load_heterophilous
@@ -19,6 +20,7 @@ from graphattn_jax.data._moleculenet import load_moleculenet
 from graphattn_jax.data._planetoid import load_planetoid
 from graphattn_jax.data._scaffold_split import scaffold_split
 from graphattn_jax.data._splits import random_splits, row_normalize, standardize
+from graphattn_jax.data._table_dataset import TableDataset
 from graphattn_jax.data._tu import load_tu
 from graphattn_jax.data._typed_dataset import TypedNodeDataset
 from graphattn_jax.data._wordnet import load_wordnet
@@ -29,6 +31,7 @@ __all__ = [
     "GraphSplit",
     "NodeDataset",
     "Split",
+    "TableDataset",
     "TypedNodeDataset",
     "load",
     "load_aifb",
@@ -36,6 +39,7 @@ __all__ = [
     "load_coauthor",
     "load_csl",
     "load_digits",
+    "load_flights",
     "load_freewilson",
     "load_heterophilous",
     "load_moleculenet",

@@ -12,8 +12,10 @@ from graphattn_jax.data._amsterdam_museum import load_amsterdam_museum
 from graphattn_jax.data._csl import load_csl
 from graphattn_jax.data._dataset import NodeDataset
 from graphattn_jax.data._digits import load_digits
+from graphattn_jax.data._flights import load_flights
 from graphattn_jax.data._freewilson import load_freewilson
 from graphattn_jax.data._graph_dataset import GraphDataset
+from graphattn_jax.data._table_dataset import TableDataset
 from graphattn_jax.data._typed_dataset import TypedNodeDataset
 from graphattn_jax.data._wordnet import load_wordnet
 from graphattn_jax.data._zinc import load_zinc
@@ -31,12 +33,13 @@ _LOADERS = {
     "aifb": load_aifb,
     "wordnet": load_wordnet,
     "amsterdam-museum": load_amsterdam_museum,
+    "flights": load_flights,
 }
 
 
 def load(
     name: str, *, root: str | os.PathLike | None = None
-) -> NodeDataset | GraphDataset | TypedNodeDataset:
+) -> NodeDataset | GraphDataset | TypedNodeDataset | TableDataset:
     """A data set by name, as its own loader gives it with default arguments.
 
     Names of one graph with labelled nodes: `"digits"`; `"cora"`, `"citeseer"`, `"pubmed"`;
@@ -44,7 +47,7 @@ def load(
     `"chameleon-filtered"`, `"squirrel-filtered"`, `"actor"`; `"coauthor-cs"`, `"coauthor-physics"`.
     Many labelled graphs: `"csl"`; `"mutag"`, `"proteins"`, `"nci1"`; and molecules, which need
     RDKit: `"freewilson"`, `"zinc"`, `"esol"`, `"freesolv"`, `"bbbp"`, `"tox21"`, `"hiv"`. Typed graphs:
-    `"aifb"`, `"wordnet"`, `"amsterdam-museum"`.
+    `"aifb"`, `"wordnet"`, `"amsterdam-museum"`; of tables with times, `"flights"`.
 
     Args:
       name: one of the names above.
@@ -53,7 +56,7 @@ def load(
         file and ignore it.
 
     Returns:
-      A `NodeDataset`, `GraphDataset` or `TypedNodeDataset`.
+      A `NodeDataset`, `GraphDataset`, `TypedNodeDataset` or `TableDataset`.
 
     Raises:
       ValueError: unknown name, or a corrupted file.
