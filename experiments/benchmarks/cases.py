@@ -133,6 +133,23 @@ class Preprocessing:
 
 
 @dataclass(frozen=True)
+class Sampling:
+    """Batches of sampled neighbours of a graph of the size of WordNet, on the host: an epoch of some of its nodes.
+
+    Ours are padded and prepared for `jax.jit`. PyG's `NeighborLoader` needs pyg-lib or torch-sparse.
+    """
+
+    num_nodes: int = 117_659
+    num_edges: int = 485_000
+    num_features: int = 128
+    num_classes: int = 45
+    batch_size: int = 1024
+    fanouts: tuple[int, ...] = (15, 10)
+    batches: int = 20
+    peers: ClassVar = ("conv",)
+
+
+@dataclass(frozen=True)
 class SegmentSum:
     """Rows scattered in random order into segments: the fewer there are, the more of them meet."""
 
@@ -157,6 +174,7 @@ Case: TypeAlias = (
     | TypedTraining
     | GPSTraining
     | Preprocessing
+    | Sampling
     | SegmentSum
     | Copy
 )
@@ -193,7 +211,10 @@ _WIDE = Operator("dot", 2, 256, gradient=True, num_nodes=2_000, num_edges=20_000
 COMPILATION: dict[str, Case] = {f"{s}_2x256_grad": replace(_WIDE, score=s) for s in OPERANDS}
 """Many channels on a small graph: the first call compiles, and nearly all of it is that."""
 
-CASES = TABLE | QUESTIONS | COMPILATION | {"molecules_preprocessing": Preprocessing()}
+HOST: dict[str, Case] = {"molecules_preprocessing": Preprocessing(), "sampling": Sampling()}
+"""What makes batches."""
+
+CASES = TABLE | QUESTIONS | COMPILATION | HOST
 
 
 _BASE = Operator("dot", 4, 16, gradient=True, num_nodes=10_000, num_edges=160_000)

@@ -16,6 +16,7 @@ from experiments.benchmarks.cases import (
     GPSTraining,
     Operator,
     Preprocessing,
+    Sampling,
     SegmentSum,
     TransformerTraining,
     TypedTraining,
@@ -54,7 +55,7 @@ def make_inputs(case: Case, *, scale: float = 1.0, seed: int = 0) -> Inputs:
         return _synthetic(scaled(case, scale), rng, f"synthetic, scale {scale:g}")
     if isinstance(case, GATTraining):
         return _cora() or _synthetic(case, rng, "synthetic, size of Cora")
-    if isinstance(case, TransformerTraining):
+    if isinstance(case, TransformerTraining | Sampling):
         return _wordnet(case, rng) or _synthetic(case, rng, "synthetic, size of WordNet")
     return _synthetic(case, rng, "synthetic")
 
@@ -171,7 +172,7 @@ def _cora() -> Inputs | None:
     return Inputs(arrays, "Cora")
 
 
-def _wordnet(case: TransformerTraining, rng: np.random.Generator) -> Inputs | None:
+def _wordnet(case: TransformerTraining | Sampling, rng: np.random.Generator) -> Inputs | None:
     path = Path(os.environ.get("GRAPHATTN_DATA") or ".") / "typed" / "wordnet" / "wordnet30.npz"
     if not path.is_file():
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ from experiments.benchmarks.cases import (
     GPSTraining,
     Operator,
     Preprocessing,
+    Sampling,
     SegmentSum,
     TransformerTraining,
     TypedTraining,
@@ -39,6 +41,8 @@ def build(case: Case, arrays: dict[str, jax.Array], variant: str = "default") ->
         return _gps_training(case, arrays)
     if isinstance(case, Preprocessing):
         return _preprocessing(case, arrays)
+    if isinstance(case, Sampling):
+        return _sampling(case, arrays)
     if isinstance(case, SegmentSum):
         return _segment_sum(case, arrays)
     if isinstance(case, Copy):
@@ -191,6 +195,26 @@ def _preprocessing(case: Preprocessing, arrays: dict[str, Any]) -> worker.Step:
         for _ in range(len(batches)):
             next(batches)
         return np.array([len(nodes["walks"]), len(graphs.senders)]), nodes["walks"].mean(axis=0)
+
+    return step
+
+
+def _sampling(case: Sampling, arrays: dict[str, Any]) -> worker.Step:
+    """Epochs, one after the other; each returns the sum of the features of its seeds."""
+    senders, receivers, nodes = (np.asarray(arrays[x]) for x in ("senders", "receivers", "nodes"))
+    graph = ga.graphs.from_edge_list(senders, receivers, nodes=nodes)
+    seeds = np.arange(min(case.batches * case.batch_size, len(nodes)))
+    sampler = ga.sampling.Sampler(
+        graph, ga.sampling.Neighbours(case.fanouts), seeds, case.batch_size
+    )
+    epochs = itertools.count()
+
+    def step():
+        epoch, total = next(epochs), np.zeros(nodes.shape[1], np.float64)
+        for index in range(len(sampler)):
+            sample = sampler(0, epoch, index)
+            total += sample.graph.nodes[sample.seeds[sample.seed_mask]].sum(axis=0)
+        return (total,)
 
     return step
 

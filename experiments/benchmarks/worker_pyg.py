@@ -11,7 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch_geometric.data import Data
-from torch_geometric.loader import DataLoader
+from torch_geometric.loader import DataLoader, NeighborLoader
 from torch_geometric.nn import (
     GATConv,
     GATv2Conv,
@@ -33,6 +33,7 @@ from experiments.benchmarks.cases import (
     GPSTraining,
     Operator,
     Preprocessing,
+    Sampling,
     SegmentSum,
     TransformerTraining,
     TypedTraining,
@@ -51,6 +52,8 @@ def build(case: Case, arrays: dict[str, Any], variant: str) -> worker.Step:
     if isinstance(case, Preprocessing):
         return _preprocessing(case, arrays)
     edge_index = torch.stack([arrays["senders"], arrays["receivers"]]).long()
+    if isinstance(case, Sampling):
+        return _sampling(case, arrays, edge_index)
     if isinstance(case, TypedTraining):
         return _typed_training(case, arrays, edge_index, variant)
     if isinstance(case, Operator):
@@ -311,6 +314,25 @@ def _preprocessing(case: Preprocessing, arrays) -> worker.Step:
             sizes += torch.tensor([batch.num_nodes, batch.num_edges])
             total += batch.walks.sum(dim=0)
         return sizes, total / sizes[0]
+
+    return step
+
+
+def _sampling(case: Sampling, arrays, edge_index) -> worker.Step:
+    seeds = torch.arange(min(case.batches * case.batch_size, len(arrays["nodes"])))
+    loader = NeighborLoader(
+        Data(x=arrays["nodes"], edge_index=edge_index),
+        list(case.fanouts),
+        seeds,
+        batch_size=case.batch_size,
+        shuffle=True,
+    )
+
+    def step():
+        total = torch.zeros(arrays["nodes"].shape[1], dtype=torch.float64)
+        for batch in loader:
+            total += batch.x[: batch.batch_size].double().sum(dim=0)
+        return (total,)
 
     return step
 

@@ -40,6 +40,8 @@ class Sampler:
         None = the node's own time, of a pair the later one. For graphs with `nodes.time`.
       budgets: static sizes; a sample takes the first that holds it. None = a ladder from what 8 samples need to the
         worst case, of which a run sees one or two. None of them is ever cut to fit: one too large is an error.
+      hide_pairs: of seeds that are pairs, whether edges between the two nodes of a pair of the batch, in either
+        direction, are left out of the sample: a link is not to be predicted from itself.
       rank, world: of several hosts, each makes batches of its own share of the seeds, all equally many batches.
       block_size: of the layout, see `ga.graphs.prepare`.
 
@@ -65,6 +67,7 @@ class Sampler:
     targets: Any = None
     times: Any = None
     budgets: tuple[Budget, ...] | None = None
+    hide_pairs: bool = False
     rank: int = 0
     world: int = 1
     block_size: int | None = None
@@ -79,6 +82,8 @@ class Sampler:
         self._set("seeds", _checked_seeds(self.seeds, self.neighbours.num_nodes))
         self._set("targets", rows_of_seeds(self.targets, len(self.seeds)))
         self._set("times", self._checked_times())
+        if self.hide_pairs and self.seeds.ndim != 2:
+            raise ValueError("hide_pairs is for seeds [S, 2], pairs of nodes, got single nodes.")
         if self.budgets is None:
             self._set("budgets", self._measured())
         check_budgets(self.budgets)
@@ -136,7 +141,17 @@ class Sampler:
         rng = np.random.default_rng([0 if seed is None else seed, epoch, index, self.rank])
         times = None if self.times is None else self.times[which]
         seeds = self.seeds[which]
-        return self.method.draw(rng, self.neighbours, self.graph, seeds, times), which, times
+        draw = self.method.draw(rng, self.neighbours, self.graph, seeds, times)
+        return self._without_pairs(draw, seeds) if self.hide_pairs else draw, which, times
+
+    def _without_pairs(self, draw: Draw, pairs: np.ndarray) -> Draw:
+        def keys(ends: Any) -> np.ndarray:
+            return np.min(ends, axis=0) * self.neighbours.num_nodes + np.max(ends, axis=0)
+
+        ends = draw.node_ids[draw.senders], draw.node_ids[draw.receivers]
+        keep = ~np.isin(keys(ends), keys(pairs.T))
+        edges = (draw.edge_ids[keep], draw.senders[keep], draw.receivers[keep])
+        return draw._replace(edge_ids=edges[0], senders=edges[1], receivers=edges[2])
 
     def __call__(self, seed: int | None, epoch: int, index: int) -> Sample:
         """Batch `index` of an epoch.

@@ -216,6 +216,14 @@ class TestOurSide:
             walks, [0, (4 + 3 / 2) / 7, 3 / 4 / 7, (4 + 9 / 8) / 7], rtol=1e-6
         )
 
+    def test_sampling_has_every_seed_once(self):
+        case = replace(CASES["sampling"], batch_size=16, batches=3)
+        arrays = make_inputs(case, scale=0.01).arrays
+        step = worker_jax.build(scaled(case, 0.01), arrays)
+        for _ in range(2):
+            (total,) = step()
+            np.testing.assert_allclose(total, arrays["nodes"][:48].sum(axis=0), atol=1e-4)
+
     def test_segment_sum_and_copy(self):
         case = CASES["segment_sum_16"]
         arrays = device_arrays(case, 1e-3)

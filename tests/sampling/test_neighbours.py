@@ -169,3 +169,21 @@ def test_no_draw_exceeds_the_worst_case():
                 sample = sampler(seed, 0, index)
                 assert (sample.node_ids >= 0).sum() <= nodes
                 assert (sample.edge_ids >= 0).sum() <= edges
+
+
+def test_a_typed_network_has_the_values_of_the_whole_graph():
+    rng = np.random.default_rng(0)
+    graph = graphs.from_types(
+        {"a": rng.normal(size=(20, 3)).astype(np.float32), "b": 30},
+        {("a", "to", "b"): (rng.integers(0, 20, 90), rng.integers(0, 30, 90))},
+        reverse=True,
+    )
+    layer = message_passing.RGCN(4, schema=graphs.schema_of(graph))
+    network = models.TypedNetwork(models.TypedInputs.of(graph), (layer, layer), width=8)
+    params, state = network.init(jax.random.key(0))
+    apply = jax.jit(network.apply)
+    expected = apply(params, state, graphs.prepare(graph)).prediction
+    method = Neighbours(({"to": None, "rev_to": 99}, None), disjoint=True)
+    sample = Sampler(graph, method, np.arange(50), 50)(0, 0, 0)
+    got = apply(params, state, sample.graph).prediction[sample.seeds]
+    np.testing.assert_allclose(got, expected[sample.node_ids[sample.seeds]], rtol=1e-5, atol=1e-5)

@@ -77,6 +77,20 @@ def test_features_may_lie_on_disk(whole, tmp_path):
     )
 
 
+def test_the_edges_between_the_nodes_of_a_pair_can_be_hidden(whole):
+    pairs = np.stack([whole.senders, whole.receivers], 1)[100:140]
+    for method in (Neighbours((None, None)), Neighbours((4, 4), disjoint=True)):
+        sampler = Sampler(whole, method, pairs, 16, hide_pairs=True)
+        for index in range(3):
+            sample = sampler(0, 0, index)
+            edges = sample.edge_ids[sample.edge_ids >= 0]
+            found = {frozenset(x) for x in zip(whole.senders[edges], whole.receivers[edges])}
+            asked = sample.node_ids[sample.seeds[sample.seed_mask]]
+            assert not found & {frozenset(pair) for pair in asked.tolist()} and len(edges)
+    with pytest.raises(ValueError, match=r"hide_pairs is for seeds \[S, 2\]"):
+        Sampler(whole, METHOD, [1, 2], 2, hide_pairs=True)
+
+
 def test_globals_travel(whole):
     graph = whole._replace(globals=np.array([[4.0]], np.float32))
     sample = Sampler(graph, METHOD, np.arange(9), 4)(0, 0, 0)
