@@ -92,6 +92,16 @@ def floating(name: str, x: Any) -> None:
         )
 
 
+def features(name: str, x: Any, width: int) -> None:
+    """Floating point, with `width` features on the last axis."""
+    floating(name, x)
+    if x.ndim == 0 or x.shape[-1] != width:
+        raise ValueError(
+            f"{name} must have {width} features on its last axis, got shape {tuple(x.shape)}. "
+            "Fix: initialise the parameters with the width of the data."
+        )
+
+
 def mask(name: str, x: Any, length: int) -> None:
     """A boolean vector, True = real."""
     if not hasattr(x, "dtype") or x.dtype != bool:

@@ -10,15 +10,30 @@ import dataclasses
 import importlib
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from graphattn_jax import _checks
 
-__all__ = ["from_json", "to_json"]
+__all__ = ["Value", "from_json", "to_json"]
 
 _PACKAGE = __name__.partition(".")[0]
+
+
+class Value:
+    """A frozen dataclass that prints as the call that makes it: with the fields that differ from their defaults.
+
+    `@dataclass(frozen=True, repr=False)`, or the generated form with all fields comes first.
+    """
+
+    def __repr__(self) -> str:
+        chosen = (
+            f"{field.name}={getattr(self, field.name)!r}"
+            for field in dataclasses.fields(cast(Any, self))
+            if getattr(self, field.name) != field.default
+        )
+        return f"{type(self).__name__}({', '.join(chosen)})"
 
 
 def to_json(value: Any) -> Any:

@@ -51,33 +51,6 @@ HEAVY = (
     "pymetis",
 )
 
-# Private names of one package that others import: present offenders, none may be added, each is to go.
-OFFENDERS = {
-    "diagnostics._weights.check_edges": {"testing"},
-    "graphs._types.to_host": {
-        "encodings",
-        "message_passing",
-        "models",
-        "sampling",
-        "testing",
-        "training",
-    },
-    "nn._arrays.features": {"attention"},
-    "nn._arrays.product": {"attention", "message_passing"},
-    "nn._arrays.read_dense_ends": {"message_passing"},
-    "nn._arrays.read_edges": {"attention", "message_passing"},
-    "nn._arrays.read_ends": {"attention"},
-    "nn._arrays.read_nodes": {"attention", "message_passing", "models"},
-    "nn._arrays.read_sparse_nodes": {"message_passing"},
-    "nn._arrays.widths_of_ends": {"attention", "message_passing"},
-    "nn._arrays.with_edges": {"attention", "message_passing", "models"},
-    "nn._arrays.with_nodes": {"attention", "message_passing", "models"},
-    "nn._layer.short_repr": {"models"},
-    "ops._batch_norm": {"nn"},
-    "ops._normalizers.check_normalizer": {"attention"},
-    "ops._sparse_features.is_sparse": {"graphs"},
-}
-
 MODULES = sorted(p for p in ROOT.rglob("*.py") if p.name != "__init__.py" or p.parent != ROOT)
 
 
@@ -120,11 +93,7 @@ def private_imports() -> dict[str, set[str]]:
 
 
 def test_private_names_stay_in_their_package():
-    found = private_imports()
-    new = {name: users - OFFENDERS.get(name, set()) for name, users in found.items()}
-    assert not {name: users for name, users in new.items() if users}
-    gone = {name: users - found.get(name, set()) for name, users in OFFENDERS.items()}
-    assert not {name: users for name, users in gone.items() if users}, "take these off the list"
+    assert not private_imports()
 
 
 def test_every_package_has_a_layer():

@@ -10,7 +10,6 @@ import jax.numpy as jnp
 
 from graphattn_jax import _checks
 from graphattn_jax._dtypes import accumulation_dtype
-from graphattn_jax.nn._arrays import features
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
 __all__ = ["DegreeScaler", "DegreeScalerParams"]
@@ -76,7 +75,8 @@ class DegreeScaler:
           ValueError: shapes or dtypes that do not fit.
         """
         _checks.params(params, DegreeScalerParams, self)
-        x = features(x, params.weight.shape[1])
+        x = jnp.asarray(x)
+        _checks.features("x", x, params.weight.shape[1])
         _checks.shape("x", x, ("N", "D"))
         log_degree = jnp.asarray(log_degree)
         _checks.floating("log_degree", log_degree)

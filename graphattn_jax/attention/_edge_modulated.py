@@ -26,7 +26,6 @@ from graphattn_jax.attention._pipeline import (
     project,
 )
 from graphattn_jax.attention._scores import add_bias
-from graphattn_jax.nn._arrays import read_nodes
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
 __all__ = ["EdgeModulatedParams"]
@@ -101,7 +100,7 @@ class EdgeModulated(AttentionLayer):
     def logits(self, params: EdgeModulatedParams, graph: Any, edges: ops.Edges) -> Array:
         """clamp(Σ_c q_ic k_jc (W_e e_ij)_c / √C, ±clamp) per edge, `[E, H]`."""
         check_params(params, EdgeModulatedParams, self, key_weight=not self.score.is_tied)
-        nodes = read_nodes(graph, params.query_weight.shape[0])
+        nodes = nn.read_nodes(graph, params.query_weight.shape[0])
         query = project(nodes, params.query_weight, params.query_bias)
         keys = query
         if params.key_weight is not None:
@@ -123,7 +122,7 @@ class EdgeModulated(AttentionLayer):
         dropout: ops.Dropout | None,
     ) -> nn.LayerOutput:
         """x'_i = W_o ‖_h Σ_j a_ij W_v x_j with a_ij = normalize_j(l_ij + b_ij)."""
-        nodes = read_nodes(graph, params.value_weight.shape[0])
+        nodes = nn.read_nodes(graph, params.value_weight.shape[0])
         value = project(nodes, params.value_weight, params.value_bias)
         logits = jnp.asarray(add_bias(bias, logits))
         out, attention = self.attend_from_logits(logits, value, edges, dropout)

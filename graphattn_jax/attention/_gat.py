@@ -25,7 +25,6 @@ from graphattn_jax.attention._pipeline import (
 )
 from graphattn_jax.attention._scores import add_bias
 from graphattn_jax.graphs import pattern
-from graphattn_jax.nn._arrays import read_ends
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
 __all__ = ["GAT", "GATParams"]
@@ -153,7 +152,9 @@ class GAT(AttentionLayer):
         check_params(params, GATParams, self, **parts)
         check_bias(bias, graph, self.heads)
         weight = params.weight if params.receiver_weight is None else params.receiver_weight
-        senders, receivers = read_ends(graph, params.weight.shape[0], weight.shape[0])
+        senders, receivers = nn.read_ends(
+            graph, params.weight.shape[0], weight.shape[0], allow_sparse=True
+        )
         x_j = project(senders, params.weight)
         same = senders is receivers and params.receiver_weight is None
         x_i = x_j if same else project(receivers, weight)

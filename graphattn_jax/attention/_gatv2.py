@@ -25,7 +25,6 @@ from graphattn_jax.attention._pipeline import (
 )
 from graphattn_jax.attention._scores import add_bias
 from graphattn_jax.graphs import pattern
-from graphattn_jax.nn._arrays import read_ends
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
 __all__ = ["GATv2", "GATv2Params"]
@@ -153,7 +152,9 @@ class GATv2(AttentionLayer):
         weight, shift = params.receiver_weight, params.receiver_bias
         if weight is None:
             weight, shift = params.sender_weight, params.sender_bias
-        senders, receivers = read_ends(graph, params.sender_weight.shape[0], weight.shape[0])
+        senders, receivers = nn.read_ends(
+            graph, params.sender_weight.shape[0], weight.shape[0], allow_sparse=True
+        )
         value = project(senders, params.sender_weight, params.sender_bias)
         same = senders is receivers and params.receiver_weight is None
         query = value if same else project(receivers, weight, shift)

@@ -11,7 +11,6 @@ from graphattn_jax import _checks, graphs, nn, ops
 from graphattn_jax.attention._graph_transformer import GraphTransformer, GraphTransformerParams
 from graphattn_jax.attention._pipeline import finish, project
 from graphattn_jax.attention._scores import dot_scale
-from graphattn_jax.nn._arrays import read_nodes
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
 __all__ = ["GlobalAttention"]
@@ -86,7 +85,7 @@ class GlobalAttention(GraphTransformer):
           ValueError: features that do not fit the parameters, dropout without a key.
         """
         self.check(params, edge_key=False, edge_value=False)
-        nodes = read_nodes(graph, params.query_weight.shape[0])
+        nodes = nn.read_nodes(graph, params.query_weight.shape[0])
         # One product for all: heads side by side, [N, 3 H, C], or [N, 2 H, C] where query and key are one.
         weights = [params.query_weight, params.key_weight, params.value_weight]
         biases = [params.query_bias, params.key_bias, params.value_bias]

@@ -25,7 +25,6 @@ from graphattn_jax.attention._pipeline import (
 )
 from graphattn_jax.attention._scores import dot_scale, with_bias
 from graphattn_jax.graphs import pattern
-from graphattn_jax.nn._arrays import read_edges, read_ends
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
 __all__ = ["GraphTransformer", "GraphTransformerParams"]
@@ -178,8 +177,8 @@ class GraphTransformer(AttentionLayer):
         """
         self.check(params, edge_value=params.edge_key is not None)
         check_bias(bias, graph, self.heads)
-        senders, receivers = read_ends(
-            graph, params.value_weight.shape[0], params.query_weight.shape[0]
+        senders, receivers = nn.read_ends(
+            graph, params.value_weight.shape[0], params.query_weight.shape[0], allow_sparse=True
         )
         query = project(receivers, params.query_weight, params.query_bias)
         value = project(senders, params.value_weight, params.value_bias)
@@ -203,7 +202,7 @@ class GraphTransformer(AttentionLayer):
         query, keys, kernel = self.score.apply(params.score, query, keys, own)
         if params.edge_key is None:
             return query, keys, kernel
-        edges = read_edges(graph, params.edge_key.shape[0])
+        edges = nn.read_edges(graph, params.edge_key.shape[0])
         edge = edge_logits(query, edges, params.edge_key, graph.receivers)
         if self.score.is_tied or self.score.is_symmetrized:
             back = query
@@ -229,7 +228,7 @@ def edge_logits(query: Array, edges: Array, weight: ArrayLike, ends: ArrayLike) 
 
 def edge_messages(weight: ArrayLike, graph: Any, weights: Array, like: Array) -> Array:
     """Σ_j a_ij W_ev e_ij as W_ev (Σ_j a_ij e_ij)."""
-    edges = read_edges(graph, weight.shape[0]).astype(weights.dtype)
+    edges = nn.read_edges(graph, weight.shape[0]).astype(weights.dtype)
     per_edge = weights[:, :, None] * edges[:, None, :]
     summed = ops.segment_sum(per_edge, graph.receivers, like.shape[0])
     out = jnp.einsum("nhd,dhc->nhc", summed, jnp.asarray(weight).astype(summed.dtype))

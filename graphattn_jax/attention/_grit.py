@@ -26,7 +26,6 @@ from graphattn_jax.attention._pipeline import (
 )
 from graphattn_jax.attention._scores import add_bias
 from graphattn_jax.graphs import pattern
-from graphattn_jax.nn._arrays import read_edges, read_nodes, with_edges
 from graphattn_jax.ops import take
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
@@ -176,8 +175,8 @@ class GRIT(AttentionLayer):
         is_dot = self.score.is_dot
         parts = {"key_weight": not self.score.is_tied, "vector": not is_dot}
         check_params(params, GRITParams, self, **parts)
-        nodes = read_nodes(graph, params.query_weight.shape[0])
-        features = read_edges(graph, params.edge_gate.shape[0])
+        nodes = nn.read_nodes(graph, params.query_weight.shape[0])
+        features = nn.read_edges(graph, params.edge_gate.shape[0])
         query = project(nodes, params.query_weight, params.query_bias)
         keys = query if params.key_weight is None else project(nodes, params.key_weight)
         value = project(nodes, params.value_weight)
@@ -201,7 +200,7 @@ class GRIT(AttentionLayer):
         heard = jnp.einsum("nhc,hcd->nhd", heard, weight)
         out = combine_heads(out + heard.astype(value.dtype), True)
         new_edges = combine_heads(new_edges, True).astype(features.dtype)
-        return finish(with_edges(graph, new_edges), out, attention)
+        return finish(nn.with_edges(graph, new_edges), out, attention)
 
 
 @partial(jax.checkpoint, static_argnums=0)

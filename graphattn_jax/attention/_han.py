@@ -20,7 +20,6 @@ from graphattn_jax.attention._pipeline import (
 from graphattn_jax.attention._scores import Shared, Standard, Symmetrized
 from graphattn_jax.attention._typed import attend_within, check_scores
 from graphattn_jax.graphs import Schema, check_schema, relation_ends
-from graphattn_jax.nn._arrays import read_nodes
 from graphattn_jax.ops import take
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
@@ -138,7 +137,7 @@ class HAN(AttentionLayer):
         """
         check_params(params, HANParams, self, sender_vector=not self.score.is_tied)
         self.schema.check(graph)
-        x = read_nodes(graph, params.projection.weight.shape[1])
+        x = nn.read_nodes(graph, params.projection.weight.shape[1])
         h = nn.typed_linear(params.projection, x, graphs.node_groups(graph))
         h = split_heads(h, self.heads)
         spoken, heard = relation_ends(graph), relation_ends(graph, "receiver")

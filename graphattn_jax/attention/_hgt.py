@@ -22,7 +22,6 @@ from graphattn_jax.attention._pipeline import (
 from graphattn_jax.attention._scores import Shared, Standard, Symmetrized, with_bias
 from graphattn_jax.attention._typed import attend, check_scores
 from graphattn_jax.graphs import Schema, check_schema
-from graphattn_jax.nn._arrays import read_edges, read_nodes
 from graphattn_jax.ops import take
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
@@ -183,7 +182,7 @@ class HGT(AttentionLayer):
         parts = {"key": not self.score.is_tied, "time": self.relative_time, "norm_scale": self.norm}
         check_params(params, HGTParams, self, **parts)
         self.schema.check(graph)
-        x = read_nodes(graph, self.sharing.matrices(params.query.weight).shape[1])
+        x = nn.read_nodes(graph, self.sharing.matrices(params.query.weight).shape[1])
         types, ends = graphs.node_groups(graph), graphs.relation_ends(graph)
         query = split_heads(
             nn.typed_linear(params.query, x, types, sharing=self.sharing), self.heads
@@ -191,7 +190,7 @@ class HGT(AttentionLayer):
         keys, value = self._spoken(params, graph, x, ends)
         kernel: Any = ops.DotScore(bias=bias)
         if params.edge_key is not None:
-            edges = read_edges(graph, params.edge_key.shape[0])
+            edges = nn.read_edges(graph, params.edge_key.shape[0])
             term = edge_logits(query, edges, params.edge_key, graph.receivers)
             kernel = with_bias(kernel, query.shape[-1] ** -0.5 * term)
         k_weights, k_output = (None, None) if key is None else jax.random.split(key)

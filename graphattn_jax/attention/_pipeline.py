@@ -13,8 +13,6 @@ import jax.numpy as jnp
 from graphattn_jax import _checks, nn, ops
 from graphattn_jax._dtypes import accumulation_dtype
 from graphattn_jax.attention._scores import Score, Standard, check_score
-from graphattn_jax.nn._arrays import product, read_edges, widths_of_ends, with_nodes
-from graphattn_jax.ops._normalizers import check_normalizer
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
 __all__ = ["AttentionLayer", "combine_heads", "project"]
@@ -40,7 +38,7 @@ def project(
     """
     weight = jnp.asarray(weight)
     depth, heads, channels = weight.shape
-    flat = product(x, weight.reshape(depth, heads * channels))
+    flat = ops.matmul(x, weight.reshape(depth, heads * channels))
     out = flat.reshape(x.shape[0], heads, channels)
     if bias is not None:
         out = out + jnp.asarray(bias).astype(out.dtype)[None]
@@ -116,7 +114,7 @@ class AttentionLayer(nn.Layer):
             _checks.positive("channels", self.channels)
         _checks.positive("heads", self.heads)
         check_score(self.score)
-        check_normalizer(self.normalizer)
+        ops.check_normalizer(self.normalizer)
         constrained = getattr(self.normalizer, "heads", None)
         if constrained is not None and len(constrained) != self.heads:
             raise ValueError(
@@ -143,7 +141,7 @@ class AttentionLayer(nn.Layer):
         self, in_features: int | tuple[int, int], edge_features: int | None = None
     ) -> Widths:
         """The sizes of the parameters for these inputs."""
-        senders, receivers = widths_of_ends(in_features)
+        senders, receivers = nn.widths_of_ends(in_features)
         if edge_features is not None:
             _checks.positive("edge_features", edge_features)
         if senders != receivers and (self.score.is_tied or self.symmetric_init):
@@ -279,7 +277,7 @@ def init_output_bias(layer: Any, channels: int) -> Array | None:
 
 def edge_term(weight: ArrayLike, graph: Any, bias: ArrayLike | None = None) -> Array:
     """W_e e (+ b) of the edge features of a graph."""
-    return weighted_edges(read_edges(graph, weight.shape[0]), weight, bias)
+    return weighted_edges(nn.read_edges(graph, weight.shape[0]), weight, bias)
 
 
 def weighted_edges(edges: Array, weight: ArrayLike, bias: ArrayLike | None = None) -> Array:
@@ -305,4 +303,4 @@ def clamped(logits: Array, clamp: float | None) -> Array:
 
 def finish(graph: Any, out: Array, attention: ops.Attention) -> nn.LayerOutput:
     """The graph with new node features, and how it attended."""
-    return nn.LayerOutput(with_nodes(graph, out), attention)
+    return nn.LayerOutput(nn.with_nodes(graph, out), attention)

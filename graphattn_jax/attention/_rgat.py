@@ -22,7 +22,6 @@ from graphattn_jax.attention._pipeline import (
 from graphattn_jax.attention._scores import Standard, Symmetrized
 from graphattn_jax.attention._typed import attend_from_logits, check_scores
 from graphattn_jax.graphs import Schema, check_schema, relation_ends
-from graphattn_jax.nn._arrays import read_nodes
 from graphattn_jax.ops import take
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
@@ -135,7 +134,7 @@ class RGAT(AttentionLayer):
         check_params(params, RGATParams, self)
         self.schema.check(graph)
         matrices = self.sharing.matrices(params.weight)
-        x = read_nodes(graph, matrices.shape[1])
+        x = nn.read_nodes(graph, matrices.shape[1])
         spoken, heard = relation_ends(graph), relation_ends(graph, "receiver")
 
         def along(vector: ArrayLike, ends: graphs.Ends) -> Array:

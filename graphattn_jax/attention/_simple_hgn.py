@@ -21,7 +21,6 @@ from graphattn_jax.attention._pipeline import (
 from graphattn_jax.attention._scores import Standard
 from graphattn_jax.attention._typed import check_scores
 from graphattn_jax.graphs import Schema, check_schema, pattern
-from graphattn_jax.nn._arrays import read_nodes
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
 __all__ = ["SimpleHGN", "SimpleHGNParams"]
@@ -147,7 +146,7 @@ class SimpleHGN(AttentionLayer):
         """
         check_params(params, SimpleHGNParams, self, root=self.root)
         self.schema.check(graph)
-        x, edges = read_nodes(graph, params.weight.shape[0]), pattern(graph)
+        x, edges = nn.read_nodes(graph, params.weight.shape[0]), pattern(graph)
         h = project(x, params.weight)
         of_relation = jnp.einsum(
             "rd,dhc,hc->rh", params.relation, params.relation_weight, params.relation_vector

@@ -16,8 +16,8 @@ import jax.numpy as jnp
 
 from graphattn_jax import _checks
 from graphattn_jax.diagnostics._sums import diagonal_mass, sums_of_existing
-from graphattn_jax.diagnostics._weights import check_edges, dense_weights, edge_weights, like
-from graphattn_jax.ops import Attention, Edges, segment_sum
+from graphattn_jax.diagnostics._weights import dense_weights, edge_weights, like
+from graphattn_jax.ops import Attention, Edges, check_edges, segment_sum
 from graphattn_jax.typing import Array, ArrayLike
 
 
@@ -195,7 +195,7 @@ def unordered_pairs(edges: Edges) -> Array:
       >>> ga.diagnostics.unordered_pairs(edges).tolist()
       [0, 0, 2, 1]
     """
-    check_edges(edges)
+    check_edges(edges, allow_bipartite=False)
     senders, receivers = jnp.asarray(edges.senders), jnp.asarray(edges.receivers)
     low, high = jnp.minimum(senders, receivers), jnp.maximum(senders, receivers)
     order = jnp.lexsort((high, low))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from graphattn_jax import _checks
 from graphattn_jax._dtypes import accumulation_dtype
-from graphattn_jax.ops import Attention, Edges
+from graphattn_jax.ops import Attention, Edges, check_edges
 from graphattn_jax.typing import Array, ArrayLike
 
 
@@ -47,21 +47,6 @@ def edge_weights(
         real = real & nodes[senders] & nodes[receivers]
     weights = jnp.where(like(real, weights), weights, 0)
     return EdgeWeights(weights.astype(accumulation_dtype(weights.dtype)), senders, receivers, real)
-
-
-def check_edges(edges: Edges, *, allow_bipartite: bool = False) -> None:
-    """A pattern, of one set of nodes unless two are allowed."""
-    if not isinstance(edges, Edges):
-        raise ValueError(
-            f"edges must be a pattern, ga.ops.Edges, got {type(edges).__name__}. "
-            "Fix: ga.graphs.pattern(graph), or None for weights [..., N, N]."
-        )
-    edges.check()
-    if edges.is_bipartite and not allow_bipartite:
-        raise ValueError(
-            f"attention from {edges.num_senders} senders to {edges.num_rows} other nodes has no transposed entries. "
-            "Fix: only row_column_sums takes bipartite patterns."
-        )
 
 
 def as_floats(weights: ArrayLike | Attention) -> Array:

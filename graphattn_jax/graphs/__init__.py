@@ -93,6 +93,7 @@ from graphattn_jax.graphs._types import (
     num_edges,
     num_graphs,
     num_nodes,
+    to_host,
 )
 from graphattn_jax.graphs._validate import validate
 from graphattn_jax.graphs._virtual_node import add_virtual_node
@@ -185,6 +186,7 @@ __all__ = [
     "subgraph",
     "take",
     "to_dense",
+    "to_host",
     "to_networkx",
     "to_pyg_data",
     "to_pyg_hetero",

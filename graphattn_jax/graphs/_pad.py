@@ -19,8 +19,7 @@ from graphattn_jax.graphs._types import (
     to_host,
 )
 from graphattn_jax.graphs._validate import check_graph
-from graphattn_jax.ops import SparseFeatures
-from graphattn_jax.ops._sparse_features import is_sparse
+from graphattn_jax.ops import SparseFeatures, is_sparse
 
 
 def pad(graph: GraphsTuple, budget: Budget, *, block_size: int | None = None) -> PreparedGraph:

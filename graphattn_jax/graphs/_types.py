@@ -13,7 +13,7 @@ from jax.core import Tracer
 
 from graphattn_jax import _checks
 from graphattn_jax.graphs._features import exact_cast
-from graphattn_jax.ops._sparse_features import is_sparse
+from graphattn_jax.ops import is_sparse
 
 if TYPE_CHECKING:
     # jraph's annotations are narrower than what it takes and we put in.
@@ -283,10 +283,33 @@ def to_host(
     allow_sparse: bool = True,
     allow_bipartite: bool = False,
 ) -> GraphsTuple:
-    """The graph without its layout, with numpy leaves and int32 ids, or an error in the name of `function`.
+    """The graph as a host function works on it: without its layout, in numpy, with int32 ids.
 
-    A padded one is a `PaddedGraphsTuple`. A function that picks or copies rows of nodes does not allow sparse features,
-    one that reads senders and receivers as ids of the same nodes no bipartite graphs.
+    Args:
+      graph: any `GraphsTuple`.
+      function: the name that errors say.
+      allow_padded: whether it takes padded graphs; it gets a `PaddedGraphsTuple`.
+      allow_sparse: False for one that picks or copies rows of nodes, which `SparseFeatures` do not have.
+      allow_bipartite: whether senders and receivers may be ids of different nodes.
+
+    Returns:
+      A `GraphsTuple` or `PaddedGraphsTuple`.
+
+    Raises:
+      ValueError: what is no graph, is traced, or is not allowed.
+
+    Cost: copies what is on a device to the host.
+
+    Example:
+      >>> import graphattn_jax as ga
+      >>> def reversed_edges(graph):
+      ...   graph = ga.graphs.to_host(graph, "reversed_edges")
+      ...   return graph._replace(senders=graph.receivers, receivers=graph.senders)
+      >>> reversed_edges(ga.graphs.from_edge_list([0], [1])).senders
+      array([1], dtype=int32)
+      >>> reversed_edges(None)
+      Traceback (most recent call last):
+      ValueError: reversed_edges: graph must be a GraphsTuple, got NoneType. Fix: build one with graphs.from_edge_list.
     """
     if getattr(graph, "_fields", None) != GraphsTuple._fields:
         raise ValueError(

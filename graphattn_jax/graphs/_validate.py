@@ -21,7 +21,7 @@ from graphattn_jax.graphs._types import (
     receivers_of,
     to_host,
 )
-from graphattn_jax.ops._sparse_features import is_sparse
+from graphattn_jax.ops import is_sparse
 
 
 def validate(graph: GraphsTuple, *, check_finite: bool = False) -> GraphsTuple:

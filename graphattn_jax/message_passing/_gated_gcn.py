@@ -11,13 +11,6 @@ import jax.numpy as jnp
 from graphattn_jax import _checks, nn, ops
 from graphattn_jax._dtypes import wide
 from graphattn_jax.message_passing._aggregation import check_fields, incoming
-from graphattn_jax.nn._arrays import (
-    read_dense_ends,
-    read_edges,
-    widths_of_ends,
-    with_edges,
-    with_nodes,
-)
 from graphattn_jax.typing import Array, PRNGKey
 
 __all__ = ["GatedGCN", "GatedGCNParams"]
@@ -98,7 +91,7 @@ class GatedGCN(nn.Layer):
         self, key: PRNGKey, in_features: int | tuple[int, int], edge_features: int | None = None
     ) -> GatedGCNParams:
         """Parameters, float32; weights start as those of `ga.nn.init_linear`, the biases at zero."""
-        senders, receivers = widths_of_ends(in_features)
+        senders, receivers = nn.widths_of_ends(in_features)
         receiver, sender, edge, value, root = jax.random.split(key, 5)
         edge_value = jax.random.fold_in(value, 1)
         has_edge_values = self.edge_values and edge_features is not None
@@ -139,14 +132,14 @@ class GatedGCN(nn.Layer):
         """
         _checks.params(params, GatedGCNParams, self)
         maps = params.value.weight, params.root.weight
-        senders, x = read_dense_ends(graph, *(w.shape[0] for w in maps))
+        senders, x = nn.read_ends(graph, *(w.shape[0] for w in maps))
         edges = incoming(self, graph)
         logits = wide(ops.sender_rows(nn.linear(params.receiver, x), edges.T))
         logits = logits + wide(ops.sender_rows(nn.linear(params.sender, senders), edges))
         if params.edge is not None:
-            features = read_edges(graph, params.edge.weight.shape[0])
+            features = nn.read_edges(graph, params.edge.weight.shape[0])
             logits = logits + wide(nn.linear(params.edge, features.astype(x.dtype)))
-            graph = with_edges(graph, logits.astype(features.dtype))
+            graph = nn.with_edges(graph, logits.astype(features.dtype))
         value = wide(nn.linear(params.value, senders))
         # The sum of the gates is the same sum over values of 1.
         columns = [value, jnp.ones_like(value)] if self.normalize else [value]
@@ -161,4 +154,4 @@ class GatedGCN(nn.Layer):
         if self.normalize:
             message = message / (sums[..., 1] + _EPSILON)
         out = wide(nn.linear(params.root, x)) + message
-        return nn.LayerOutput(with_nodes(graph, out.astype(x.dtype)))
+        return nn.LayerOutput(nn.with_nodes(graph, out.astype(x.dtype)))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from graphattn_jax import _checks, nn
+from graphattn_jax import _checks, nn, ops
 from graphattn_jax._dtypes import accumulation_dtype
 from graphattn_jax.message_passing._aggregation import (
     check_fields,
@@ -17,7 +17,6 @@ from graphattn_jax.message_passing._aggregation import (
     incoming,
     real_edges,
 )
-from graphattn_jax.nn._arrays import product, read_sparse_nodes, with_nodes
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
 __all__ = ["GCN", "GCNParams"]
@@ -106,7 +105,7 @@ class GCN(nn.Layer):
           ValueError: features that do not fit the parameters, edge weights that do not fit the edges.
         """
         _checks.params(params, GCNParams, self)
-        x = read_sparse_nodes(graph, params.weight.shape[0])
+        x = nn.read_nodes(graph, params.weight.shape[0], allow_sparse=True)
         edges = incoming(self, graph)
         dtype = accumulation_dtype(x.dtype)
         w = real_edges(edges, dtype)
@@ -117,8 +116,8 @@ class GCN(nn.Layer):
         degree = in_degrees(w, edges)
         hears = degree > 0
         scale = jnp.where(hears, jax.lax.rsqrt(jnp.where(hears, degree, 1)), 0)[:, None]
-        h = product(x, params.weight)
+        h = ops.matmul(x, params.weight)
         out = scale * edge_sum(w, scale * h, edges)
         if params.bias is not None:
             out = out + params.bias.astype(dtype)[None]
-        return nn.LayerOutput(with_nodes(graph, out.astype(x.dtype)))
+        return nn.LayerOutput(nn.with_nodes(graph, out.astype(x.dtype)))

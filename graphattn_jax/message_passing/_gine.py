@@ -11,7 +11,6 @@ import jax.numpy as jnp
 from graphattn_jax import _checks, nn, ops
 from graphattn_jax._dtypes import wide
 from graphattn_jax.message_passing._aggregation import check_fields, edge_sum, incoming, real_edges
-from graphattn_jax.nn._arrays import read_dense_ends, read_edges, widths_of_ends, with_nodes
 from graphattn_jax.typing import Array, PRNGKey
 
 __all__ = ["GINE", "GINEParams"]
@@ -89,7 +88,7 @@ class GINE(nn.Layer):
         Raises:
           ValueError: sizes that are not positive integers, ends or (without a map) edges of another width.
         """
-        width, receivers = widths_of_ends(in_features)
+        width, receivers = nn.widths_of_ends(in_features)
         if width != receivers:
             raise ValueError(
                 f"GINE adds up senders and receivers, which must be equally wide, got in_features={in_features}."
@@ -128,7 +127,7 @@ class GINE(nn.Layer):
         """
         _checks.params(params, GINEParams, self)
         width = params.mlp.layers[0].weight.shape[0]
-        senders, x = read_dense_ends(graph, width, width)
+        senders, x = nn.read_ends(graph, width, width)
         edges = incoming(self, graph)
         if params.edge is None:
             real = real_edges(edges, wide(senders).dtype)
@@ -138,11 +137,11 @@ class GINE(nn.Layer):
             total = ops.rectified_sum(wide(senders), wide(terms), edges)
         h = (1 + params.epsilon.astype(total.dtype)) * wide(x) + total
         out = nn.mlp(params.mlp, h.astype(x.dtype), activation=self.activation)
-        return nn.LayerOutput(with_nodes(graph, out))
+        return nn.LayerOutput(nn.with_nodes(graph, out))
 
 
 def _edge_terms(edge: Any, graph: Any, width: int, dtype: Any) -> Array:
     """What is added to the sender of each edge, `[E, D]`."""
     if edge == ():
-        return read_edges(graph, width).astype(dtype)
-    return nn.linear(edge, read_edges(graph, edge.weight.shape[0]).astype(dtype))
+        return nn.read_edges(graph, width).astype(dtype)
+    return nn.linear(edge, nn.read_edges(graph, edge.weight.shape[0]).astype(dtype))

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from graphattn_jax.graphs import GraphsTuple, in_degree, node_mask
-from graphattn_jax.graphs._types import to_host
+from graphattn_jax.graphs import GraphsTuple, in_degree, node_mask, to_host
 
 
 def log_degree_mean(graph_list: Iterable[GraphsTuple]) -> float:

@@ -18,13 +18,6 @@ from graphattn_jax.message_passing._aggregation import (
     incoming,
     real_edges,
 )
-from graphattn_jax.nn._arrays import (
-    product,
-    read_dense_ends,
-    read_edges,
-    widths_of_ends,
-    with_nodes,
-)
 from graphattn_jax.typing import Array, PRNGKey
 
 __all__ = ["PNA", "PNAParams"]
@@ -116,7 +109,7 @@ class PNA(nn.Layer):
         Raises:
           ValueError: sizes that are not positive integers, or that the towers do not divide.
         """
-        senders, receivers = widths_of_ends(in_features)
+        senders, receivers = nn.widths_of_ends(in_features)
         if self.channels is None or self.features is None:
             _checks.divisible("in_features", receivers, self.towers, "towers")
         if edge_features is not None:
@@ -158,12 +151,12 @@ class PNA(nn.Layer):
           ValueError: features that do not fit the parameters.
         """
         _checks.params(params, PNAParams, self)
-        senders, x = read_dense_ends(graph, params.sender.shape[0], params.receiver.shape[0])
+        senders, x = nn.read_ends(graph, params.sender.shape[0], params.receiver.shape[0])
         edges = incoming(self, graph)
         dtype = wide(x).dtype
         messages = ops.sender_rows(_project(senders, params.sender), edges)
         if params.edge is not None:
-            features = read_edges(graph, params.edge.shape[0])
+            features = nn.read_edges(graph, params.edge.shape[0])
             messages = messages + _project(features.astype(senders.dtype), params.edge)
         mean, low, high, std = (
             f(messages, edges.receivers, edges.num_rows, where=edges.mask) for f in _AGGREGATORS
@@ -180,9 +173,9 @@ class PNA(nn.Layer):
         update = jnp.einsum("sn,snto->nto", scalers, update)
         own = wide(nn.linear(params.root, x))
         out = nn.linear(params.mix, (own + update.reshape(own.shape)).astype(x.dtype))
-        return nn.LayerOutput(with_nodes(graph, out))
+        return nn.LayerOutput(nn.with_nodes(graph, out))
 
 
 def _project(x: Array, weight: Array) -> Array:
     """The product x W in float32, `[rows, T F]`."""
-    return product(x, weight.reshape(weight.shape[0], -1))
+    return ops.matmul(x, weight.reshape(weight.shape[0], -1))

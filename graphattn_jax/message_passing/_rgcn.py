@@ -17,7 +17,6 @@ from graphattn_jax.message_passing._aggregation import (
     real_edges,
     without_tiles,
 )
-from graphattn_jax.nn._arrays import product, read_nodes, with_nodes
 from graphattn_jax.ops import take
 from graphattn_jax.typing import Array, PRNGKey
 
@@ -123,7 +122,7 @@ class RGCN(nn.Layer):
         _checks.params(params, RGCNParams, self)
         self.schema.check(graph)
         matrices = self.sharing.matrices(params.weight)
-        x = read_nodes(graph, matrices.shape[1])
+        x = nn.read_nodes(graph, matrices.shape[1])
         ends = relation_ends(graph)
         spoken = ops.grouped_matmul(take(x, ends.node), matrices, ends.relations)
         wide, attention = accumulation_dtype(x.dtype), None
@@ -144,7 +143,7 @@ class RGCN(nn.Layer):
             )
         out = out.astype(wide)
         if params.root is not None:
-            out = out + product(x, params.root)
+            out = out + ops.matmul(x, params.root)
         if params.bias is not None:
             out = out + jnp.asarray(params.bias).astype(wide)[None]
-        return nn.LayerOutput(with_nodes(graph, out.astype(x.dtype)), attention)
+        return nn.LayerOutput(nn.with_nodes(graph, out.astype(x.dtype)), attention)

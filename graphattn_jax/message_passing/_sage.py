@@ -17,7 +17,6 @@ from graphattn_jax.message_passing._aggregation import (
     incoming,
     real_edges,
 )
-from graphattn_jax.nn._arrays import read_dense_ends, widths_of_ends, with_nodes
 from graphattn_jax.typing import Array, PRNGKey
 
 __all__ = ["SAGE", "SAGEParams"]
@@ -75,7 +74,7 @@ class SAGE(nn.Layer):
         self, key: PRNGKey, in_features: int | tuple[int, int], edge_features: int | None = None
     ) -> SAGEParams:
         """Parameters, float32; weights start as those of `ga.nn.init_linear`, the bias at zero."""
-        senders, receivers = widths_of_ends(in_features)
+        senders, receivers = nn.widths_of_ends(in_features)
         features = self.features or receivers
         neighbor, root = jax.random.split(key)
         return SAGEParams(
@@ -101,10 +100,10 @@ class SAGE(nn.Layer):
         """
         _checks.params(params, SAGEParams, self)
         maps = params.neighbor.weight, params.root.weight
-        senders, receivers = read_dense_ends(graph, *(w.shape[0] for w in maps))
+        senders, receivers = nn.read_ends(graph, *(w.shape[0] for w in maps))
         edges = incoming(self, graph)
         ones = real_edges(edges, wide(senders).dtype)
         count = jnp.maximum(in_degrees(ones, edges), 1)[:, None]
         mean = edge_sum(ones, wide(senders), edges) / count
         out = nn.linear(params.neighbor, mean.astype(receivers.dtype))
-        return nn.LayerOutput(with_nodes(graph, out + nn.linear(params.root, receivers)))
+        return nn.LayerOutput(nn.with_nodes(graph, out + nn.linear(params.root, receivers)))

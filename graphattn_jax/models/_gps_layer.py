@@ -14,11 +14,10 @@ from graphattn_jax.models._keys import Mode
 from graphattn_jax.models._network import check_arrays, check_layer
 from graphattn_jax.models._norm import NORMS, NormParams, NormState, init_norm, norm, real_rows
 from graphattn_jax.models._patterns import Patterned
-from graphattn_jax.models._value import Value
 from graphattn_jax.models._widths import Widths, check_width, edges_of
-from graphattn_jax.nn._arrays import with_edges
 from graphattn_jax.ops import Attention
 from graphattn_jax.typing import Array, PRNGKey
+from graphattn_jax.values import Value
 
 __all__ = ["GPSLayer", "GPSLayerOutput", "GPSLayerParams", "GPSLayerState"]
 
@@ -222,7 +221,7 @@ class GPSLayer(Value):
             if params.edge_norm is not None:
                 gates = jax.nn.relu(normed("edge_norm", edges_of(out.graph), edge_mask))
                 edges = edges_of(graph) + mode.dropout(gates, self.dropout, 1)
-                after = with_edges(graph, edges)
+                after = nn.with_edges(graph, edges)
             branches.append(normed("local_norm", x + mode.dropout(h, self.dropout, 2)))
         if self.attention is not None:
             pairs = graph if both is None else both.pattern._replace(nodes=x)

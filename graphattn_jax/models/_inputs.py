@@ -11,10 +11,9 @@ import jax.numpy as jnp
 
 from graphattn_jax import _checks, encodings, graphs, nn
 from graphattn_jax.models._norm import real_rows
-from graphattn_jax.models._value import Value
 from graphattn_jax.models._widths import edges_of
-from graphattn_jax.nn._arrays import with_edges
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
+from graphattn_jax.values import Value
 
 __all__ = ["InputParams", "Inputs", "NodeInputs"]
 
@@ -187,7 +186,7 @@ class Inputs(Value):
                 "of another network."
             )
         edges = features(params.edges, nn.real_edges(graph, edges), name="graph.edges")
-        return with_edges(graph, edges), state
+        return nn.with_edges(graph, edges), state
 
     def _encoded(self, params, state, graph, encoding, training, key):
         if encoding is None:

@@ -14,14 +14,13 @@ import numpy as np
 
 from graphattn_jax import _checks, nn
 from graphattn_jax.attention import HAN, GlobalAttention
-from graphattn_jax.graphs import GraphsTuple, TypedEdges, TypedNodes
-from graphattn_jax.graphs._types import to_host
+from graphattn_jax.graphs import GraphsTuple, TypedEdges, TypedNodes, to_host
 from graphattn_jax.models._network import Network, Output
 from graphattn_jax.models._plain_network import PlainNetwork
 from graphattn_jax.models._residual_network import ResidualNetwork
 from graphattn_jax.models._typed_network import TypedNetwork
 from graphattn_jax.models._widths import nodes_of
-from graphattn_jax.nn._arrays import with_nodes
+from graphattn_jax.nn import with_nodes
 from graphattn_jax.sampling import Neighbours, Sampler
 
 __all__ = ["apply_layerwise"]

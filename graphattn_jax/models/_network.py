@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
 from graphattn_jax import _checks, nn
-from graphattn_jax.models._value import Value
 from graphattn_jax.ops import Attention
 from graphattn_jax.typing import Array, PRNGKey
+from graphattn_jax.values import Value
 
 __all__ = ["Network", "Output"]
 

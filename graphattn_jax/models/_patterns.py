@@ -9,8 +9,7 @@ import jax
 import numpy as np
 
 from graphattn_jax import graphs
-from graphattn_jax.graphs import Budget, GraphsTuple
-from graphattn_jax.graphs._types import to_host
+from graphattn_jax.graphs import Budget, GraphsTuple, to_host
 from graphattn_jax.models._inputs import NodeInputs, node_inputs
 from graphattn_jax.typing import ArrayLike
 

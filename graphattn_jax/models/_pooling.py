@@ -10,9 +10,8 @@ import jax.numpy as jnp
 
 from graphattn_jax import _checks, graphs, nn, ops
 from graphattn_jax.models._norm import real_rows
-from graphattn_jax.models._value import Value
-from graphattn_jax.nn._arrays import read_nodes
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
+from graphattn_jax.values import Value
 
 __all__ = ["AttentionPool", "AttentionPoolParams", "Pooled", "pool"]
 
@@ -139,7 +138,7 @@ class AttentionPool(Value):
         """
         _checks.params(params, AttentionPoolParams, self)
         width, heads = params.gate.weight.shape
-        x = read_nodes(graph, width)
+        x = nn.read_nodes(graph, width)
         ids, real = _nodes(graph, where)
         num_graphs = graphs.num_graphs(graph)
         if real is not None:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from graphattn_jax import _checks, encodings, graphs
-from graphattn_jax.graphs._types import to_host
+from graphattn_jax.graphs import to_host
 from graphattn_jax.models._patterns import pair_rows
 from graphattn_jax.typing import ArrayLike
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from graphattn_jax import _checks, nn
 from graphattn_jax.models._pooling import METHODS, pool
-from graphattn_jax.models._value import Value
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
+from graphattn_jax.values import Value
 
 __all__ = ["Readout"]
 

@@ -18,9 +18,9 @@ from graphattn_jax.graphs import (
     relation_ends,
     schema_of,
 )
-from graphattn_jax.models._value import Value
 from graphattn_jax.ops import Groups, segment_sum, take
 from graphattn_jax.typing import Array, PRNGKey
+from graphattn_jax.values import Value
 
 __all__ = ["TypedInputParams", "TypedInputs"]
 

@@ -15,7 +15,6 @@ from graphattn_jax.models._keys import Mode
 from graphattn_jax.models._network import Network, Output, check_layer
 from graphattn_jax.models._typed_inputs import TypedInputParams, TypedInputs
 from graphattn_jax.models._widths import Widths, nodes_of, widths_after
-from graphattn_jax.nn._arrays import with_nodes
 from graphattn_jax.typing import Array, PRNGKey
 
 __all__ = ["TypedNetwork", "TypedNetworkParams"]
@@ -134,14 +133,14 @@ class TypedNetwork(Network):
         _checks.params(params, TypedNetworkParams, self)
         mode, attention = Mode.of(training, key), []
         activation = nn.activation(self.activation)
-        graph = with_nodes(graph, self.inputs.apply(params.inputs, graph))
+        graph = nn.with_nodes(graph, self.inputs.apply(params.inputs, graph))
         for index, (layer, layer_params) in enumerate(zip(self.layers, params.layers, strict=True)):
             here = mode.at(index)
-            graph = with_nodes(graph, here.dropout(nodes_of(graph), self.dropout, 0))
+            graph = nn.with_nodes(graph, here.dropout(nodes_of(graph), self.dropout, 0))
             out = here.layer(layer, layer_params, graph, 1)
             graph = out.graph
             if index < len(self.layers) - 1 or params.output is not None:
-                graph = with_nodes(graph, activation(nodes_of(graph)))
+                graph = nn.with_nodes(graph, activation(nodes_of(graph)))
             attention.append(out.attention)
         y = nodes_of(graph)
         if params.output is not None:

@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from graphattn_jax import graphs, nn
-from graphattn_jax.nn._arrays import with_edges, with_nodes
 from graphattn_jax.typing import PRNGKey
 
 
@@ -33,7 +32,7 @@ def widths_after(layer: nn.Layer, before: Widths, **arrays: Any) -> Widths:
 
     def apply(key: PRNGKey, nodes: Any, edges: Any, arrays: dict[str, Any]) -> tuple[Any, Any]:
         params = layer.init(key, before.nodes, edge_features=before.edges)
-        graph = with_edges(with_nodes(_smallest(schema), nodes), edges)
+        graph = nn.with_edges(nn.with_nodes(_smallest(schema), nodes), edges)
         after = layer.apply(params, graph, **arrays).graph
         return nodes_of(after), edges_of(after)
 

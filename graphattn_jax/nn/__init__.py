@@ -1,6 +1,5 @@
 """What layers are made of: linear maps, perceptrons, embeddings, norms; and what a layer is."""
 
-from graphattn_jax.nn._arrays import real_edges, real_nodes
 from graphattn_jax.nn._embedding import EmbeddingParams, embedding, init_embedding
 from graphattn_jax.nn._fusion import (
     Fused,
@@ -35,6 +34,16 @@ from graphattn_jax.nn._norms import (
     init_graph_norm,
     init_layer_norm,
     layer_norm,
+)
+from graphattn_jax.nn._reading import (
+    read_edges,
+    read_ends,
+    read_nodes,
+    real_edges,
+    real_nodes,
+    widths_of_ends,
+    with_edges,
+    with_nodes,
 )
 from graphattn_jax.nn._routing import Routing, RoutingParams, load_balance
 from graphattn_jax.nn._sharing import (
@@ -105,11 +114,17 @@ __all__ = [
     "linear",
     "load_balance",
     "mlp",
+    "read_edges",
+    "read_ends",
+    "read_nodes",
     "real_edges",
     "real_nodes",
     "stack",
     "training_dropout",
     "typed_linear",
     "unstack",
+    "widths_of_ends",
+    "with_edges",
     "with_implementation",
+    "with_nodes",
 ]

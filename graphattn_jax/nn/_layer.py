@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import wraps
@@ -12,6 +11,7 @@ from graphattn_jax import _checks
 from graphattn_jax.graphs import is_shard, with_halo
 from graphattn_jax.ops import Attention, Dropout
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
+from graphattn_jax.values import Value
 
 __all__ = ["EdgeInputs", "Layer", "LayerOutput", "training_dropout"]
 
@@ -38,7 +38,7 @@ class EdgeInputs(NamedTuple):
     buckets: ArrayLike | None = None
 
 
-class Layer(ABC):
+class Layer(Value, ABC):
     """A layer: a frozen value with two pure functions. Subclass it, as a frozen dataclass, for a layer of your own.
 
     Static choices are its fields, arrays are parameters or arguments. So it can be hashed, compared, printed, taken
@@ -65,9 +65,6 @@ class Layer(ABC):
         if "apply" in vars(cls):
             cls.apply = _over_shards(cls.apply)
         _checks.checked_calls(cls)
-
-    def __repr__(self) -> str:
-        return short_repr(self)
 
     updates_edges: ClassVar[bool] = False
     """Whether it gives new edge features, as wide as those of the nodes, where it was made with `edge_features`."""
@@ -111,16 +108,6 @@ def _over_shards(apply: Callable[..., Any]) -> Callable[..., Any]:
         return out._replace(graph=new)
 
     return run
-
-
-def short_repr(value: Any) -> str:
-    """A dataclass as the call that makes it: the fields that differ from their defaults."""
-    chosen = (
-        f"{field.name}={getattr(value, field.name)!r}"
-        for field in dataclasses.fields(value)
-        if getattr(value, field.name) != field.default
-    )
-    return f"{type(value).__name__}({', '.join(chosen)})"
 
 
 def training_dropout(rate: float, training: bool, key: Array | None) -> Dropout | None:

@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 
 from graphattn_jax import _checks, ops
-from graphattn_jax.nn._arrays import check_features, product
 from graphattn_jax.nn._initializers import Initializer, initializer
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
@@ -134,9 +133,8 @@ def linear(params: LinearParams, x: ArrayLike | ops.SparseFeatures) -> Array:
       (5, 4)
     """
     _checks.arrays_of(params, LinearParams, "init_linear")
-    x = x if isinstance(x, ops.SparseFeatures) else jnp.asarray(x)
-    check_features(x, params.weight.shape[0])
-    y = product(x, params.weight)
+    x = x if ops.is_sparse(x) else jnp.asarray(x)
+    y = ops.matmul(x, params.weight)
     if params.bias is not None:
         y = y + jnp.broadcast_to(params.bias.astype(y.dtype), y.shape)
     return y.astype(x.dtype)

@@ -11,10 +11,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from graphattn_jax import _checks
+from graphattn_jax import _checks, ops
 from graphattn_jax._dtypes import accumulation_dtype
-from graphattn_jax.nn._arrays import features
-from graphattn_jax.ops import _batch_norm, segment_mean, sum_over_batch
 from graphattn_jax.typing import Array, ArrayLike
 
 
@@ -97,7 +95,7 @@ def layer_norm(params: LayerNormParams, x: ArrayLike, *, eps: float = 1e-5) -> A
     Source: Ba, Kiros, Hinton, "Layer Normalization", 2016, arXiv:1607.06450.
     """
     _checks.arrays_of(params, LayerNormParams, "init_layer_norm")
-    x = features(x, params.scale.shape[0])
+    x = _features(x, params.scale.shape[0])
     wide = x.astype(accumulation_dtype(x.dtype))
     centred = wide - wide.mean(axis=-1, keepdims=True)
     var = jnp.square(centred).mean(axis=-1, keepdims=True)
@@ -186,10 +184,8 @@ def batch_norm(
     wide = x.astype(accumulation_dtype(x.dtype))
     scale, bias = (p.astype(wide.dtype) for p in params)
     if training:
-        count = sum_over_batch(real.sum(dtype=wide.dtype))
-        y, mean, var = _batch_norm.batch_norm(
-            wide, scale, bias, real, eps, implementation=implementation
-        )
+        count = ops.sum_over_batch(real.sum(dtype=wide.dtype))
+        y, mean, var = ops.batch_norm(wide, scale, bias, real, eps, implementation=implementation)
         unbiased = var * count / jnp.maximum(count - 1, 1)
         step = jnp.where(count > 0, momentum, 0.0)
         state = jax.tree.map(
@@ -271,9 +267,9 @@ def graph_norm(
     x = _rows(x, params.scale.shape[0])
     graph_ids, real = _graphs(graph_ids, num_graphs, x), _real(where, x)
     wide = jnp.where(real, x, 0).astype(accumulation_dtype(x.dtype))
-    mean = segment_mean(wide, graph_ids, num_graphs, where=where)
+    mean = ops.segment_mean(wide, graph_ids, num_graphs, where=where)
     centred = wide - params.alpha.astype(wide.dtype)[None] * mean[graph_ids]
-    square = segment_mean(jnp.square(centred), graph_ids, num_graphs, where=where)
+    square = ops.segment_mean(jnp.square(centred), graph_ids, num_graphs, where=where)
     y = _affine(params, centred * jax.lax.rsqrt(square + eps)[graph_ids])
     return jnp.where(real, y, 0).astype(x.dtype)
 
@@ -323,15 +319,21 @@ def graph_layer_norm(
     x = _rows(x, params.scale.shape[0])
     graph_ids, real = _graphs(graph_ids, num_graphs, x), _real(where, x)
     wide = jnp.where(real, x, 0).astype(accumulation_dtype(x.dtype))
-    mean = segment_mean(wide.mean(axis=-1), graph_ids, num_graphs, where=where)
+    mean = ops.segment_mean(wide.mean(axis=-1), graph_ids, num_graphs, where=where)
     centred = wide - mean[graph_ids][:, None]
-    var = segment_mean(jnp.square(centred).mean(axis=-1), graph_ids, num_graphs, where=where)
+    var = ops.segment_mean(jnp.square(centred).mean(axis=-1), graph_ids, num_graphs, where=where)
     y = _affine(params, centred * jax.lax.rsqrt(var + eps)[graph_ids][:, None])
     return jnp.where(real, y, 0).astype(x.dtype)
 
 
+def _features(x: ArrayLike, width: int) -> Array:
+    x = jnp.asarray(x)
+    _checks.features("x", x, width)
+    return x
+
+
 def _rows(x: ArrayLike, width: int) -> Array:
-    x = features(x, width)
+    x = _features(x, width)
     _checks.shape("x", x, ("N", width))
     return x
 

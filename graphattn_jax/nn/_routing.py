@@ -11,9 +11,9 @@ import jax.numpy as jnp
 from graphattn_jax import _checks, ops
 from graphattn_jax._dtypes import accumulation_dtype
 from graphattn_jax.graphs import Ends, Schema, num_nodes, relation_ends, schema_of
-from graphattn_jax.nn._arrays import product, read_nodes
 from graphattn_jax.nn._fusion import Fused, Fusion, reached, weighted
 from graphattn_jax.nn._initializers import initializer
+from graphattn_jax.nn._reading import read_nodes
 from graphattn_jax.ops import Attention, take
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
@@ -123,13 +123,13 @@ class Routing(Fusion):
         """`[U]`; the mean is of W x_j, so that no array has a row of D per pair."""
         x = read_nodes(graph, params.receiver.shape[0])
         wide, spoken = accumulation_dtype(x.dtype), relation_ends(graph)
-        heard = take(product(x, params.sender), spoken.node)
+        heard = take(ops.matmul(x, params.sender), spoken.node)
         ones = jnp.ones((ends.edges.num_edges, 1), wide)
         total = ops.edge_aggregate(ones, heard[:, None], ends.edges)[:, 0]
         real = ones[:, 0] if ends.edges.mask is None else jnp.asarray(ends.edges.mask).astype(wide)
         count = ops.segment_sum(real, ends.edges.receivers, ends.edges.num_rows)
         hidden = (
-            take(product(x, params.receiver), ends.node) + total / jnp.maximum(count, 1)[:, None]
+            take(ops.matmul(x, params.receiver), ends.node) + total / jnp.maximum(count, 1)[:, None]
         )
         hidden = jax.nn.relu(hidden + params.bias.astype(wide)[None])
         return hidden @ params.vector.astype(wide) + ends.relations.rows(params.relation)

@@ -2,6 +2,7 @@
 
 from graphattn_jax.ops._attention import Attention, Weights
 from graphattn_jax.ops._batch_axis import BATCH_AXIS, sum_over_batch
+from graphattn_jax.ops._batch_norm import batch_norm
 from graphattn_jax.ops._block_attention import (
     BLOCK_IMPLEMENTATIONS,
     BlockAttention,
@@ -38,6 +39,7 @@ from graphattn_jax.ops._groups import (
 from graphattn_jax.ops._host_memory import keep_freed_memory
 from graphattn_jax.ops._kernel_sum import kernel_sum, linear_attention
 from graphattn_jax.ops._layout import DegreeBlock, DegreeBlocks, EdgeLayout, Tiles
+from graphattn_jax.ops._matmul import matmul
 from graphattn_jax.ops._native import build_cpp
 from graphattn_jax.ops._normalizers import (
     Normalized,
@@ -47,9 +49,10 @@ from graphattn_jax.ops._normalizers import (
     Sinkhorn,
     Softmax,
     Symmetric,
+    check_normalizer,
     normalize,
 )
-from graphattn_jax.ops._pattern import Edges, prepare_edges
+from graphattn_jax.ops._pattern import Edges, check_edges, prepare_edges
 from graphattn_jax.ops._rectified_sum import rectified_sum
 from graphattn_jax.ops._segment import (
     segment_logsumexp,
@@ -62,7 +65,7 @@ from graphattn_jax.ops._segment import (
     take,
 )
 from graphattn_jax.ops._sinkhorn import Scaling, dense_sinkhorn, sinkhorn
-from graphattn_jax.ops._sparse_features import SparseFeatures
+from graphattn_jax.ops._sparse_features import SparseFeatures, is_sparse
 
 __all__ = [
     "BATCH_AXIS",
@@ -98,8 +101,11 @@ __all__ = [
     "Tiles",
     "Weights",
     "attend_from_logits",
+    "batch_norm",
     "block_attention",
     "build_cpp",
+    "check_edges",
+    "check_normalizer",
     "dense_attention",
     "dense_sinkhorn",
     "dropout",
@@ -109,9 +115,11 @@ __all__ = [
     "explain_choice",
     "from_blocks",
     "grouped_matmul",
+    "is_sparse",
     "keep_freed_memory",
     "kernel_sum",
     "linear_attention",
+    "matmul",
     "normalize",
     "prepare_blocks",
     "prepare_edges",

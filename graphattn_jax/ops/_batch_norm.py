@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from graphattn_jax import _checks
 from graphattn_jax.ops import _native
 from graphattn_jax.ops._batch_axis import BATCH_AXIS, in_batch_axis, sum_over_axis, sum_over_batch
 from graphattn_jax.ops._dispatch import choose
@@ -24,16 +25,44 @@ def batch_norm(
     scale: Array,
     bias: Array,
     real: Array,
-    eps: float,
+    eps: float = 1e-5,
     *,
     implementation: str | None = None,
 ) -> tuple[Array, Array, Array]:
-    """Of wide x `[N, D]` and real `[N, 1]`: y of the real rows, 0 in the others; mean and biased variance `[D]`, which
-    have no gradient. The statistics are those of the real rows, of all devices that hold parts of the batch.
+    """Rows standardised by their own statistics, those of the real rows: what `ga.nn.batch_norm` does in training.
 
-    implementation: "cpp", a kernel for the CPU, once `build_cpp` has made it; "xla"; "reference", by plain operations,
-    with a forward mode; None = the first that can.
+    The statistics are those of all devices that hold parts of the batch.
+
+        y_i = scale ⊙ (x_i − μ) / √(σ² + eps) + bias,   μ and σ² over the real rows
+
+    Args:
+      x: `[N, D]`, float32 or wider.
+      scale, bias: `[D]`.
+      real: `[N, 1]` bool.
+      eps: added to the variance.
+      implementation: "cpp", a kernel for the CPU, once `build_cpp` has made it; "xla"; "reference", by plain
+        operations, with a forward mode; None = the first that can.
+
+    Returns:
+      y, 0 in rows that are not real; mean and biased variance `[D]`, which have no gradient.
+
+    Cost: O(N D).
+    Padding: exact.
+
+    Example:
+      >>> import jax.numpy as jnp, graphattn_jax as ga
+      >>> x, real = jnp.array([[1.0], [3.0], [9.0]]), jnp.array([[True], [True], [False]])
+      >>> y, mean, var = ga.ops.batch_norm(x, jnp.ones(1), jnp.zeros(1), real)
+      >>> y.ravel().round(3).tolist(), mean.tolist(), var.tolist()
+      ([-1.0, 1.0, 0.0], [2.0], [1.0])
+
+    Source: Ioffe, Szegedy, "Batch Normalization", ICML 2015, arXiv:1502.03167, algorithm 1.
     """
+    _checks.shape("x", x, ("N", "D"))
+    _checks.floating("x", x)
+    for name, p in (("scale", scale), ("bias", bias)):
+        _checks.shape(name, p, (x.shape[1],))
+    _checks.shape("real", real, (x.shape[0], 1))
     call = _Call((x, scale, bias, real))
     return choose(implementation, IMPLEMENTATIONS, ("cpp", "xla", "reference"), call).normalize(
         x, scale, bias, real, eps

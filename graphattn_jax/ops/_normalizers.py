@@ -174,7 +174,21 @@ class Sinkhorn:
 
 
 def check_normalizer(normalizer: Normalizer, edges: Edges | None = None) -> None:
-    """A value that normalizes, and that fits the pattern if there is one."""
+    """An error unless it is a value that normalizes, and fits the pattern if there is one.
+
+    Args:
+      normalizer: what the caller of a layer or an op gave.
+      edges: the pattern, once it is known: constraints need one of a single set of nodes.
+
+    Raises:
+      ValueError: says what it must be.
+
+    Example:
+      >>> import graphattn_jax as ga
+      >>> ga.ops.check_normalizer("softmax")
+      Traceback (most recent call last):
+      ValueError: normalizer must be a value such as ga.ops.Softmax(), ... got str 'softmax'.
+    """
     if isinstance(normalizer, (str, type)) or not isinstance(normalizer, Normalizer):
         raise ValueError(
             "normalizer must be a value such as ga.ops.Softmax(), Sigmoid(), PostHoc(), Symmetric() or "

@@ -193,14 +193,33 @@ def prepare_edges(edges: Edges, *, static: bool = False, degree_blocks: bool = F
     )
 
 
-def check_edges(edges: Edges) -> None:
-    """A pattern, with parts that fit each other."""
+def check_edges(edges: Edges, *, allow_bipartite: bool = True) -> None:
+    """An error unless it is a pattern, with parts that fit each other.
+
+    Args:
+      edges: what the caller of an op gave.
+      allow_bipartite: whether senders and receivers may be different nodes.
+
+    Raises:
+      ValueError: says what it must be.
+
+    Example:
+      >>> import graphattn_jax as ga
+      >>> ga.ops.check_edges(([0], [1]))
+      Traceback (most recent call last):
+      ValueError: edges must be a pattern, ga.ops.Edges, got tuple ([0], [1]). Fix: ga.graphs.pattern(graph), ...
+    """
     if not isinstance(edges, Edges):
         raise ValueError(
             f"edges must be a pattern, ga.ops.Edges, got {_checks.describe(edges)}. Fix: "
             "ga.graphs.pattern(graph), or ga.ops.Edges(senders, receivers, num_senders=N)."
         )
     edges.check()
+    if edges.is_bipartite and not allow_bipartite:
+        raise ValueError(
+            f"edges must be a pattern of one set of nodes: attention from {edges.num_senders} senders to "
+            f"{edges.num_rows} other nodes has no transposed entries."
+        )
 
 
 def without_layout(edges: Edges) -> str | None:

@@ -16,7 +16,7 @@ from graphattn_jax.ops._edge_attention import edge_aggregate
 from graphattn_jax.ops._pattern import Edges, prepare_edges
 from graphattn_jax.typing import Array, ArrayLike
 
-__all__ = ["SparseFeatures"]
+__all__ = ["SparseFeatures", "is_sparse"]
 
 
 @jax.tree_util.register_dataclass
@@ -147,5 +147,18 @@ class SparseFeatures:
 
 
 def is_sparse(x: Any) -> bool:
-    """Whether `x` is a `SparseFeatures`: a leaf where features are walked by rows (`jax.tree.map(..., is_leaf=)`)."""
+    """Whether `x` is a `SparseFeatures`: a leaf where features are walked by rows.
+
+    Args:
+      x: anything.
+
+    Returns:
+      A bool.
+
+    Example:
+      >>> import jax, scipy.sparse, graphattn_jax as ga
+      >>> nodes = {"words": ga.ops.SparseFeatures.from_scipy(scipy.sparse.eye_array(3, dtype="float32"))}
+      >>> jax.tree.map(lambda x: x.shape, nodes, is_leaf=ga.ops.is_sparse)
+      {'words': (3, 3)}
+    """
     return isinstance(x, SparseFeatures)

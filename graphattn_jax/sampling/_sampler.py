@@ -9,8 +9,7 @@ import jax
 import numpy as np
 
 from graphattn_jax import _checks
-from graphattn_jax.graphs import Budget, GraphsTuple
-from graphattn_jax.graphs._types import to_host
+from graphattn_jax.graphs import Budget, GraphsTuple, to_host
 from graphattn_jax.sampling._budgets import budget_ladder, check_budgets
 from graphattn_jax.sampling._draw import Draw, Method
 from graphattn_jax.sampling._in_neighbours import InNeighbours, node_times

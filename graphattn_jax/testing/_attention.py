@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from graphattn_jax.diagnostics import unordered_pairs
-from graphattn_jax.diagnostics._weights import check_edges
-from graphattn_jax.ops import Attention, Edges
+from graphattn_jax.ops import Attention, Edges, check_edges
 from graphattn_jax.typing import ArrayLike
 
 
@@ -32,7 +31,7 @@ def assert_symmetric_attention(
       >>> edges = ga.graphs.pattern(ga.graphs.from_edge_list([0, 1], [1, 0]))
       >>> ga.testing.assert_symmetric_attention(np.array([0.3, 0.3]), edges)
     """
-    check_edges(edges)
+    check_edges(edges, allow_bipartite=False)
     weights, senders, receivers = _real_edges(weights, edges)
     pairs = np.asarray(unordered_pairs(Edges(senders, receivers, edges.num_senders)))
     forward, backward = (
@@ -79,7 +78,7 @@ def assert_row_stochastic(
       >>> edges = ga.graphs.pattern(ga.graphs.from_edge_list([0, 1], [2, 2]))
       >>> ga.testing.assert_row_stochastic(np.array([0.3, 0.7]), edges)
     """
-    check_edges(edges, allow_bipartite=True)
+    check_edges(edges)
     weights, _, receivers = _real_edges(weights, edges)
     _assert_non_negative(weights, atol)
     _assert_sums(weights, receivers, np.unique(receivers), "into", atol)
@@ -105,7 +104,7 @@ def assert_doubly_stochastic(
       >>> edges = ga.graphs.pattern(ga.graphs.from_edge_list([0, 1], [1, 0]))
       >>> ga.testing.assert_doubly_stochastic(np.array([1.0, 1.0]), edges)
     """
-    check_edges(edges)
+    check_edges(edges, allow_bipartite=False)
     weights, senders, receivers = _real_edges(weights, edges)
     _assert_non_negative(weights, atol)
     nodes = np.union1d(senders, receivers)

@@ -6,8 +6,7 @@ import jax
 import numpy as np
 
 from graphattn_jax import _checks, graphs
-from graphattn_jax.graphs import GraphsTuple
-from graphattn_jax.graphs._types import to_host
+from graphattn_jax.graphs import GraphsTuple, to_host
 from graphattn_jax.typing import ArrayLike
 
 

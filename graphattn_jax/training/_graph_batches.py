@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from graphattn_jax import _checks
-from graphattn_jax.graphs import Budget, GraphsTuple, PreparedGraph, pad, take
-from graphattn_jax.graphs._types import to_host
+from graphattn_jax.graphs import Budget, GraphsTuple, PreparedGraph, pad, take, to_host
 from graphattn_jax.training._devices import stack_batches
 
 _DEVIATIONS = (0.5, 2.0, 4.0)

@@ -9,8 +9,7 @@ import pytest
 from jax.test_util import check_grads
 
 from graphattn_jax import nn, ops
-from graphattn_jax.ops import _native
-from graphattn_jax.ops._batch_norm import batch_norm
+from graphattn_jax.ops import _native, batch_norm
 
 try:
     ops.build_cpp()

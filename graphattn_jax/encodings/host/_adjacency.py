@@ -6,8 +6,7 @@ import numpy as np
 import scipy.sparse
 
 from graphattn_jax import _checks
-from graphattn_jax.graphs import GraphsTuple, edge_mask, num_nodes
-from graphattn_jax.graphs._types import to_host
+from graphattn_jax.graphs import GraphsTuple, edge_mask, num_nodes, to_host
 from graphattn_jax.typing import ArrayLike
 
 DIRECTED = ("error", "symmetrize", "keep")

@@ -9,8 +9,7 @@ from graphattn_jax.encodings.host._adjacency import adjacency
 from graphattn_jax.encodings.host._components import components
 from graphattn_jax.encodings.host._hops import Search, has_bit, searches
 from graphattn_jax.encodings.host._pairs import read_pairs
-from graphattn_jax.graphs import GraphsTuple, edge_mask, num_nodes
-from graphattn_jax.graphs._types import to_host
+from graphattn_jax.graphs import GraphsTuple, edge_mask, num_nodes, to_host
 
 AT_ONCE = 2**22
 """Most edges looked at in one step back, unless a single node has more."""

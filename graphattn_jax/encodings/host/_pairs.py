@@ -6,8 +6,7 @@ import numpy as np
 
 from graphattn_jax import _checks
 from graphattn_jax.encodings.host._components import Components
-from graphattn_jax.graphs import GraphsTuple, edge_mask, num_nodes
-from graphattn_jax.graphs._types import to_host
+from graphattn_jax.graphs import GraphsTuple, edge_mask, num_nodes, to_host
 
 
 def read_pairs(

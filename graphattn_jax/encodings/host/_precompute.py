@@ -17,8 +17,15 @@ from graphattn_jax import _checks
 from graphattn_jax._cache import remembered
 from graphattn_jax.encodings.host._fingerprint import fingerprint
 from graphattn_jax.encodings.host._threads import thread_pool
-from graphattn_jax.graphs import GraphsTuple, batch, num_edges, num_graphs, num_nodes, unbatch
-from graphattn_jax.graphs._types import to_host
+from graphattn_jax.graphs import (
+    GraphsTuple,
+    batch,
+    num_edges,
+    num_graphs,
+    num_nodes,
+    to_host,
+    unbatch,
+)
 
 CHUNK_NODES = 2**15
 """Graphs are computed in chunks of about this many nodes: large enough to stack, small enough to share out."""

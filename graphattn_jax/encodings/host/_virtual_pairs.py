@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from graphattn_jax import _checks
-from graphattn_jax.graphs import GraphsTuple, add_virtual_node
-from graphattn_jax.graphs._types import to_host
+from graphattn_jax.graphs import GraphsTuple, add_virtual_node, to_host
 from graphattn_jax.typing import ArrayLike
 
 

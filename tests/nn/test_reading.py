@@ -5,12 +5,10 @@ import numpy as np
 import pytest
 
 from graphattn_jax import graphs, nn, ops
-from graphattn_jax.nn._arrays import (
-    read_dense_ends,
+from graphattn_jax.nn import (
     read_edges,
     read_ends,
     read_nodes,
-    read_sparse_nodes,
     widths_of_ends,
     with_edges,
     with_nodes,
@@ -31,7 +29,7 @@ SPARSE = GRAPH._replace(nodes=ops.SparseFeatures.from_dense(GRAPH.nodes))
 def test_both_ends_are_one_set_of_nodes_or_a_pair():
     senders, receivers = read_ends(GRAPH, 4, 4)
     assert senders is receivers
-    assert [x.shape for x in read_dense_ends(PAIR, 4, 6)] == [(3, 4), (2, 6)]
+    assert [x.shape for x in read_ends(PAIR, 4, 6)] == [(3, 4), (2, 6)]
     with pytest.raises(ValueError, match=r"graph.nodes.senders must be an array of shape \[N, 5\]"):
         read_ends(PAIR, 5, 6)
     with pytest.raises(ValueError, match=r"graph.nodes.receivers must be .* \[N, 5\]"):
@@ -41,15 +39,14 @@ def test_both_ends_are_one_set_of_nodes_or_a_pair():
 
 
 def test_one_set_of_nodes_is_not_a_pair():
-    for read in (read_nodes, read_sparse_nodes):
-        with pytest.raises(ValueError, match="one set of nodes, got a bipartite graph"):
-            read(PAIR, 4)
+    with pytest.raises(ValueError, match="one set of nodes, got a bipartite graph"):
+        read_nodes(PAIR, 4)
 
 
 def test_sparse_features_only_where_they_are_multiplied_first():
-    assert read_sparse_nodes(SPARSE, 4) is SPARSE.nodes
-    assert read_ends(SPARSE, 4, 4) == (SPARSE.nodes, SPARSE.nodes)
-    for read in (lambda g: read_nodes(g, 4), lambda g: read_dense_ends(g, 4, 4)):
+    assert read_nodes(SPARSE, 4, allow_sparse=True) is SPARSE.nodes
+    assert read_ends(SPARSE, 4, 4, allow_sparse=True) == (SPARSE.nodes, SPARSE.nodes)
+    for read in (lambda g: read_nodes(g, 4), lambda g: read_ends(g, 4, 4)):
         with pytest.raises(ValueError, match="needs the nodes as an array, got SparseFeatures"):
             read(SPARSE)
 
