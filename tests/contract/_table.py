@@ -5,6 +5,7 @@ A compilation costs a hundred times the arithmetic of these graphs. So most prop
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -69,20 +70,22 @@ class Case:
     def normalizer(self) -> ops.Normalizer:
         return self.layer.normalizer
 
+    @functools.cache  # noqa: B019
     def init(self) -> Params:
         width = EDGE_WIDTH if self.edges else None
         key, bias_key, noise_key = jax.random.split(jax.random.key(0), 3)
-        params = Params(
-            self.layer.init(key, WIDTH, width),
-            jax.random.normal(bias_key, (EDGE_WIDTH, HEADS), jnp.float32) if self.bias else None,
-        )
-        # Biases start at zero and pairwise coefficients at the identity, which would hide them.
-        leaves, structure = jax.tree.flatten(params)
-        noise = [
-            x + 0.3 * jax.random.normal(jax.random.fold_in(noise_key, i), x.shape, x.dtype)
-            for i, x in enumerate(leaves)
-        ]
-        return jax.tree.unflatten(structure, noise)
+        with jax.disable_jit(False):
+            params = Params(
+                self.layer.init(key, WIDTH, width),
+                jax.random.normal(bias_key, (EDGE_WIDTH, HEADS)) if self.bias else None,
+            )
+            # Biases start at zero and pairwise coefficients at the identity, which would hide them.
+            leaves, structure = jax.tree.flatten(params)
+            noise = [
+                x + 0.3 * jax.random.normal(jax.random.fold_in(noise_key, i), x.shape, x.dtype)
+                for i, x in enumerate(leaves)
+            ]
+            return jax.tree.unflatten(structure, noise)
 
     def inputs(self, graph: Any) -> Any:
         """What the layer itself takes for this graph."""
@@ -173,7 +176,7 @@ CASES = (
 )
 
 ONE_PER_LAYER = tuple(next(c for c in CASES if isinstance(c.layer, kind)) for kind in DENSE)
-# What does not depend on score and normalizer together: every layer, and every normalizer, once.
+# What does not depend on score and normalizer together: every layer, every score and every normalizer, once.
 ONE_PER_NORMALIZER = tuple(
     next(c for c in CASES[7:] if c.normalizer == n)
     for n in (Sigmoid(), PostHoc(), Symmetric(), FEW, IMPLICIT)

@@ -4,14 +4,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from _table import CASES, directed_graph, rows
+from _table import directed_graph, each_layer_and_normalizer
 
 from graphattn_jax import attention, graphs, nn
 
 GRAPH = graphs.pad(directed_graph(0), graphs.Budget(10, 32, 3))
 
 
-@rows(CASES)
+@each_layer_and_normalizer
 @jax.disable_jit()
 def test_forward_mode_is_the_directional_derivative(case):
     """Of what the default has in reverse mode, dropout included."""

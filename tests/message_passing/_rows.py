@@ -3,6 +3,7 @@
 A compilation costs a hundred times the arithmetic of these graphs, so most properties run under `jax.disable_jit`.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -33,15 +34,17 @@ class Row(NamedTuple):
     senders: int | None = None
     weighted: bool = False
 
+    @functools.cache  # noqa: B019
     def init(self, in_features=WIDTH):
         """Parameters with noise: biases start at zero, which would hide them."""
-        params = self.layer.init(jax.random.key(0), in_features, self.edges)
-        leaves, structure = jax.tree.flatten(params)
-        keys = jax.random.split(jax.random.key(1), len(leaves))
-        return jax.tree.unflatten(
-            structure,
-            [x + 0.3 * jax.random.normal(k, x.shape, x.dtype) for k, x in zip(keys, leaves)],
-        )
+        with jax.disable_jit(False):
+            params = self.layer.init(jax.random.key(0), in_features, self.edges)
+            leaves, structure = jax.tree.flatten(params)
+            keys = jax.random.split(jax.random.key(1), len(leaves))
+            return jax.tree.unflatten(
+                structure,
+                [x + 0.3 * jax.random.normal(k, x.shape, x.dtype) for k, x in zip(keys, leaves)],
+            )
 
     def apply(self, params, graph):
         options = {"edge_weight": weights_of(graph)} if self.weighted else {}
