@@ -53,7 +53,7 @@ slow: $(VENV)/.ready ## the tests that take minutes each
 	$(PY) -m pytest -q -m slow
 
 # The oldest supported pair, Python 3.11 with jax 0.10.2, where that interpreter exists.
-contract-oldest: ## the contract tests on Python 3.11 and jax 0.10.2, if that interpreter is there
+contract-oldest: ## the contract tests marked `oldest` on Python 3.11 and jax 0.10.2, if that interpreter is there
 	@old=$$(scripts/find_python.sh 3.11); \
 	if [ -z "$$old" ]; then echo "Python 3.11 not found: contract tests on the oldest pair are skipped"; exit 0; fi; \
 	if [ ! -e .venv-oldest/.ready ]; then \
@@ -61,7 +61,7 @@ contract-oldest: ## the contract tests on Python 3.11 and jax 0.10.2, if that in
 	  $$old -m venv --clear .venv-oldest && .venv-oldest/bin/python -m pip install --quiet --upgrade pip && \
 	  .venv-oldest/bin/python -m pip install --quiet --editable ".[test]" "jax==0.10.2" && touch .venv-oldest/.ready || exit 1; \
 	fi; \
-	.venv-oldest/bin/python -m pytest -n 2 --dist loadgroup -q -m "not slow and not gpu" tests/contract
+	.venv-oldest/bin/python -m pytest -n 2 --dist loadgroup -q -m "oldest and not slow and not gpu" tests/contract
 
 peers: ## a second environment with torch and torch-geometric for the benchmarks
 	@old=$$(scripts/find_python.sh 3.11); $${old:-$(PYTHON)} -m venv .venv-peers

@@ -13,6 +13,8 @@ from _table import EDGE_WIDTH, HEADS
 from graphattn_jax import graphs, ops, testing
 from graphattn_jax.attention import GAT, Cosine, GATv2, GraphTransformer, Pairwise, Shared
 
+pytestmark = pytest.mark.oldest
+
 SENDERS, RECEIVERS = 5, 4
 D_SENDERS, D_RECEIVERS = 3, 2
 rng = np.random.default_rng(0)

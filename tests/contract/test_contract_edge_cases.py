@@ -7,6 +7,8 @@ from _table import EDGE_WIDTH, WIDTH, each_layer_and_normalizer, on_features
 
 from graphattn_jax import graphs, testing
 
+pytestmark = pytest.mark.oldest
+
 # Senders, receivers, number of nodes.
 ONE_NODE = ([], [], 1)
 SELF_LOOP = ([0], [0], 1)

@@ -66,6 +66,7 @@ def test_splitting_every_edge_in_two_shares_its_weight(case):
 
 
 @each_layer
+@pytest.mark.oldest
 def test_two_devices_equal_one(case):
     """Data parallel: a stack of padded batches, half of it on each device."""
     budget = graphs.Budget(n_node=12, n_edge=32, n_graph=2)

@@ -23,6 +23,8 @@ from jax.test_util import check_grads
 
 from graphattn_jax import graphs, ops, testing, values
 
+pytestmark = pytest.mark.oldest
+
 GRAPH = directed_graph(0)
 PREPARED = graphs.prepare(GRAPH)
 

@@ -61,6 +61,7 @@ def test_rows_with_one_way_edges_sum_to_one(case):
 
 
 @each_layer_and_normalizer
+@pytest.mark.oldest
 def test_dropout(case):
     params = case.init()
 
