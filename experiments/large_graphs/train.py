@@ -62,9 +62,12 @@ def train(config: RunConfig, job: Job, problem: ga.data.TypedNodeDataset) -> dic
         sampler = make(graph, nodes["train"], labels[nodes["train"]])
         batch = sampler(config.seed, 0, 0)
         batches = ga.training.prefetch(ga.training.EpochBatches(sampler, config.seed))
+    some = np.random.default_rng(0).permutation(nodes["val"])[
+        : 4 * BATCH
+    ]  # in order, classes differ
     looked_at = ga.sampling.Sampler(
-        graph, ga.sampling.Neighbours((10, 10)), nodes["val"][: 4 * BATCH], BATCH,
-        targets=labels[nodes["val"][: 4 * BATCH]],
+        graph, ga.sampling.Neighbours((10, 10)), some, BATCH,
+        targets=labels[some],
     )  # fmt: skip
 
     def metric(params: Any, batch: Any) -> dict[str, Any]:

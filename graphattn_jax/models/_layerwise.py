@@ -15,6 +15,7 @@ import numpy as np
 from graphattn_jax import _checks, nn
 from graphattn_jax.attention import HAN, GlobalAttention
 from graphattn_jax.graphs import GraphsTuple, TypedEdges, TypedNodes, to_host
+from graphattn_jax.linear_attention import LinearAttentionLayer
 from graphattn_jax.models._network import Network, Output
 from graphattn_jax.models._plain_network import PlainNetwork
 from graphattn_jax.models._residual_network import ResidualNetwork
@@ -96,7 +97,7 @@ def apply_layerwise(
 
 
 def _check_layer(layer: nn.Layer) -> None:
-    if isinstance(layer, (GlobalAttention, HAN)):
+    if isinstance(layer, (GlobalAttention, HAN, LinearAttentionLayer)):
         raise ValueError(
             f"{type(layer).__name__} looks at all nodes, not at neighbours alone, and has no values in batches. "
             "Fix: network.apply on the whole graph."

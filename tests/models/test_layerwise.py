@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from graphattn_jax import attention, graphs, message_passing, models
+from graphattn_jax import attention, graphs, linear_attention, message_passing, models
 from tests.sampling.conftest import random_graph
 
 WHOLE = random_graph()
@@ -56,9 +56,10 @@ def test_typed_layers_that_hand_on_their_weights():
 
 
 def test_what_looks_at_all_nodes_is_refused():
-    network = models.PlainNetwork(2, (attention.GlobalAttention(heads=2),))
-    with pytest.raises(ValueError, match="GlobalAttention looks at all nodes"):
-        models.apply_layerwise(network, None, WHOLE, batch_size=4)
+    for layer in (attention.GlobalAttention(heads=2), linear_attention.Performer(heads=2)):
+        network = models.PlainNetwork(2, (layer,))
+        with pytest.raises(ValueError, match=f"{type(layer).__name__} looks at all nodes"):
+            models.apply_layerwise(network, None, WHOLE, batch_size=4)
     gps = models.GPS(models.Inputs(nodes=2))
     with pytest.raises(ValueError, match=r"network must be a PlainNetwork, .* got GPS"):
         models.apply_layerwise(gps, None, WHOLE, batch_size=4)
