@@ -15,6 +15,7 @@ from graphattn_jax.data._flights import load_flights
 from graphattn_jax.data._freewilson import load_freewilson
 from graphattn_jax.data._graph_dataset import GraphDataset, GraphSplit
 from graphattn_jax.data._heterophilous import load_heterophilous
+from graphattn_jax.data._link_dataset import LinkDataset
 from graphattn_jax.data._load import load
 from graphattn_jax.data._moleculenet import load_moleculenet
 from graphattn_jax.data._planetoid import load_planetoid
@@ -23,12 +24,14 @@ from graphattn_jax.data._splits import random_splits, row_normalize, standardize
 from graphattn_jax.data._table_dataset import TableDataset
 from graphattn_jax.data._tu import load_tu
 from graphattn_jax.data._typed_dataset import TypedNodeDataset
+from graphattn_jax.data._umls import load_umls
 from graphattn_jax.data._wordnet import load_wordnet
 from graphattn_jax.data._zinc import load_zinc
 
 __all__ = [
     "GraphDataset",
     "GraphSplit",
+    "LinkDataset",
     "NodeDataset",
     "Split",
     "TableDataset",
@@ -45,6 +48,7 @@ __all__ = [
     "load_moleculenet",
     "load_planetoid",
     "load_tu",
+    "load_umls",
     "load_wordnet",
     "load_zinc",
     "random_splits",

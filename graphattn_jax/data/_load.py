@@ -16,7 +16,9 @@ from graphattn_jax.data._flights import load_flights
 from graphattn_jax.data._freewilson import load_freewilson
 from graphattn_jax.data._graph_dataset import GraphDataset
 from graphattn_jax.data._table_dataset import TableDataset
+from graphattn_jax.data._link_dataset import LinkDataset
 from graphattn_jax.data._typed_dataset import TypedNodeDataset
+from graphattn_jax.data._umls import load_umls
 from graphattn_jax.data._wordnet import load_wordnet
 from graphattn_jax.data._zinc import load_zinc
 
@@ -34,12 +36,14 @@ _LOADERS = {
     "wordnet": load_wordnet,
     "amsterdam-museum": load_amsterdam_museum,
     "flights": load_flights,
+    "umls": load_umls,
 }
 
 
 def load(
     name: str, *, root: str | os.PathLike | None = None
 ) -> NodeDataset | GraphDataset | TypedNodeDataset | TableDataset:
+) -> NodeDataset | GraphDataset | TypedNodeDataset | LinkDataset:
     """A data set by name, as its own loader gives it with default arguments.
 
     Names of one graph with labelled nodes: `"digits"`; `"cora"`, `"citeseer"`, `"pubmed"`;
@@ -48,6 +52,7 @@ def load(
     Many labelled graphs: `"csl"`; `"mutag"`, `"proteins"`, `"nci1"`; and molecules, which need
     RDKit: `"freewilson"`, `"zinc"`, `"esol"`, `"freesolv"`, `"bbbp"`, `"tox21"`, `"hiv"`. Typed graphs:
     `"aifb"`, `"wordnet"`, `"amsterdam-museum"`; of tables with times, `"flights"`.
+    `"aifb"`, `"wordnet"`, `"amsterdam-museum"`. Links: `"umls"`.
 
     Args:
       name: one of the names above.
@@ -57,6 +62,7 @@ def load(
 
     Returns:
       A `NodeDataset`, `GraphDataset`, `TypedNodeDataset` or `TableDataset`.
+      A `NodeDataset`, `GraphDataset`, `TypedNodeDataset` or `LinkDataset`.
 
     Raises:
       ValueError: unknown name, or a corrupted file.

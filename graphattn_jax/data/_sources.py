@@ -20,6 +20,7 @@ _HETEROPHILOUS = (
     "a431395582e929d88271309716bea4fe24ce6318/data/"
 )
 _DGCNN = "https://raw.githubusercontent.com/muhanzhang/pytorch_DGCNN/master/data/"
+_KNOWLEDGE_GRAPHS = "https://raw.githubusercontent.com/ZhenfengLei/KGDatasets/master/"
 _GNN_BENCHMARK = "https://raw.githubusercontent.com/shchur/gnn-benchmark/master/data/npz/"
 
 SOURCES: dict[str, Source] = {
@@ -77,6 +78,7 @@ SOURCES: dict[str, Source] = {
             for name in ("MUTAG", "NCI1", "PROTEINS")
             for file in (f"{name}.txt", *(f"10fold_idx/test_idx-{k}.txt" for k in range(1, 11)))
         },
+        _KNOWLEDGE_GRAPHS: {f"UMLS/{part}.txt": None for part in ("train", "valid", "test")},
         _GNN_BENCHMARK: {"ms_academic_cs.npz": None, "ms_academic_phy.npz": None},
     }.items()
     for filename, sha256 in files.items()

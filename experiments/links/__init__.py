@@ -1,0 +1,1 @@
+"""Links of a knowledge graph: decoders alone, and behind encoders of the graph."""
