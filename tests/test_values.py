@@ -26,6 +26,9 @@ NEEDED = {
     "models.TypedInputs": {"schema": SCHEMA, "widths": (3, 0), "counts": (2, 4)},
     "models.TypedNetwork": {"inputs": INPUTS, "layers": (attention.GAT(3),)},
     **{f"links.{name}": {"num_relations": 2} for name in ("Bilinear", "ComplEx", "DistMult")},
+    "models.MaskedFeatures": {
+        "encoder": models.PlainNetwork(4, (attention.GAT(3),)), "decoder": attention.GAT(4), "features": 4, "width": 3
+    },
     "models.LinkNetwork": {"encoder": models.TypedNetwork(INPUTS, ()), "decoder": links.DotProduct(), "width": 64},
     "nn.Basis": {"num_bases": 3},
     "nn.BlockDiagonal": {"num_blocks": 2},
@@ -54,7 +57,7 @@ WITH_ARRAYS = {
     *("graphs.Halo", "graphs.Layout", "ops.Blocks", "ops.Dropout", "ops.EdgeLayout", "ops.Edges"),
     *("ops.AdditiveScore", "ops.DotScore", "ops.GATv2Score", "ops.SymmetrizedScore"),
     *("sampling.Sampler", "sampling.ClusterSampler", "sampling.SaintSampler"),
-    *("ops.SparseFeatures", "ops.Groups", "graphs.Table", "graphs.TypedNodes", "sampling.Sampler"),
+    *("ops.SparseFeatures", "ops.Groups", "graphs.Table", "graphs.TypedNodes"),
     "links.LinkIndex",
 }
 

@@ -15,8 +15,8 @@ from graphattn_jax.data._digits import load_digits
 from graphattn_jax.data._flights import load_flights
 from graphattn_jax.data._freewilson import load_freewilson
 from graphattn_jax.data._graph_dataset import GraphDataset
-from graphattn_jax.data._table_dataset import TableDataset
 from graphattn_jax.data._link_dataset import LinkDataset
+from graphattn_jax.data._table_dataset import TableDataset
 from graphattn_jax.data._typed_dataset import TypedNodeDataset
 from graphattn_jax.data._umls import load_umls
 from graphattn_jax.data._wordnet import load_wordnet
@@ -42,8 +42,7 @@ _LOADERS = {
 
 def load(
     name: str, *, root: str | os.PathLike | None = None
-) -> NodeDataset | GraphDataset | TypedNodeDataset | TableDataset:
-) -> NodeDataset | GraphDataset | TypedNodeDataset | LinkDataset:
+) -> NodeDataset | GraphDataset | TypedNodeDataset | TableDataset | LinkDataset:
     """A data set by name, as its own loader gives it with default arguments.
 
     Names of one graph with labelled nodes: `"digits"`; `"cora"`, `"citeseer"`, `"pubmed"`;
@@ -51,8 +50,7 @@ def load(
     `"chameleon-filtered"`, `"squirrel-filtered"`, `"actor"`; `"coauthor-cs"`, `"coauthor-physics"`.
     Many labelled graphs: `"csl"`; `"mutag"`, `"proteins"`, `"nci1"`; and molecules, which need
     RDKit: `"freewilson"`, `"zinc"`, `"esol"`, `"freesolv"`, `"bbbp"`, `"tox21"`, `"hiv"`. Typed graphs:
-    `"aifb"`, `"wordnet"`, `"amsterdam-museum"`; of tables with times, `"flights"`.
-    `"aifb"`, `"wordnet"`, `"amsterdam-museum"`. Links: `"umls"`.
+    `"aifb"`, `"wordnet"`, `"amsterdam-museum"`; of tables with times, `"flights"`. Links: `"umls"`.
 
     Args:
       name: one of the names above.
@@ -61,8 +59,7 @@ def load(
         file and ignore it.
 
     Returns:
-      A `NodeDataset`, `GraphDataset`, `TypedNodeDataset` or `TableDataset`.
-      A `NodeDataset`, `GraphDataset`, `TypedNodeDataset` or `LinkDataset`.
+      A `NodeDataset`, `GraphDataset`, `TypedNodeDataset`, `TableDataset` or `LinkDataset`.
 
     Raises:
       ValueError: unknown name, or a corrupted file.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -67,7 +68,7 @@ def _find(part: str, root: str | os.PathLike | None) -> Path:
     return local or fetch(f"UMLS/{part}.txt", root=root)
 
 
-def _triples(path: Path) -> list[tuple[str, ...]]:
+def _triples(path: Path) -> list[Any]:
     rows = [tuple(line.split("\t")) for line in read_text(path).splitlines()]
     bad = next((i for i, row in enumerate(rows, 1) if len(row) != 3), None)
     if bad is not None or not rows:

@@ -42,6 +42,7 @@ from graphattn_jax.graphs._masks import (
     node_mask,
 )
 from graphattn_jax.graphs._metapath_features import metapath_features, metapath_labels
+from graphattn_jax.graphs._metapath_positives import metapath_positives
 from graphattn_jax.graphs._metapath_walks import metapath_walks, sample_metapaths
 from graphattn_jax.graphs._metapaths import metapaths, schema_metapaths
 from graphattn_jax.graphs._networkx import from_networkx, to_networkx
@@ -163,6 +164,7 @@ __all__ = [
     "is_undirected",
     "metapath_features",
     "metapath_labels",
+    "metapath_positives",
     "metapath_walks",
     "metapaths",
     "node_graph_ids",

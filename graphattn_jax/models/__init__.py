@@ -17,6 +17,11 @@ from graphattn_jax.models._grit import GRITNetwork, GRITNetworkParams, GRITNetwo
 from graphattn_jax.models._inputs import InputParams, Inputs, NodeInputs
 from graphattn_jax.models._layerwise import apply_layerwise
 from graphattn_jax.models._link_network import LinkGraph, LinkNetwork, LinkNetworkParams
+from graphattn_jax.models._masked_features import (
+    MaskedFeatures,
+    MaskedFeaturesParams,
+    Reconstruction,
+)
 from graphattn_jax.models._network import Network, Output
 from graphattn_jax.models._patterns import (
     Patterned,
@@ -62,6 +67,8 @@ __all__ = [
     "LinkGraph",
     "LinkNetwork",
     "LinkNetworkParams",
+    "MaskedFeatures",
+    "MaskedFeaturesParams",
     "Network",
     "NodeInputs",
     "Output",
@@ -71,6 +78,7 @@ __all__ = [
     "PlainNetworkParams",
     "Pooled",
     "Readout",
+    "Reconstruction",
     "ResidualNetwork",
     "ResidualNetworkParams",
     "TypedInputParams",

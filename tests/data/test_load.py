@@ -40,7 +40,7 @@ def test_a_set_is_called_what_it_is_loaded_by(tmp_path, monkeypatch):
 def test_docstring_lists_every_name():
     from graphattn_jax.data._load import _LOADERS
 
-    assert len(_LOADERS) == 29
+    assert len(_LOADERS) == 30
     for name in _LOADERS:
         assert f'"{name}"' in ga.data.load.__doc__
 
