@@ -529,6 +529,41 @@ CASES = {
         "fanouts must be a tuple with a number per hop",
         "int 15",
     ),
+    "hgsampling: no steps": (
+        lambda: ga.sampling.HGSampling(size=4, steps=0),
+        "steps must be a positive integer",
+        "int 0",
+    ),
+    "clusters: parts of some nodes": (
+        lambda: ga.sampling.ClusterSampler(GRAPH, [0, 1], 1),
+        "parts must have shape [3]",
+        "(2,)",
+    ),
+    "clusters: seeds twice": (
+        lambda: ga.sampling.ClusterSampler(GRAPH, [0, 1, 1], 1, seeds=[0, 0]),
+        "seeds must be different nodes",
+        "np.unique",
+    ),
+    "saint: a number": (
+        lambda: ga.sampling.SaintSampler(GRAPH, 100),
+        "method must be SaintNodes, SaintEdges or SaintWalks",
+        "int 100",
+    ),
+    "partition: too many parts": (
+        lambda: ga.sampling.partition(GRAPH, 4),
+        "num_parts must be at most 3",
+        "got 4",
+    ),
+    "prefetch: a list": (
+        lambda: ga.training.prefetch([GRAPH]),
+        "batches must be a DataIterator",
+        "EpochBatches",
+    ),
+    "layerwise: GPS": (
+        lambda: ga.models.apply_layerwise(GPS, None, GRAPH, batch_size=2),
+        "network must be a PlainNetwork",
+        "got GPS",
+    ),
     "epoch batches: a list": (
         lambda: ga.training.EpochBatches([GRAPH], 0),
         "source must be a function",

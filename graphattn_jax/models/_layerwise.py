@@ -168,7 +168,7 @@ def _apply(
     return nn.LayerOutput(graph)
 
 
-def _rows(x: np.ndarray, ids: np.ndarray) -> np.ndarray:
+def _rows(x: np.ndarray, ids: Any) -> np.ndarray:
     """Rows of x, 0 for an id of -1."""
     rows = x[ids]
     rows[ids < 0] = 0
