@@ -9,6 +9,7 @@ takes it first, and the pattern beside it.
 from graphattn_jax.encodings._vocabulary import (
     DistanceBuckets,
     LaplacianEigenvectors,
+    MagneticEigenvectors,
     distance_buckets,
 )
 from graphattn_jax.encodings.device._chebyshev import chebyshev_coefficients, chebyshev_filter
@@ -16,7 +17,7 @@ from graphattn_jax.encodings.device._degree_encoding import degree_encoding
 from graphattn_jax.encodings.device._heat_kernel_estimate import heat_kernel_diagonal_estimate
 from graphattn_jax.encodings.device._random_feature_propagation import random_feature_propagation
 from graphattn_jax.encodings.device._rwse_estimate import RWSEEstimate, rwse_estimate
-from graphattn_jax.encodings.device._signs import flip_signs
+from graphattn_jax.encodings.device._signs import flip_signs, turn_phases
 from graphattn_jax.encodings.device._subspace import (
     SubspaceEigenvectors,
     SubspaceIteration,
@@ -30,6 +31,7 @@ from graphattn_jax.encodings.host._electrostatic import electrostatic
 from graphattn_jax.encodings.host._heat_kernel import heat_kernel_diagonal
 from graphattn_jax.encodings.host._hitting_times import hitting_times
 from graphattn_jax.encodings.host._laplacian import laplacian
+from graphattn_jax.encodings.host._magnetic import magnetic_laplacian_eigenvectors
 from graphattn_jax.encodings.host._per_type_degree import per_type_degree
 from graphattn_jax.encodings.host._precompute import precompute
 from graphattn_jax.encodings.host._rrwp import rrwp
@@ -84,6 +86,7 @@ __all__ = [
     "GraphormerBiasParams",
     "LSPEParams",
     "LaplacianEigenvectors",
+    "MagneticEigenvectors",
     "PEARLParams",
     "PathBiasParams",
     "RWSEEstimate",
@@ -129,6 +132,7 @@ __all__ = [
     "laplacian_eigenvectors",
     "laplacian_loss",
     "lspe",
+    "magnetic_laplacian_eigenvectors",
     "path_bias",
     "pearl",
     "per_type_degree",
@@ -143,6 +147,7 @@ __all__ = [
     "spe",
     "subspace_eigenvectors",
     "triangle_counts",
+    "turn_phases",
     "type_bias",
     "type_distance_bias",
 ]

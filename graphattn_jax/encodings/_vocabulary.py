@@ -25,6 +25,18 @@ class LaplacianEigenvectors(NamedTuple):
     mask: ArrayLike
 
 
+class MagneticEigenvectors(NamedTuple):
+    """Eigenpairs of a directed graph, as every node sees those of its connected component.
+
+    vectors `[N, K, 2]`: real and imaginary part of the entry of each node in each eigenvector. values `[N, K]`: the
+    eigenvalues, ascending. mask `[N, K]` bool: True = there is such a pair; vectors and values are 0 elsewhere.
+    """
+
+    vectors: ArrayLike
+    values: ArrayLike
+    mask: ArrayLike
+
+
 class DistanceBuckets(NamedTuple):
     """What the buckets of `shortest_path_distances` above the exact distances 0..K mean.
 

@@ -29,7 +29,7 @@ from graphattn_jax.graphs._column_encoding import (
     fit_columns,
 )
 from graphattn_jax.graphs._degree import in_degree, out_degree
-from graphattn_jax.graphs._direction import add_reverse_edges, is_undirected
+from graphattn_jax.graphs._direction import add_reverse_edges, is_undirected, transpose
 from graphattn_jax.graphs._edge_subgraph import edge_subgraph
 from graphattn_jax.graphs._expander import add_expander
 from graphattn_jax.graphs._exphormer_pattern import ExphormerPattern, exphormer_pattern
@@ -194,6 +194,7 @@ __all__ = [
     "to_pyg_hetero",
     "to_scipy_sparse",
     "to_typed_networkx",
+    "transpose",
     "unbatch",
     "unpad",
     "validate",

@@ -7,7 +7,8 @@ import numpy as np
 
 from graphattn_jax.graphs._edges import append_edges, unpaired
 from graphattn_jax.graphs._pad import unpad
-from graphattn_jax.graphs._types import GraphsTuple, to_host
+from graphattn_jax.graphs._typed import TypedNodes
+from graphattn_jax.graphs._types import GraphsTuple, NodePair, to_host
 
 
 def add_reverse_edges(graph: GraphsTuple) -> GraphsTuple:
@@ -44,6 +45,42 @@ def add_reverse_edges(graph: GraphsTuple) -> GraphsTuple:
         graph.senders[lone],
         jax.tree.map(lambda x: x[lone], graph.edges),
     )
+
+
+def transpose(graph: GraphsTuple) -> GraphsTuple:
+    """Every edge turned round, with its features: Aᵀ for A.
+
+    What a function says of messages or walks along the edges it says of this graph against them, node for node and
+    edge for edge.
+
+    Args:
+      graph: a graph or batch, padded or not; also inside `jax.jit`.
+
+    Returns:
+      The graph with senders and receivers exchanged, without a layout.
+
+    Raises:
+      ValueError: a typed graph, whose relations have a direction, or one between two sets of nodes.
+
+    Cost: nothing is copied.
+
+    Padding: stays padding.
+
+    Example:
+      >>> import graphattn_jax as ga
+      >>> path = ga.graphs.from_edge_list([0, 1], [1, 2])
+      >>> distances = [
+      ...     ga.encodings.shortest_path_distances(g, 3, pattern=ga.graphs.all_pairs(path), directed="keep")
+      ...     for g in (path, ga.graphs.transpose(path))]
+      >>> distances[0].reshape(3, 3)[2].tolist(), distances[1].reshape(3, 3)[2].tolist()  # 5: no path
+      ([2, 1, 0], [5, 5, 0])
+    """
+    if isinstance(graph.nodes, TypedNodes | NodePair):
+        raise ValueError(
+            f"graph must have one set of nodes without types, got nodes {type(graph.nodes).__name__}. Fix: "
+            "from_types(..., reverse=True) has the reverse of every relation."
+        )
+    return graph._replace(senders=graph.receivers, receivers=graph.senders)
 
 
 def is_undirected(graph: GraphsTuple) -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from graphattn_jax import _checks, encodings, graphs, nn
 from graphattn_jax.models._norm import real_rows
@@ -21,13 +23,23 @@ FeatureParams = nn.LinearParams | nn.EmbeddingParams
 
 
 class _Encoder(NamedTuple):
+    """randomize: how training draws what is arbitrary in eigenvectors."""
+
     init: Callable[..., Any]
     apply: Callable[..., Array]
+    randomize: Callable[..., Array]
 
 
 _EIGEN_ENCODERS = {
-    "laplacian": _Encoder(encodings.init_laplace_deepset, encodings.laplace_deepset),
-    "san": _Encoder(encodings.init_san_encoder, encodings.san_encoder),
+    "laplacian": _Encoder(
+        encodings.init_laplace_deepset, encodings.laplace_deepset, encodings.flip_signs
+    ),
+    "san": _Encoder(encodings.init_san_encoder, encodings.san_encoder, encodings.flip_signs),
+    "magnetic": _Encoder(
+        partial(encodings.init_laplace_deepset, magnetic=True),
+        encodings.laplace_deepset,
+        encodings.turn_phases,
+    ),
 }
 
 
@@ -65,8 +77,9 @@ class Inputs(Value):
       encoding: K, columns of the positional encoding p, 0 for none. Its vector takes `encoding_width` of the network's
         width, the features the rest.
       encoding_width: width of the encoded positions.
-      encoder: "linear" (batch norm and a linear map, for walks), "laplacian" (GraphGPS's DeepSet over eigenpairs), or
-        "san" (SAN's transformer over them); the latter two with random signs in training.
+      encoder: "linear" (batch norm and a linear map, for walks), "laplacian" (GraphGPS's DeepSet over eigenpairs),
+        "san" (SAN's transformer over them), or "magnetic" (the DeepSet over the complex ones of a directed graph); all
+        but the first with random signs or phases in training.
       implementation: of the batch norm, None or "reference"; see `ga.nn.with_implementation`.
 
     Raises:
@@ -188,6 +201,21 @@ class Inputs(Value):
         edges = features(params.edges, nn.real_edges(graph, edges), name="graph.edges")
         return nn.with_edges(graph, edges), state
 
+    def check(self, graph: Any) -> None:
+        """On the host: categories of real nodes and edges are in range; see `Network.check`.
+
+        Args:
+          graph: as `apply` takes it.
+
+        Raises:
+          ValueError: names the column, the value and its row.
+        """
+        nodes = node_inputs(graph.nodes).features
+        check_categories("graph.nodes", self.nodes, nodes, graphs.node_mask(graph))
+        edges = edges_of(graph)
+        if hasattr(edges, "shape"):
+            check_categories("graph.edges", self.edges, edges, graphs.edge_mask(graph))
+
     def _encoded(self, params, state, graph, encoding, training, key):
         if encoding is None:
             raise ValueError(
@@ -195,7 +223,7 @@ class Inputs(Value):
                 'Fix: ga.encodings.precompute(graphs, {"encoding": ...}).'
             )
         if self.is_random:
-            pairs = _eigenpairs(encoding)
+            encoder, pairs = _EIGEN_ENCODERS[self.encoder], _eigenpairs(encoding)
             vectors, values, mask = (nn.real_nodes(graph, x) for x in pairs)
             if training:
                 if key is None:
@@ -204,8 +232,7 @@ class Inputs(Value):
                         "key=jax.random.key(seed), a new one at every step, or training=False."
                     )
                 ids = graphs.node_graph_ids(graph)
-                vectors = encodings.flip_signs(key, vectors, ids, graphs.num_graphs(graph))
-            encoder = _EIGEN_ENCODERS[self.encoder]
+                vectors = encoder.randomize(key, vectors, ids, graphs.num_graphs(graph))
             return encoder.apply(params.encoding, vectors, values, mask), state
         where, _ = real_rows(graph)
         encoding, state = nn.batch_norm(
@@ -248,11 +275,11 @@ def _eigenpairs(encoding: Any) -> Any:
     names = ("vectors", "values", "mask")
     if isinstance(encoding, dict) and set(names) <= encoding.keys():
         return tuple(encoding[name] for name in names)
-    if isinstance(encoding, encodings.LaplacianEigenvectors):
-        return encoding
+    if all(hasattr(encoding, name) for name in names):
+        return tuple(getattr(encoding, name) for name in names)
     raise ValueError(
         f"the encoding must hold {', '.join(names)} for an encoder of eigenpairs, got {_describe(encoding)}. Fix: "
-        "ga.encodings.laplacian_eigenvectors."
+        "ga.encodings.laplacian_eigenvectors, or magnetic_laplacian_eigenvectors for directed graphs."
     )
 
 
@@ -292,6 +319,19 @@ def features(params: FeatureParams, x: ArrayLike, *, name: str) -> Array:
             "categories for ids, .astype(np.float32) for what is no category."
         )
     return nn.linear(params, x)
+
+
+def check_categories(name: str, kind: Any, x: Any, real: Any) -> None:
+    """Those of the rows that are real, on the host; floats are not looked at."""
+    if not isinstance(kind, tuple):
+        return
+    _checks.integers(name, x)
+    x = np.asarray(x)
+    columns = x[:, None] if x.ndim == 1 else x
+    _checks.shape(name, columns, ("N", len(kind)))
+    for c, size in enumerate(kind):
+        column = np.where(real, columns[:, c], 0)
+        _checks.ids_in_range(f"column {c} of {name}", column, size, "categories")
 
 
 def check_prepared(graph: Any, nodes: type, edges: type, function: str) -> None:

@@ -51,3 +51,17 @@ def test_padding(two_graphs):
 
 def test_no_edges():
     assert ga.graphs.is_undirected(ga.graphs.from_edge_list([], [], num_nodes=np.int64(3)))
+
+
+def test_transpose_turns_every_edge_round(two_graphs):
+    graph = two_graphs._replace(edges=np.arange(len(two_graphs.senders)))
+    turned = ga.graphs.transpose(graph)
+    np.testing.assert_array_equal(ga.graphs.to_dense(turned), ga.graphs.to_dense(graph).T)
+    np.testing.assert_array_equal(turned.edges, graph.edges)
+    padded = ga.graphs.transpose(ga.graphs.pad(graph, ga.graphs.Budget(8, 12, 4)))
+    unpadded = ga.graphs.unpad(padded)
+    np.testing.assert_array_equal(unpadded.senders, graph.receivers)
+    np.testing.assert_array_equal(unpadded.edges, graph.edges)
+    typed = ga.graphs.from_types({"page": 2}, {("page", "links", "page"): ([0], [1])})
+    with pytest.raises(ValueError, match="without types, got nodes TypedNodes"):
+        ga.graphs.transpose(typed)

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import jax
-import jax.numpy as jnp
 
-from graphattn_jax.encodings.learned._eigenpairs import eigenpairs, where_rows
+from graphattn_jax.encodings.learned._eigenpairs import eigenpairs, tokens, where_rows
 from graphattn_jax.nn import MLPParams, init_mlp, mlp
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
 
-def init_laplace_deepset(key: PRNGKey, width: int, *, hidden: int | None = None) -> MLPParams:
+def init_laplace_deepset(
+    key: PRNGKey, width: int, *, hidden: int | None = None, magnetic: bool = False
+) -> MLPParams:
     """Parameters of `laplace_deepset`.
 
     Args:
       key: typed PRNG key.
       width: D, of the result.
       hidden: width of the hidden layer; None = 2 D, as published.
+      magnetic: for the complex vectors of `magnetic_laplacian_eigenvectors`.
 
     Returns:
-      `MLPParams` from 2 over `hidden` to D.
+      `MLPParams` from 2 (3 if `magnetic`) over `hidden` to D.
 
     Raises:
       ValueError: a size that is not a positive integer.
@@ -30,7 +32,8 @@ def init_laplace_deepset(key: PRNGKey, width: int, *, hidden: int | None = None)
       >>> [layer.weight.shape for layer in params.layers]
       [(2, 16), (16, 8)]
     """
-    return init_mlp(key, [2, 2 * width if hidden is None else hidden, width], init="glorot_uniform")
+    hidden = 2 * width if hidden is None else hidden
+    return init_mlp(key, [3 if magnetic else 2, hidden, width], init="glorot_uniform")
 
 
 def laplace_deepset(
@@ -40,11 +43,12 @@ def laplace_deepset(
 
         p_i = Σ_k relu(MLP([v_k(i), λ_k]))
 
-    It is not invariant to signs: train with `flip_signs`.
+    It is not invariant to signs: train with `flip_signs`, or with `turn_phases` on complex vectors, whose real and
+    imaginary parts stand for v_k(i).
 
     Args:
       params: from `init_laplace_deepset`.
-      vectors: `[N, K]` floating point.
+      vectors: `[N, K]` floating point, `[N, K, 2]` if `magnetic`.
       values: `[N, K]`, the eigenvalues of each node's component.
       mask: `[N, K]` bool, True = there is such a pair. `laplacian_eigenvectors` gives all three.
 
@@ -68,6 +72,6 @@ def laplace_deepset(
     Source: Rampášek et al., "Recipe for a General, Powerful, Scalable Graph Transformer", NeurIPS 2022,
       arXiv:2205.12454; the sum is that of the authors' LapPE encoder.
     """
-    vectors, values, mask = eigenpairs(vectors, values, mask)
-    pairs = jnp.stack([vectors, values], axis=-1)
-    return where_rows(mask, jax.nn.relu(mlp(params, pairs))).sum(axis=1)
+    magnetic = params.layers[0].weight.shape[0] == 3
+    vectors, values, mask = eigenpairs(vectors, values, mask, magnetic=magnetic)
+    return where_rows(mask, jax.nn.relu(mlp(params, tokens(vectors, values)))).sum(axis=1)

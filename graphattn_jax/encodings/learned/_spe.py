@@ -23,7 +23,9 @@ class SPEParams(NamedTuple):
     rho: MLPParams
 
 
-def init_spe(key: PRNGKey, width: int, *, functions: int = 8, hidden: int = 32) -> SPEParams:
+def init_spe(
+    key: PRNGKey, width: int, *, functions: int = 8, hidden: int = 32, magnetic: bool = False
+) -> SPEParams:
     """Parameters of `spe`.
 
     Args:
@@ -31,6 +33,7 @@ def init_spe(key: PRNGKey, width: int, *, functions: int = 8, hidden: int = 32) 
       width: D, of the result.
       functions: M, number of spectral functions φ_m.
       hidden: of the three perceptrons.
+      magnetic: for the complex vectors of `magnetic_laplacian_eigenvectors`.
 
     Returns:
       `SPEParams`.
@@ -45,9 +48,10 @@ def init_spe(key: PRNGKey, width: int, *, functions: int = 8, hidden: int = 32) 
       ((32, 4), (36, 32))
     """
     phi_key, pair_key, rho_key = jax.random.split(key, 3)
+    pairs = 2 * functions if magnetic else functions
     return SPEParams(
         phi=init_mlp(phi_key, [1, hidden, functions], init="glorot_uniform"),
-        pair=init_mlp(pair_key, [functions, hidden, hidden], init="glorot_uniform"),
+        pair=init_mlp(pair_key, [pairs, hidden, hidden], init="glorot_uniform"),
         rho=init_mlp(rho_key, [functions + hidden, hidden, width], init="glorot_uniform"),
     )
 
@@ -66,7 +70,8 @@ def spe(
 
     b does not change if the vectors of an eigenspace are replaced by another orthonormal basis of it, signs included,
     because equal eigenvalues get equal φ; and φ is continuous, so nearly equal eigenvalues do no harm either. This
-    holds for eigenspaces that lie within the K vectors as a whole.
+    holds for eigenspaces that lie within the K vectors as a whole. Of complex vectors b is Hermitian, v_k(i) v̄_k(j) in
+    place of v_k(i) v_k(j), does not depend on phases, and the real and imaginary parts of b_ij go into the MLP.
 
     Two things are narrower than in the paper. Its ρ is any equivariant network on the whole `[n, n, M]` tensor and sees
     every pair; this one sees those of the pattern, with `graphs.all_pairs` on a connected graph all of them. And
@@ -74,7 +79,7 @@ def spe(
 
     Args:
       params: from `init_spe`.
-      vectors: `[N, K]` floating point.
+      vectors: `[N, K]` floating point, `[N, K, 2]` if `magnetic`.
       values: `[N, K]`, the eigenvalues of each node's component.
       mask: `[N, K]` bool, True = there is such a pair. `laplacian_eigenvectors` gives all three.
       pattern: the graph whose edges are the pairs, on the same nodes. Sender and receiver lie in one connected
@@ -98,13 +103,20 @@ def spe(
       (3, 8)
 
     Source: Huang, Lu, Robinson, Yang, Zhang, Jegelka, Li, "On the Stability of Expressive Positional Encodings for
-      Graphs", ICLR 2024, arXiv:2310.02579, section 3.
+      Graphs", ICLR 2024, arXiv:2310.02579, section 3; of complex vectors Huang, Wang, Li, "What Are Good Positional
+      Encodings for Directed Graphs?", ICLR 2025, arXiv:2407.20912.
     """
-    vectors, values, mask = eigenpairs(vectors, values, mask)
+    magnetic = params.pair.layers[0].weight.shape[0] == 2 * params.phi.layers[-1].weight.shape[1]
+    vectors, values, mask = eigenpairs(vectors, values, mask, magnetic=magnetic)
     edges = own_edges(pattern._replace(nodes=vectors))
-    weighted = vectors[..., None] * mlp(params.phi, values[..., None])  # [N, K, M]
-    diagonal = jnp.einsum("nk,nkm->nm", vectors, weighted)
-    pairs = jnp.einsum("ek,ekm->em", take(vectors, edges.senders), take(weighted, edges.receivers))
+    parts = vectors if magnetic else vectors[..., None]
+    weighted = parts[..., None] * mlp(params.phi, values[..., None])[:, :, None]  # [N, K, P, M]
+    diagonal = jnp.einsum("nkp,nkpm->nm", parts, weighted)
+    sent, heard = take(parts, edges.senders), take(weighted, edges.receivers)
+    pairs = jnp.einsum("ekp,ekpm->em", sent, heard)
+    if magnetic:
+        turned = jnp.stack([-sent[..., 1], sent[..., 0]], axis=-1)
+        pairs = jnp.concatenate([pairs, jnp.einsum("ekp,ekpm->em", turned, heard)], axis=-1)
     received = segment_sum(
         mlp(params.pair, pairs), edges.receivers, edges.num_rows, where=edges.mask
     )
