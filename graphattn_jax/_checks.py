@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import functools
 import inspect
@@ -189,6 +190,15 @@ def arrays_of(got: Any, want: Any, init: str) -> None:
         raise ValueError(
             f"params must be {want.__name__}, got {describe(got)}. Fix: params = {init}(key, ...)."
         )
+
+
+def parts(value: Any, graph: Any) -> None:
+    """`check(graph)` of each field of a layer or network that has it, of those in tuples too."""
+    for field in dataclasses.fields(value) if dataclasses.is_dataclass(value) else ():
+        part = getattr(value, field.name)
+        for each in part if isinstance(part, tuple) else (part,):
+            if hasattr(each, "check"):
+                each.check(graph)
 
 
 def instance(name: str, value: Any, want: type, example: str) -> None:

@@ -111,7 +111,13 @@ def train(config: RunConfig, job: Job, problem: Problem, trainee: Trainee) -> di
 
     def batches(ids: np.ndarray, seed: int | None) -> Batches:
         graphs = ga.graphs.take(problem.graphs, ids)._replace(globals=targets[ids])
-        return Batches(graphs, protocol.batch_size, seed=seed, budgets=trainee.budgets)
+        return Batches(
+            graphs,
+            protocol.batch_size,
+            seed=seed,
+            budgets=trainee.budgets,
+            check=protocol.network.check,
+        )
 
     val, test = batches(split.val, None), batches(split.test, None)
 

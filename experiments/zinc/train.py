@@ -71,6 +71,7 @@ def train(config: RunConfig, job: Job, problem: Problem, model: Model) -> dict[s
             protocol.batch_size,
             seed=config.seed if part is problem.train else None,
             block_size=problem.block_size,
+            check=config.network.check,
         )
         for part in problem
     )

@@ -84,7 +84,7 @@ class GlobalAttention(GraphTransformer):
         Raises:
           ValueError: features that do not fit the parameters, dropout without a key.
         """
-        self.check(params, edge_key=False, edge_value=False)
+        self.check_params(params, edge_key=False, edge_value=False)
         nodes = nn.read_nodes(graph, params.query_weight.shape[0])
         # One product for all: heads side by side, [N, 3 H, C], or [N, 2 H, C] where query and key are one.
         weights = [params.query_weight, params.key_weight, params.value_weight]

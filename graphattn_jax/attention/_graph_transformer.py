@@ -139,7 +139,7 @@ class GraphTransformer(AttentionLayer):
             root=root,
         )
 
-    def check(self, params: GraphTransformerParams, **parts: bool) -> None:
+    def check_params(self, params: GraphTransformerParams, **parts: bool) -> None:
         """Parameters of this layer."""
         check_params(
             params,
@@ -175,7 +175,7 @@ class GraphTransformer(AttentionLayer):
         Raises:
           ValueError: features that do not fit the parameters, dropout without a key.
         """
-        self.check(params, edge_value=params.edge_key is not None)
+        self.check_params(params, edge_value=params.edge_key is not None)
         check_bias(bias, graph, self.heads)
         senders, receivers = nn.read_ends(
             graph, params.value_weight.shape[0], params.query_weight.shape[0], allow_sparse=True

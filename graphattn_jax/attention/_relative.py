@@ -103,7 +103,7 @@ def relative_bias(table: ArrayLike, buckets: ArrayLike) -> Array:
     _checks.shape("table", table, ("K", "H"))
     _checks.ids("buckets", buckets)
     _checks.ids_in_range("buckets", buckets, table.shape[0], "buckets")
-    return jnp.asarray(table)[jnp.asarray(buckets)]
+    return nn.table_rows(table, buckets)
 
 
 def shaw_features(
@@ -239,12 +239,30 @@ class RelativeBias(nn.Layer):
         """
         _checks.params(params, RelativeBiasParams, self)
         _checks.shape("params.table", params.table, (self.num_buckets, self.layer.heads))
+        own = relative_bias(params.table, self._buckets(graph))
+        return self.layer.apply(
+            params.layer, graph, bias=add_bias(bias, own), training=training, key=key
+        )
+
+    def check(self, graph: Any) -> None:
+        """On the host: the buckets of real edges are rows of the table; and as the layer inside.
+
+        Args:
+          graph: as `apply` takes it.
+
+        Raises:
+          ValueError: buckets missing, not integers or out of range.
+        """
+        buckets = self._buckets(graph)
+        _checks.ids("graph.edges.buckets", buckets)
+        found = nn.real_edges(graph, buckets)
+        _checks.ids_in_range("graph.edges.buckets", found, self.num_buckets, "buckets")
+        self.layer.check(graph)
+
+    def _buckets(self, graph: Any) -> ArrayLike:
         if not isinstance(graph.edges, nn.EdgeInputs) or graph.edges.buckets is None:
             raise ValueError(
                 f"graph.edges must hold the bucket of every edge for {self}. Fix: graph.edges = "
                 "ga.nn.EdgeInputs(features, buckets=ga.attention.relative_buckets(...))."
             )
-        own = relative_bias(params.table, graph.edges.buckets)
-        return self.layer.apply(
-            params.layer, graph, bias=add_bias(bias, own), training=training, key=key
-        )
+        return graph.edges.buckets

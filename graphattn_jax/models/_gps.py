@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from graphattn_jax import _checks, nn
+from graphattn_jax import _checks, graphs, nn
 from graphattn_jax.attention import SAN, Exphormer, GlobalAttention
 from graphattn_jax.message_passing import GINE, GatedGCN
 from graphattn_jax.models._depth import in_one_program, init_blocks, run_blocks
@@ -275,7 +276,7 @@ class GPS(Network):
             key=mode.at(self.num_layers).key if self.inputs.is_random else None,
         )
         if params.virtual is not None:
-            rows = params.virtual[jnp.maximum(virtual - 1, 0)]
+            rows = nn.table_rows(params.virtual, virtual - 1)
             graph = graph._replace(nodes=jnp.where(virtual[:, None] > 0, rows, graph.nodes))
         if pattern is not None:
             pattern = pattern._replace(edges=self._pairs(params, pattern))
@@ -297,6 +298,19 @@ class GPS(Network):
         prediction = self.readout.apply(params.readout, graph._replace(**x), where=where)
         new = GPSState(input_state, states) if training else state
         return Output(prediction, new, attention)
+
+    def check(self, graph: Any) -> None:
+        """As `Network.check`; of a pattern, which virtual node and which kind of pair."""
+        if not isinstance(graph, Patterned):
+            return super().check(graph)
+        graph, pattern = graph
+        super().check(graph)
+        virtual = self._virtual(graph)
+        if virtual is not None:
+            virtual = np.where(graphs.node_mask(graph), virtual, 0)
+            _checks.ids_in_range("graph.nodes.virtual", virtual, self.num_virtual + 1, "of these")
+        kinds = np.where(graphs.edge_mask(pattern), pattern.edges.kind, 0)
+        _checks.ids_in_range("pattern.edges.kind", kinds, 2 + 2 * self.num_virtual, "kinds")
 
     def _virtual(self, graph: Any) -> Any:
         """`[N]`, which virtual node a node is; None without any."""

@@ -10,10 +10,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from graphattn_jax import _checks, encodings, nn
+from graphattn_jax import _checks, encodings, graphs, nn
 from graphattn_jax.attention import GraphTransformer
 from graphattn_jax.models._depth import in_one_program, init_blocks, run_blocks
-from graphattn_jax.models._inputs import FeatureParams, check_prepared, features, init_features
+from graphattn_jax.models._inputs import (
+    FeatureParams,
+    check_categories,
+    check_prepared,
+    features,
+    init_features,
+)
 from graphattn_jax.models._keys import Mode
 from graphattn_jax.models._network import Network, Output, check_layer
 from graphattn_jax.models._pooling import pool
@@ -240,6 +246,22 @@ class Graphormer(Network):
         x = nn.layer_norm(params.output_norm, x)
         token = pool(graph._replace(nodes=x), "sum", where=virtual)
         return Output(nn.linear(params.output, token), None, attention)
+
+    def check(self, graph: Any) -> None:
+        """As `Network.check`: atoms, bonds along paths, distances and degrees."""
+        check_prepared(graph, GraphormerNodes, GraphormerEdges, "prepare_graphormer")
+        nodes, edges = graph.nodes, graph.edges
+        node_mask, edge_mask = graphs.node_mask(graph), graphs.edge_mask(graph)
+        check_categories("graph.nodes.features", self.nodes, nodes.features, node_mask)
+        for name in ("in_degree", "out_degree"):
+            found = np.where(node_mask, getattr(nodes, name), 0)
+            _checks.ids_in_range(f"graph.nodes.{name}", found, self.max_degree + 2, "degrees")
+        buckets = encodings.distance_buckets(self.max_distance).count
+        found = np.where(edge_mask, edges.distance, 0)
+        _checks.ids_in_range("graph.edges.distance", found, buckets, "buckets")
+        if self.edges is not None and edges.path is not None:
+            bonds = np.max(edges.path, axis=1, initial=1) - np.int16(1)
+            check_categories("graph.edges.path", self.edges, bonds, edge_mask)
 
 
 def _bias(params: GraphormerParams, edges: GraphormerEdges) -> Array:

@@ -8,10 +8,16 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from graphattn_jax import _checks, nn
+from graphattn_jax import _checks, graphs, nn
 from graphattn_jax.attention import GRIT, DegreeScaler, DegreeScalerParams
 from graphattn_jax.models._depth import in_one_program, init_blocks, run_blocks
-from graphattn_jax.models._inputs import FeatureParams, check_prepared, features, init_features
+from graphattn_jax.models._inputs import (
+    FeatureParams,
+    check_categories,
+    check_prepared,
+    features,
+    init_features,
+)
 from graphattn_jax.models._keys import Mode
 from graphattn_jax.models._network import Network, Output, check_arrays, check_layer
 from graphattn_jax.models._norm import NORMS, NormParams, NormState, init_norm, norm, real_rows
@@ -283,6 +289,13 @@ class GRITNetwork(Network):
         prediction = self.readout.apply(params.readout, graph._replace(**x))
         new = GRITNetworkState(states) if training else state
         return Output(prediction, new, attention)
+
+    def check(self, graph: Any) -> None:
+        """As `Network.check`."""
+        check_prepared(graph, GRITNodes, GRITEdges, "prepare_grit")
+        nodes, edges = graph.nodes.features, graph.edges.features
+        check_categories("graph.nodes.features", self.nodes, nodes, graphs.node_mask(graph))
+        check_categories("graph.edges.features", self.edges, edges, graphs.edge_mask(graph))
 
     def _block(
         self,

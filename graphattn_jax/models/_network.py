@@ -82,6 +82,20 @@ class Network(Value, ABC):
           key: typed key, required in training when something is random.
         """
 
+    def check(self, graph: Any) -> None:
+        """On the host: refuse categories, buckets and types out of range, which a jitted `apply` cannot look at.
+
+        There their rows are NaN, so that a training step fails, without a word about the reason. Once over the whole
+        data set, `ga.training.GraphBatches(..., check=network.check)`, it costs a few comparisons per node.
+
+        Args:
+          graph: a graph or batch as `apply` takes it, with concrete arrays; padding is not looked at.
+
+        Raises:
+          ValueError: names the column, the value and its row.
+        """
+        _checks.parts(self, graph)
+
 
 def check_arrays(network: Any, params: Any, wanted: type, state: Any, wanted_state: type) -> None:
     """Parameters and statistics of the network that they are given to."""

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from graphattn_jax import _checks, nn
 from graphattn_jax.graphs import (
@@ -15,6 +16,7 @@ from graphattn_jax.graphs import (
     TypedNodes,
     check_schema,
     node_groups,
+    node_mask,
     relation_ends,
     schema_of,
 )
@@ -144,6 +146,8 @@ class TypedInputs(Value):
           ValueError: another schema, features or categories that do not fit.
         """
         self.schema.check(graph)
+        if not any(isinstance(x, Tracer) for x in jax.tree.leaves((graph.nodes, graph.n_node))):
+            self.check(graph)
         nodes, types = graph.nodes, node_groups(graph)
         assert isinstance(nodes, TypedNodes)
         for name in ("widths", "vocabularies"):
@@ -167,12 +171,36 @@ class TypedInputs(Value):
         if params.embedding is not None:
             own = np.where(self._is_bare, self.counts, 0)
             starts = np.where(self._is_bare, np.cumsum(own) - own, -1)
-            x = x + _chosen(params.embedding, types.rows(starts), nodes.index).astype(x.dtype)
+            sizes = types.rows(np.maximum(own, 1))
+            vectors = _chosen(params.embedding, types.rows(starts), sizes, nodes.index)
+            x = x + vectors.astype(x.dtype)
         if params.degree is not None:
             is_bare = types.rows(self._is_bare)[:, None]
             degrees = self._of_degrees(params.degree, graph).astype(x.dtype)
             x = x + jnp.where(is_bare, degrees, 0)
         return x
+
+    def check(self, graph: Any) -> None:
+        """On the host: categories, and nodes with vectors of their own, are among those that there are; see
+        `Network.check`.
+
+        Args:
+          graph: as `apply` takes it.
+
+        Raises:
+          ValueError: another schema; names the type, the id and its row.
+        """
+        self.schema.check(graph)
+        nodes, is_real = graph.nodes, np.asarray(node_mask(graph))
+        for t, name in enumerate(self.schema.types):
+            here = is_real & (np.asarray(nodes.type) == t)
+            if self.missing == "embedding" and self._is_bare[t]:
+                index, what = np.where(here, nodes.index, 0), f"nodes of type {name!r}"
+                _checks.ids_in_range("graph.nodes.index", index, max(self.counts[t], 1), what)
+            for k, size in enumerate(self._sizes[t]):
+                if nodes.categories is not None and k < nodes.categories.shape[1]:
+                    ids, what = np.where(here, nodes.categories[:, k], 0), f"categories of {name!r}"
+                    _checks.ids_in_range(f"column {k} of graph.nodes.categories", ids, size, what)
 
     def _of_categories(self, vectors: Array, nodes: TypedNodes, types: Groups) -> Array:
         """Σ_k E_τk[c_ik], `[N, D]`."""
@@ -181,13 +209,13 @@ class TypedInputs(Value):
             raise ValueError(
                 f"graph.nodes.categories must be [N, {columns}], got {_checks.describe(nodes.categories)}."
             )
-        starts = np.full((len(self._sizes), columns), -1)
+        starts, sizes = np.full((2, len(self._sizes), columns), -1)
         flat = [(t, k, size) for t, own in enumerate(self._sizes) for k, size in enumerate(own)]
         ends = np.cumsum([size for *_, size in flat])
         for (t, k, size), end in zip(flat, ends, strict=True):
-            starts[t, k] = end - size
-        first, ids = types.rows(starts), jnp.asarray(nodes.categories)
-        parts = [_chosen(vectors, first[:, k], ids[:, k]) for k in range(columns)]
+            starts[t, k], sizes[t, k] = end - size, size
+        first, sizes, ids = types.rows(starts), types.rows(sizes), jnp.asarray(nodes.categories)
+        parts = [_chosen(vectors, first[:, k], sizes[:, k], ids[:, k]) for k in range(columns)]
         return sum(parts[1:], start=parts[0])
 
     def _of_degrees(self, by_relation: Array, graph: Any) -> Array:
@@ -200,8 +228,9 @@ class TypedInputs(Value):
         return segment_sum(parts, ends.node, graph.nodes.type.shape[0])
 
 
-def _chosen(vectors: Array, start: Array, index: Any) -> Array:
-    """`[N, D]`, the rows start + index; 0 where start is -1."""
-    rows = jnp.where(start < 0, 0, start + jnp.asarray(index))
-    rows = jnp.minimum(rows, vectors.shape[0] - 1)  # of padding
-    return jnp.where((start < 0)[:, None], 0, take(vectors, rows))
+def _chosen(vectors: Array, start: Array, size: Array, index: Any) -> Array:
+    """`[N, D]`, the rows start + index; 0 where start is -1, NaN where the index is not below the size."""
+    index = jnp.asarray(index)
+    fits = (index >= 0) & (index < size)
+    rows = take(vectors, jnp.where((start >= 0) & fits, start + index, 0))
+    return jnp.where((start < 0)[:, None], 0, jnp.where(fits[:, None], rows, jnp.nan))

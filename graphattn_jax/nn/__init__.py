@@ -1,6 +1,6 @@
 """What layers are made of: linear maps, perceptrons, embeddings, norms; and what a layer is."""
 
-from graphattn_jax.nn._embedding import EmbeddingParams, embedding, init_embedding
+from graphattn_jax.nn._embedding import EmbeddingParams, embedding, init_embedding, table_rows
 from graphattn_jax.nn._fusion import (
     Fused,
     Fusion,
@@ -120,6 +120,7 @@ __all__ = [
     "real_edges",
     "real_nodes",
     "stack",
+    "table_rows",
     "training_dropout",
     "typed_linear",
     "unstack",

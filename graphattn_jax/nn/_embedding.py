@@ -82,10 +82,10 @@ def embedding(params: EmbeddingParams, ids: ArrayLike, *, name: str = "ids") -> 
 
     Raises:
       ValueError: `ids` are not integers, have another number of columns, or (outside `jit`) are out
-        of range. Inside `jit` they are clipped to the range.
+        of range. Inside `jit` the row of such an id is NaN, which the train step reports.
 
     Cost: O(N F D).
-    Padding: row by row; inside `jit` any id gives a finite row.
+    Padding: row by row.
 
     Example:
       >>> import jax.numpy as jnp
@@ -103,8 +103,33 @@ def embedding(params: EmbeddingParams, ids: ArrayLike, *, name: str = "ids") -> 
         _checks.ids_in_range(f"column {c} of {name}", column, table.shape[0], "categories")
     dtype = params.tables[0].dtype
     wide = (table.astype(accumulation_dtype(dtype)) for table in params.tables)
-    rows = (jnp.take(table, column, axis=0, mode="clip") for table, column in zip(wide, columns))
+    rows = (table_rows(table, column) for table, column in zip(wide, columns))
     return sum(rows, start=next(rows)).astype(dtype)
+
+
+def table_rows(table: ArrayLike, *ids: ArrayLike) -> Array:
+    """Rows of a table, NaN for ids out of range.
+
+    Where values are concrete the caller refuses such ids by name. Under `jit` nobody can, and the clipped id that JAX
+    takes by default would be another category: training goes on, on something else than the data.
+
+    Args:
+      table: `[K, ..., D]` floating point.
+      ids: integers `[N]`, one array for each of the leading axes that they choose from. -1 is out of range.
+
+    Returns:
+      `[N, ..., D]` in the dtype of the table.
+
+    Cost: O(N D), no more than the gather.
+
+    Example:
+      >>> import jax.numpy as jnp, graphattn_jax as ga
+      >>> ga.nn.table_rows(jnp.array([[1.0], [2.0]]), jnp.array([1, 2, -1])).ravel().tolist()
+      [2.0, nan, nan]
+    """
+    table = jnp.asarray(table)
+    rows = table.at[tuple(map(jnp.asarray, ids))]
+    return rows.get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)
 
 
 def _columns(name: str, ids: ArrayLike, num_columns: int) -> list[Array]:

@@ -93,6 +93,17 @@ class Layer(Value, ABC):
           key: typed key, required in training when a rate is positive.
         """
 
+    def check(self, graph: Any) -> None:
+        """On the host: refuse ids that a jitted `apply` cannot look at, as `ga.models.Network.check`.
+
+        Args:
+          graph: as `apply` takes it.
+
+        Raises:
+          ValueError: ids out of range.
+        """
+        _checks.parts(self, graph)
+
 
 def _over_shards(apply: Callable[..., Any]) -> Callable[..., Any]:
     """On a shard of a graph, `apply` gets all senders of its edges, from other devices too."""

@@ -259,6 +259,6 @@ def _diverged(step: int, values: dict[str, Any], params: Params) -> str:
         f"grad_norm={float(values['grad_norm'])}; non-finite gradients in {len(bad)} of "
         f"{len(paths)} parameter arrays{': ' + shown if bad else ''}. The parameters are still "
         "those before this step. Try: a lower learning_rate, clip_norm=1.0, warmup_steps; look "
-        "for NaN and for labels out of range in the batch; jax.debug_nans(True) names the "
-        "operation."
+        "for NaN and for labels out of range in the batch, and for categories with "
+        "network.check(batch); jax.debug_nans(True) names the operation."
     )

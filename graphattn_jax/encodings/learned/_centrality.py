@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from graphattn_jax import _checks
+from graphattn_jax.nn import table_rows
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
 STANDARD_DEVIATION = 0.02
@@ -90,4 +91,4 @@ def _rows(name: str, table: ArrayLike, classes: ArrayLike) -> Array:
     """Rows of the table, 0 for class 0."""
     _checks.ids_in_range(name, classes, table.shape[0], "classes")
     classes = jnp.asarray(classes)
-    return jnp.where((classes > 0)[:, None], jnp.asarray(table)[classes], 0)
+    return jnp.where((classes != 0)[:, None], table_rows(table, classes), 0)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from graphattn_jax import _checks
 from graphattn_jax.encodings._vocabulary import distance_buckets
 from graphattn_jax.encodings.learned._path_bias import PathBiasParams, init_path_bias, path_bias
+from graphattn_jax.nn import table_rows
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
 STANDARD_DEVIATION = 0.02
@@ -135,7 +136,7 @@ def graphormer_bias(
     table = jnp.asarray(params.distance)
     _checks.ids("distances", distances)
     _checks.ids_in_range("distances", distances, table.shape[0], "buckets")
-    bias = table[jnp.asarray(distances)]
+    bias = table_rows(table, distances)
     if params.path is not None and edges is not None and paths is not None:
         _checks.shape("paths", paths, (bias.shape[0], "K"))
         bias = bias + path_bias(params.path, edges, paths).astype(bias.dtype)

@@ -10,7 +10,7 @@ from jax.core import Tracer
 
 from graphattn_jax import _checks
 from graphattn_jax._dtypes import accumulation_dtype
-from graphattn_jax.nn import initializer
+from graphattn_jax.nn import initializer, table_rows
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
 
@@ -100,7 +100,7 @@ def path_bias(params: PathBiasParams, edges: ArrayLike, paths: ArrayLike) -> Arr
         weight, ids = at
         rows = jnp.matmul(edges, weight.astype(edges.dtype), preferred_element_type=wide)
         on_path = (ids >= 0)[:, None]
-        return total + jnp.where(on_path, rows[jnp.maximum(ids, 0)], jnp.zeros((), wide)), None
+        return total + jnp.where(on_path, table_rows(rows, ids), jnp.zeros((), wide)), None
 
     paths = jnp.asarray(paths)
     total, _ = jax.lax.scan(step, total, (params.weight, paths.T))

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from graphattn_jax import _checks
 from graphattn_jax._dtypes import accumulation_dtype
+from graphattn_jax.nn import table_rows
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
 STANDARD_DEVIATION = 0.02
@@ -127,13 +128,14 @@ def type_bias(
     to, fro = pair_types(table, node_types, senders, receivers, symmetric)
     if isinstance(table, TypeFactors):
         return multiplied(table, to, fro, table.scale[None])
-    return (table[to, fro] + table[fro, to]) / 2 if symmetric else table[to, fro]
+    there = table_rows(table, to, fro)
+    return (there + table_rows(table, fro, to)) / 2 if symmetric else there
 
 
 def multiplied(factors: TypeFactors, to: Array, fro: Array, scale: Array) -> Array:
     """Σ_r s_r u_r v_r per pair: `[E, H]` for scales `[E, H, R]` or `[1, H, R]`."""
     sender = factors.receiver if factors.sender is None else factors.sender
-    u, v = factors.receiver[to], sender[fro]
+    u, v = table_rows(factors.receiver, to), table_rows(sender, fro)
     return jnp.sum(u * v * scale, axis=2, dtype=accumulation_dtype(u.dtype)).astype(u.dtype)
 
 

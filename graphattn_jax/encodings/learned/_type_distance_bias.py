@@ -15,6 +15,7 @@ from graphattn_jax.encodings.learned._type_bias import (
     multiplied,
     pair_types,
 )
+from graphattn_jax.nn import table_rows
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
 
@@ -120,8 +121,7 @@ def type_distance_bias(
     size = table.scale.shape[0] if isinstance(table, TypeFactors) else table.shape[2]
     _checks.ids("buckets", buckets, to.shape[0])
     _checks.ids_in_range("buckets", buckets, size, "buckets")
-    buckets = jnp.asarray(buckets)
     if isinstance(table, TypeFactors):
-        return multiplied(table, to, fro, table.scale[buckets])
-    there = table[to, fro, buckets]
-    return (there + table[fro, to, buckets]) / 2 if symmetric else there
+        return multiplied(table, to, fro, table_rows(table.scale, buckets))
+    there = table_rows(table, to, fro, buckets)
+    return (there + table_rows(table, fro, to, buckets)) / 2 if symmetric else there
