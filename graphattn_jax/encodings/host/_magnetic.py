@@ -157,12 +157,13 @@ def _hermitian_eigenpairs(
     matrix: scipy.sparse.csr_array, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Of one large component, by the real symmetric [[Re L, −Im L], [Im L, Re L]], which has each eigenvalue twice."""
-    size = matrix.shape[0]
-    both = scipy.sparse.block_array(
-        [[matrix.real, -matrix.imag], [matrix.imag, matrix.real]], format="csr"
+    size = len(matrix.indptr) - 1
+    real, imaginary = matrix.real, matrix.imag
+    both = scipy.sparse.csr_array(
+        scipy.sparse.block_array([[real, -imaginary], [imaginary, real]], format="csr")
     )
     both.eliminate_zeros()
-    _, pairs = smallest_eigenpairs(scipy.sparse.csr_array(both), 2 * count)
+    _, pairs = smallest_eigenpairs(both, 2 * count)
     # x + iy and its multiple by i stand for one vector: what they span has half as many dimensions.
     span = np.linalg.svd(pairs[:size] + 1j * pairs[size:], full_matrices=False)[0][:, :count]
     values, rotation = scipy.linalg.eigh(span.conj().T @ (matrix @ span))
