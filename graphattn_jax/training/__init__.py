@@ -13,6 +13,7 @@ from graphattn_jax.training._optimizers import make_optimizer
 from graphattn_jax.training._prefetch import Prefetched, prefetch
 from graphattn_jax.training._progress import restore_params
 from graphattn_jax.training._steps import (
+    LossScale,
     TrainState,
     evaluate,
     init_train_state,
@@ -32,6 +33,7 @@ __all__ = [
     "GraphBatches",
     "JsonlLogger",
     "Logger",
+    "LossScale",
     "Patience",
     "Prefetched",
     "Repeat",

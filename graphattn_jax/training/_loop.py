@@ -55,8 +55,8 @@ def fit(
     """Train until step `num_steps`, or through `num_epochs` epochs, or until early stopping says so.
 
     Every `eval_every` steps (or epochs) and at the last step a record is made: the training metrics since
-    the last one (`loss` and the auxiliary pairs averaged over what they count, `grad_norm` over
-    steps), what `evaluate` returns, and the `waiting` of `prefetch`. Records go to the history, early stopping, the
+    the last one (`loss` and the auxiliary pairs averaged over what they count, `grad_norm` and `loss_scale`
+    over steps), what `evaluate` returns, and the `waiting` of `prefetch`. Records go to the history, early stopping, the
     logger and the callbacks, in this order.
 
     With a checkpointer that holds a checkpoint the run continues from there, bit for bit as if
@@ -224,11 +224,11 @@ def _absorb(
         raise FloatingPointError(_diverged(step, values, params))
     values.pop("finite_leaves", None)
     count = float(values.pop("count"))
-    pairs = {
-        "loss": (float(values.pop("loss")) * count, count),
-        "grad_norm": (float(values.pop("grad_norm")), 1.0),
-        **values,
-    }
+    per_step = ("grad_norm", "loss_scale") if "loss_scale" in values else ("grad_norm",)
+    of_steps = {name: (float(values.pop(name)), 1.0) for name in per_step}
+    if values.pop("skipped", False):
+        of_steps["grad_norm"] = (0.0, 0.0)  # of no step
+    pairs = {"loss": (float(values.pop("loss")) * count, count), **of_steps, **values}
     for name, (total, count) in pairs.items():
         old_total, old_count = sums.get(name, (0.0, 0.0))
         sums[name] = old_total + float(total), old_count + float(count)

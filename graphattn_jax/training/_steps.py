@@ -22,14 +22,34 @@ LossFn = Callable[..., Any]
 MetricFn = Callable[..., dict[str, Pair]]
 TrainStep = Callable[["TrainState", Any], tuple["TrainState", dict[str, Any]]]
 
-_STEP_METRICS = ("loss", "count", "grad_norm", "finite", "finite_leaves", "step")
+_STEP_METRICS = (
+    "loss",
+    "count",
+    "grad_norm",
+    "finite",
+    "finite_leaves",
+    "step",
+    "loss_scale",
+    "skipped",
+)
+
+_GROWTH_INTERVAL = 2000
+"""Good steps before the loss scale is doubled; this and the factors are those of PyTorch's `GradScaler`."""
+
+
+class LossScale(NamedTuple):
+    """scale: what the gradient is multiplied by on its way through float16. good_steps: since it last changed."""
+
+    scale: Array
+    good_steps: Array
 
 
 class TrainState(NamedTuple):
     """All that a step reads and writes; with the data position, all that a resumed run needs.
 
     `key` never changes: the dropout key of a step is `fold_in(key, step)`. `model_state` holds what the model updates
-    without a gradient, the running statistics of batch norms; None for models without.
+    without a gradient, the running statistics of batch norms; None for models without. `loss_scale` is None unless the
+    gradient passes through float16.
     """
 
     params: Params
@@ -37,6 +57,7 @@ class TrainState(NamedTuple):
     key: PRNGKey
     step: Array
     model_state: Any = None
+    loss_scale: LossScale | None = None
 
 
 def init_train_state(
@@ -45,6 +66,7 @@ def init_train_state(
     key: PRNGKey,
     *,
     model_state: Any = None,
+    loss_scale: float | None = None,
 ) -> TrainState:
     """The state before the first step.
 
@@ -53,12 +75,15 @@ def init_train_state(
       optimizer: any optax transformation, e.g. from `make_optimizer`.
       key: typed key from `jax.random.key`, the source of all dropout keys of the run.
       model_state: pytree of arrays that `loss_fn` reads and renews, or None.
+      loss_scale: the first scale of the loss, such as 2.0**15, for a `loss_fn` that computes in float16, whose smallest
+        number is 6e-8; bfloat16 needs none. Steps halve it where the gradient overflows, double it after 2,000 that did
+        not, and divide the gradient by it. None = no scale.
 
     Returns:
       `TrainState` with `step` an int32 zero; it shares no buffers with the arguments.
 
     Raises:
-      ValueError: `key` is not one typed key.
+      ValueError: `key` is not one typed key, or the scale is below 1.
 
     Example:
       >>> import graphattn_jax as ga, jax, jax.numpy as jnp
@@ -80,8 +105,16 @@ def init_train_state(
                 f"params{jax.tree_util.keystr(path)} must be floating point, for it gets a gradient, got "
                 f"{_checks.describe(x)}. Fix: .astype(jnp.float32), or model_state= for what is not trained."
             )
-    step = jnp.zeros((), jnp.int32)
-    state = TrainState(params, optimizer.init(params), key, step, model_state)
+    step, scale = jnp.zeros((), jnp.int32), None
+    if loss_scale is not None:
+        is_number = isinstance(loss_scale, (int, float)) and not isinstance(loss_scale, bool)
+        if not is_number or not 1 <= loss_scale < 2.0**127:
+            raise ValueError(
+                f"loss_scale must be a number from 1 on, got {_checks.describe(loss_scale)}. "
+                "Fix: 2.0**15, or None without float16."
+            )
+        scale = LossScale(jnp.asarray(loss_scale, jnp.float32), step)
+    state = TrainState(params, optimizer.init(params), key, step, model_state, scale)
     return jax.tree.map(jnp.copy, state)  # own buffers: a step that donates them hurts no one
 
 
@@ -104,7 +137,9 @@ def make_train_step(
     accumulated each has its own, one after the other.
 
     A step whose loss or gradient is not finite leaves `params`, `opt_state` and `model_state` as they were and
-    says so in its metrics, without waiting for the device; `fit` turns it into an error.
+    says so in its metrics, without waiting for the device; `fit` turns it into an error. With a `loss_scale` in the
+    state a gradient that is not finite is one that overflowed: the step is skipped, the scale halved, and only when it
+    has come down to 1 the step is not finite.
 
     Args:
       loss_fn: `loss_fn(params, batch, dropout_key)` returns the float32 pair `(sum, count)`, or
@@ -124,7 +159,8 @@ def make_train_step(
     Returns:
       `step(state, batch) -> (state, metrics)`. `metrics` holds the scalars `loss` (the mean),
       `count`, `grad_norm`, with `check_finite` also `finite` (bool) and `finite_leaves` (bool,
-      one per leaf of the gradient in `jax.tree.leaves` order), and the pairs of `aux`.
+      one per leaf of the gradient in `jax.tree.leaves` order), with a loss scale `loss_scale` and `skipped` (bool), and
+      the pairs of `aux`.
       `step` advances in any case.
 
     Raises:
@@ -171,7 +207,8 @@ def make_train_step(
         # and gradients after it.
         total, pullback, (count, aux, model_state) = jax.vjp(loss_sum, state.params, has_aux=True)
         count = sum_over_batch(count)
-        (grads,) = pullback(_inverse(count) if cotangent is None else cotangent)
+        cotangent = _inverse(count) if cotangent is None else cotangent
+        (grads,) = pullback(cotangent * _scale_of(state))
         return (total, count, grads, aux), model_state
 
     def accumulated(state: TrainState, parts: Any, key: PRNGKey) -> Any:
@@ -206,7 +243,9 @@ def make_train_step(
         else:
             (total, count, grads, aux), model_state = accumulated(state, batch, key)
         total, grads, aux = sum_over_batch((total, grads, aux))
-        loss = total * _inverse(count)
+        loss, scale = total * _inverse(count), _scale_of(state)
+        if state.loss_scale is not None:
+            grads = jax.tree.map(lambda g: (g.astype(jnp.float32) / scale).astype(g.dtype), grads)
 
         with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes, e.g. its step count
             updates, opt_state = optimizer.update(
@@ -217,7 +256,8 @@ def make_train_step(
             )
             params = optax.apply_updates(state.params, updates)
         metrics = {"loss": loss, "count": count, "grad_norm": _norm(grads), **aux}
-        if check_finite:
+        loss_scale = state.loss_scale
+        if check_finite or loss_scale is not None:
             finite_leaves = jnp.array([jnp.all(jnp.isfinite(g)) for g in jax.tree.leaves(grads)])
             finite = jnp.isfinite(loss) & jnp.all(finite_leaves)
             params, opt_state, model_state = jax.tree.map(
@@ -225,8 +265,13 @@ def make_train_step(
                 (params, opt_state, model_state),
                 (state.params, state.opt_state, state.model_state),
             )
+            if loss_scale is not None:
+                skipped = ~finite & jnp.isfinite(loss) & (scale > 1)
+                metrics |= {"loss_scale": scale, "skipped": skipped}
+                loss_scale, finite = _adjusted(loss_scale, finite), finite | skipped
             metrics |= {"finite": finite, "finite_leaves": finite_leaves}
-        return TrainState(params, opt_state, state.key, state.step + 1, model_state), metrics
+        new = TrainState(params, opt_state, state.key, state.step + 1, model_state, loss_scale)
+        return new, metrics
 
     return over_devices(step, devices, accumulate, donate=donate)
 
@@ -324,6 +369,23 @@ def _in_dtype(params: Params, batch: Any, dtype: Any) -> tuple[Params, Any]:
 
 def _inverse(count: Array) -> Array:
     return 1.0 / jnp.where(count > 0, count, 1.0)
+
+
+def _scale_of(state: TrainState) -> Array:
+    return jnp.float32(1) if state.loss_scale is None else state.loss_scale.scale
+
+
+def _adjusted(scale: LossScale, finite: Array) -> LossScale:
+    """Half of it after an overflow, twice of it after many steps without."""
+    good_steps = jnp.where(finite, scale.good_steps + 1, 0)
+    grown = good_steps == _GROWTH_INTERVAL
+    # Beyond the largest float32 it would be infinite for good.
+    doubled = jnp.minimum(2 * scale.scale, jnp.float32(2.0**127))
+    kept = jnp.where(grown, doubled, scale.scale)
+    return LossScale(
+        scale=jnp.where(finite, kept, jnp.maximum(scale.scale / 2, 1)),
+        good_steps=jnp.where(grown, 0, good_steps),
+    )
 
 
 def _check_optimizer(optimizer: Any) -> None:
