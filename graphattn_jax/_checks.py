@@ -156,11 +156,34 @@ def typed_key(name: str, key: Any) -> None:
             f"{name} must be a typed key from jax.random.key, got {describe(key)}. "
             "Fix: jax.random.key(seed), or jax.random.wrap_key_data for an old uint32 key."
         )
+    if key.shape:
+        raise ValueError(
+            f"{name} must be one key, got {describe(key)}. Fix: one of them, or jax.vmap."
+        )
+
+
+def is_number(value: Any) -> bool:
+    """A real number of Python or of numpy, which is no truth value."""
+    kinds = (int, float, np.integer, np.floating)
+    return isinstance(value, kinds) and not isinstance(value, bool)
+
+
+def switch(name: str, value: Any) -> None:
+    """A truth value."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name} must be True or False, got {value!r}.")
+
+
+def switches(value: Any) -> None:
+    """The fields of a dataclass that are on or off by default are nothing else."""
+    for field in dataclasses.fields(value):
+        if isinstance(field.default, bool):
+            switch(field.name, getattr(value, field.name))
 
 
 def rate(name: str, value: Any) -> None:
     """A probability in [0, 1)."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 <= value < 1.0:
+    if not is_number(value) or not 0.0 <= value < 1.0:
         raise ValueError(f"{name} must be a number in [0, 1), got {value!r}.")
 
 

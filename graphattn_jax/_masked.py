@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 
 from graphattn_jax import _checks
 from graphattn_jax.typing import Array, ArrayLike
@@ -59,5 +61,7 @@ def class_weight(class_weights: ArrayLike, labels: Array, num_classes: int) -> A
     """The weight of each label `[N]` in float32, NaN for a label that is no class."""
     _checks.shape("class_weights", class_weights, (num_classes,))
     _checks.floating("class_weights", class_weights)
+    if not isinstance(class_weights, Tracer) and not (np.asarray(class_weights) >= 0).all():
+        raise ValueError(f"class_weights must be 0 or positive, got {np.asarray(class_weights)}.")
     weights = jnp.asarray(class_weights).astype(jnp.float32)
     return weights.at[labels].get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)

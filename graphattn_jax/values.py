@@ -143,12 +143,14 @@ def _find(name: Any, types: dict[str, type]) -> Any:
     if isinstance(name, str) and name in types:
         return types[name]
     room, _, kind = str(name).partition(".")
+    module = found = None
     try:
-        found = getattr(importlib.import_module(f"{_PACKAGE}.{room}"), kind)
+        module = importlib.import_module(f"{_PACKAGE}.{room}")
+        found = getattr(module, kind)
     except (ImportError, AttributeError, ValueError):
-        found = None
+        pass
     if not dataclasses.is_dataclass(found):
-        raise ValueError(
-            f"unknown type {name!r}. Fix: name classes of your own in types=, as in types=[MyLayer]."
-        )
+        meant = _checks.nearest(name, [f"{room}.{x}" for x in getattr(module, "__all__", ())])
+        fix = meant or " Fix: name classes of your own in types=, as in types=[MyLayer]."
+        raise ValueError(f"unknown type {name!r}.{fix}")
     return found

@@ -37,9 +37,11 @@ GPS = ga.models.GPS(INPUTS, width=8, num_layers=1)
 GPS_ARRAYS = GPS.init(KEY)
 FLOATS = ga.models.GPS(ga.models.Inputs(nodes=1), width=8, num_layers=1)
 FLOATS_ARRAYS = FLOATS.init(KEY)
+PATH = ga.graphs.from_edge_list([0, 1, 1, 2], [1, 0, 2, 1])
 LOGITS = jnp.ones((3, 2))
 NEIGHBOURS = ga.sampling.Neighbours((2,))
 STEP = optax.adam(1e-3)
+TRAIN_STATE = ga.training.init_train_state({"w": jnp.ones(2)}, STEP, KEY)
 PLANES = ga.graphs.Table({"id": ["N1", "N2"]}, key="id")
 
 
@@ -596,6 +598,125 @@ CASES = {
         "fn must be a function",
         "NoneType",
     ),
+    # kinds found by trying
+    "key: several": (
+        lambda: GAT.init(jax.random.split(KEY, 2), 4),
+        "key must be one key",
+        "shape (2,)",
+        "jax.vmap",
+    ),
+    "edge_map: text": (
+        lambda: ga.message_passing.GINE(4, edge_map="yes"),
+        "edge_map must be True or False",
+        "'yes'",
+    ),
+    "use_bias: a number": (
+        lambda: ga.message_passing.GCN(4, use_bias=1),
+        "use_bias must be True or False",
+    ),
+    "Inputs: a negative encoding": (
+        lambda: ga.models.Inputs(nodes=3, encoding=-4, encoding_width=2),
+        "encoding must be a positive integer",
+        "-4",
+    ),
+    "from_json: a typo in a type": (
+        lambda: ga.values.from_json({"type": "attention.GATv"}),
+        "unknown type 'attention.GATv'",
+        "Fix: 'attention.GATv2'",
+    ),
+    "segment_sum: text": (
+        lambda: ga.ops.segment_sum(NAMES, np.zeros(3, int), 1),
+        "data must hold numbers",
+        "<U1",
+    ),
+    "edge_weight: text": (
+        lambda: ga.encodings.rwse(GRAPH, 2, edge_weight=["a"] * 3, directed="keep"),
+        "edge_weight must hold numbers",
+        "<U1",
+    ),
+    "q: NaN": (
+        lambda: ga.encodings.magnetic_laplacian_eigenvectors(GRAPH, 2, q=np.nan),
+        "q must be a number in [0, 0.5]",
+        "nan",
+    ),
+    "spe: no pattern": (
+        lambda: ga.encodings.spe(
+            ga.encodings.init_spe(KEY, 4), ga.encodings.laplacian_eigenvectors(PATH, 2)
+        ),
+        "spe needs pattern=",
+    ),
+    "deepset: vectors alone": (
+        lambda: ga.encodings.laplace_deepset(
+            ga.encodings.init_laplace_deepset(KEY, 4), np.ones((3, 2), np.float32)
+        ),
+        "vectors must come with values and mask",
+        "laplacian_eigenvectors",
+    ),
+    "fit: no state": (
+        lambda: ga.training.fit(None, lambda *_: None, [GRAPH], num_steps=1),
+        "state must be a TrainState",
+        "init_train_state",
+    ),
+    "fit: no step": (
+        lambda: ga.training.fit(TRAIN_STATE, STEP, [GRAPH], num_steps=1),
+        "train_step must be a function",
+    ),
+    "ShuffledBatches: a number": (
+        lambda: ga.training.ShuffledBatches(5, seed=0),
+        "batches must be a list of batches",
+        "int 5",
+    ),
+    "evaluate: a number": (
+        lambda: ga.training.evaluate(lambda *_: {}, {}, 5),
+        "batches must be an iterable",
+        "int 5",
+    ),
+    "seed: True": (
+        lambda: ga.training.GraphBatches(GRAPH, 1, seed=True),
+        "seed must be a non-negative integer",
+        "bool True",
+    ),
+    "warmup_steps: a fraction": (
+        lambda: ga.training.make_optimizer(0.1, warmup_steps=1.5),
+        "warmup_steps must be an integer",
+        "float 1.5",
+    ),
+    "loss_scale: 0": (
+        lambda: ga.training.init_train_state({"w": jnp.ones(2)}, STEP, KEY, loss_scale=0),
+        "loss_scale must be a number from 1 on",
+        "int 0",
+    ),
+    "class_weights: negative": (
+        lambda: loss(jnp.array([0, 1, 1]), class_weights=np.array([1.0, -1.0], np.float32)),
+        "class_weights must be 0 or positive",
+        "-1.",
+    ),
+    "estimate_budget: one graph": (
+        lambda: ga.graphs.estimate_budget(GRAPH, 2),
+        "graphs must be a list of GraphsTuples",
+        "unbatch",
+    ),
+    "dropout: a rate of 1.5": (
+        lambda: attend(dropout=ga.ops.Dropout(1.5, KEY)),
+        "must be a number in [0, 1)",
+        "1.5",
+    ),
+    "dropout: a number as a key": (
+        lambda: attend(dropout=ga.ops.Dropout(0.5, 3)),
+        "must be a typed key",
+        "int 3",
+    ),
+    "check: a network": (
+        lambda: ga.training.GraphBatches(GRAPH, 1, seed=0, check=NETWORK),
+        "check must be a function",
+    ),
+    "transpose: typed": (
+        lambda: ga.graphs.transpose(
+            ga.graphs.from_types({"page": 2}, {("page", "links", "page"): ([0], [1])})
+        ),
+        "graph must have one set of nodes",
+        "TypedNodes",
+    ),
     # modules
     "nnx: a layer that is none": (lambda: module("nnx"), "layer must be a Layer", "str 'GAT'"),
     "linen: a layer that is none": (lambda: module("linen"), "layer must be a Layer", "str 'GAT'"),
@@ -659,6 +780,28 @@ DEFINED = {
     "names of two types": lambda: ga.graphs.from_networkx(
         nx.Graph([(0, 1, {"a": 1.0, 1: 2.0})])
     ).edges["1"],
+    "numpy numbers as choices": lambda: (
+        ga.attention.GAT(np.int64(4), np.int32(2), dropout=np.float32(0.5))
+        .apply(GAT_PARAMS, GRAPH)
+        .graph.nodes
+    ),
+    "a numpy number as a width": lambda: ga.models.Inputs(nodes=np.int64(3)).nodes,
+    "a numpy number of a layer": lambda: (
+        ga.message_passing.PNA(4, log_degree_mean=np.float32(1.3)).log_degree_mean
+    ),
+    "eigenvectors as they are returned": lambda: ga.encodings.laplace_deepset(
+        ga.encodings.init_laplace_deepset(KEY, 4), ga.encodings.laplacian_eigenvectors(PATH, 2)
+    ),
+    "eigenvectors as they are returned, and a graph": lambda: ga.encodings.signnet(
+        ga.encodings.init_signnet(KEY, 2, 4),
+        ga.encodings.laplacian_eigenvectors(PATH, 2),
+        graph=PATH,
+    ),
+    "read-only and strided features": lambda: (
+        GAT.apply(
+            GAT_PARAMS, GRAPH._replace(nodes=np.broadcast_to(np.float32(1), (3, 8))[:, ::2])
+        ).graph.nodes
+    ),
     "a numpy integer as a size": lambda: ga.ops.segment_sum(
         jnp.ones(3), jnp.zeros(3, int), np.int64(2)
     ),
@@ -677,3 +820,22 @@ def test_the_dtype_of_a_list_does_not_depend_on_its_order(order):
     assert nodes.dtype == np.float32
     of_numpy = [np.float64(1.0), np.float64(2.5)]
     assert ga.graphs.from_edge_list([0], [1], nodes=of_numpy).nodes.dtype == np.float64
+
+
+def test_ids_out_of_range_are_refused_by_every_layer_before_it_computes():
+    """Gathers would clip them, sums leave them out."""
+    attention, local = ga.attention, ga.message_passing
+    layers = [attention.GAT(4), attention.GATv2(4), attention.GraphTransformer(4)]
+    layers += [local.GCN(4), local.SAGE(4), local.GINE(4), local.GatedGCN(4), local.PNA(4)]
+    params = [layer.init(KEY, 4) for layer in layers]
+    graph = GRAPH._replace(edges=None)
+    rng = np.random.default_rng(0)
+    for case in range(200):
+        end = ("senders", "receivers")[rng.integers(2)]
+        ids, place = np.array(getattr(graph, end), np.int64), int(rng.integers(3))
+        ids[place] = rng.choice([-1, 3, 4, -3, 2**31 - 1, -(2**31)])
+        wrong = graph._replace(**{end: ids.astype(rng.choice([np.int32, np.int64]))})
+        with pytest.raises(ValueError) as caught:
+            layers[case % 8].apply(params[case % 8], wrong)
+        message = str(caught.value)
+        assert f"{end} must lie in [0, 3) for 3 nodes, got {ids[place]} at position" in message

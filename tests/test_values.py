@@ -110,6 +110,37 @@ def test_there_and_back_by_way_of_json(name):
         value.anything = 1
 
 
+BAD = (
+    -1,
+    -0.5,
+    float("nan"),
+    float("inf"),
+    "nonsense",
+    b"",
+    object(),
+    [1],
+    {},
+    {1},
+    1 + 2j,
+    Ellipsis,
+)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_field_takes_what_it_means_and_nothing_else(name):
+    """Each field of each value with each of these: refused, or kept by JSON."""
+    given = NEEDED.get(name, {})
+    good = ALL[name](**given)
+    for field in (field for field in dataclasses.fields(good) if field.init):
+        for bad in BAD:
+            try:
+                value = ALL[name](**given | {field.name: bad})
+            except ValueError:
+                continue
+            again = values.from_json(values.to_json(value))
+            assert again == value, (field.name, bad)
+
+
 def test_choices_within_choices():
     network = models.GPS(
         models.Inputs((28,), (4,), 20, 28),

@@ -108,6 +108,7 @@ class HGT(AttentionLayer):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_schema(self.schema)
+        _checks.instance("sharing", self.sharing, nn.Sharing, "ga.nn.Full() or ga.nn.Basis(4)")
         check_scores(self, Standard, Shared, Symmetrized)
         check_switches(self, "norm", "relative_time")
         _checks.rate("output_dropout", self.output_dropout)

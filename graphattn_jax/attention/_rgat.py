@@ -87,6 +87,7 @@ class RGAT(AttentionLayer):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_schema(self.schema)
+        _checks.instance("sharing", self.sharing, nn.Sharing, "ga.nn.Full() or ga.nn.Basis(4)")
         check_scores(self, Standard, Symmetrized)
         check_switches(self, "within", "concat")
         _checks.number("negative_slope", self.negative_slope, zero=True)

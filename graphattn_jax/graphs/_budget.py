@@ -161,6 +161,10 @@ def estimate_budget(
     _checks.positive("multiple_of", multiple_of)
     if not headroom >= 1.0:
         raise ValueError(f"headroom must be at least 1, got {headroom!r}.")
+    if isinstance(graphs, GraphsTuple):
+        raise ValueError(
+            f"graphs must be a list of GraphsTuples, got {type(graphs).__name__}. Fix: unbatch(graphs), or [graph]."
+        )
     sizes = np.array([size(graph) for graph in graphs]).reshape(-1, 3)
     total_graphs = int(sizes[:, 2].sum())
     if total_graphs == 0:

@@ -45,6 +45,12 @@ class Numeric:
     mean: float
     std: float
 
+    def __post_init__(self) -> None:
+        for name in ("mean", "std"):
+            value = getattr(self, name)
+            if not _checks.is_number(value) or not np.isfinite(value):
+                raise ValueError(f"{name} must be a finite number, got {value!r}.")
+
     @classmethod
     def fit(cls, what: str, column: Column) -> Numeric:
         """Mean and standard deviation of the known values; 1 for that of constants."""
@@ -76,6 +82,9 @@ class Categorical:
     """One column of ids: 1, 2, ... for the vocabulary, 0 for what is missing or not in it."""
 
     vocabulary: tuple[Any, ...]
+
+    def __post_init__(self) -> None:
+        _checks.instance("vocabulary", self.vocabulary, tuple, 'the values ("a", "b")')
 
     @classmethod
     def fit(cls, what: str, column: Column) -> Categorical:
@@ -163,7 +172,14 @@ class ColumnEncoding:
 
     def __post_init__(self) -> None:
         kinds = tuple(_KINDS.values())
-        if not self.columns or not all(isinstance(kind, kinds) for _, kind in self.columns):
+        is_pairs = isinstance(self.columns, (tuple, list)) and all(
+            isinstance(pair, (tuple, list)) and len(pair) == 2 for pair in self.columns
+        )
+        if (
+            not is_pairs
+            or not self.columns
+            or not all(isinstance(k, kinds) for _, k in self.columns)
+        ):
             raise ValueError(
                 f"columns must be pairs of a name and Numeric, Categorical or Cyclic, got {self.columns!r}. "
                 "Fix: ga.graphs.fit_columns(table, ...)."

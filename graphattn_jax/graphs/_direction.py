@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import numpy as np
 
+from graphattn_jax import _checks
 from graphattn_jax.graphs._edges import append_edges, unpaired
 from graphattn_jax.graphs._pad import unpad
 from graphattn_jax.graphs._typed import TypedNodes
@@ -75,6 +76,11 @@ def transpose(graph: GraphsTuple) -> GraphsTuple:
       >>> distances[0].reshape(3, 3)[2].tolist(), distances[1].reshape(3, 3)[2].tolist()  # 5: no path
       ([2, 1, 0], [5, 5, 0])
     """
+    if not hasattr(graph, "senders"):
+        raise ValueError(
+            f"transpose: graph must be a GraphsTuple, got {_checks.describe(graph)}. Fix: build one with "
+            "graphs.from_edge_list."
+        )
     if isinstance(graph.nodes, TypedNodes | NodePair):
         raise ValueError(
             f"graph must have one set of nodes without types, got nodes {type(graph.nodes).__name__}. Fix: "

@@ -13,7 +13,8 @@ from graphattn_jax.typing import Array
 
 
 def check_fields(layer: Any) -> None:
-    """The fields that all have: the width of the output, or None; and the implementation."""
+    """The fields that all have: the width of the output, or None; and the implementation. Switches are such."""
+    _checks.switches(layer)
     _checks.choice("implementation", layer.implementation, (None, "reference"))
     if layer.features is not None:
         _checks.positive("features", layer.features)

@@ -90,7 +90,7 @@ class PNA(nn.Layer):
     def __post_init__(self) -> None:
         check_fields(self)
         delta = self.log_degree_mean
-        if not isinstance(delta, (int, float)) or not 0 < delta < math.inf:
+        if not _checks.is_number(delta) or not 0 < delta < math.inf:
             raise ValueError(
                 f"log_degree_mean must be a positive number, got {_checks.describe(delta)}. "
                 "Fix: ga.message_passing.log_degree_mean(training_graphs)."

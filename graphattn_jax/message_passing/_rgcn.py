@@ -85,6 +85,7 @@ class RGCN(nn.Layer):
     def __post_init__(self) -> None:
         check_fields(self)
         check_schema(self.schema)
+        _checks.instance("sharing", self.sharing, nn.Sharing, "ga.nn.Full() or ga.nn.Basis(4)")
         _checks.choice("reduce", self.reduce, ("mean", "sum"))
         if self.fusion is not None:
             nn.check_fusion(self.fusion)

@@ -114,12 +114,13 @@ class GPS(Network):
             raise ValueError(
                 f"inputs must be ga.models.Inputs, got {_checks.describe(self.inputs)}."
             )
+        _checks.switches(self)
         _checks.positive("width", self.width)
         _checks.positive("num_layers", self.num_layers)
         _ = self.layer, self.readout  # check the fields that are theirs
         if self.pattern and self.attention is None:
             raise ValueError("pattern=True needs attention=: it says who attends to whom.")
-        if self.num_virtual:
+        if self.num_virtual != 0:
             _checks.positive("num_virtual", self.num_virtual)
             if not self.pattern:
                 raise ValueError(

@@ -16,6 +16,7 @@ from graphattn_jax.models._depth import in_one_program, init_blocks, run_blocks
 from graphattn_jax.models._inputs import (
     FeatureParams,
     check_categories,
+    check_kind,
     check_prepared,
     features,
     init_features,
@@ -115,6 +116,13 @@ class Graphormer(Network):
     scan: bool = False
 
     def __post_init__(self) -> None:
+        _checks.switches(self)
+        check_kind("nodes", self.nodes)
+        if self.edges is not None:
+            _checks.instance(
+                "edges", self.edges, tuple, "(4,), the number of categories of each column"
+            )
+            check_kind("edges", self.edges)
         sizes = (
             "out_features",
             "width",

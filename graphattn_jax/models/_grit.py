@@ -14,6 +14,7 @@ from graphattn_jax.models._depth import in_one_program, init_blocks, run_blocks
 from graphattn_jax.models._inputs import (
     FeatureParams,
     check_categories,
+    check_kind,
     check_prepared,
     features,
     init_features,
@@ -130,6 +131,9 @@ class GRITNetwork(Network):
     implementation: str | None = None
 
     def __post_init__(self) -> None:
+        _checks.switches(self)
+        check_kind("nodes", self.nodes)
+        check_kind("edges", self.edges)
         _checks.choice("implementation", self.implementation, (None, "reference"))
         for name in ("walks", "width", "num_layers"):
             _checks.positive(name, getattr(self, name))

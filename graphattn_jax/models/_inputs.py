@@ -110,14 +110,17 @@ class Inputs(Value):
 
     def __post_init__(self) -> None:
         _checks.choice("implementation", self.implementation, (None, "reference"))
-        _check_kind("nodes", self.nodes)
+        check_kind("nodes", self.nodes)
         if self.edges is not None:
-            _check_kind("edges", self.edges)
+            check_kind("edges", self.edges)
         _checks.choice("encoder", self.encoder, ("linear", *_EIGEN_ENCODERS))
         if bool(self.encoding) != bool(self.encoding_width):
             raise ValueError(
                 f"encoding={self.encoding} and encoding_width={self.encoding_width} must both be positive, or both 0."
             )
+        for name in ("encoding", "encoding_width"):
+            if (value := getattr(self, name)) != 0:
+                _checks.positive(name, value)
 
     @property
     def is_random(self) -> bool:
@@ -246,9 +249,9 @@ class Inputs(Value):
         return nn.linear(params.encoding, encoding), state
 
 
-def _check_kind(name: str, kind: Any) -> None:
+def check_kind(name: str, kind: Any) -> None:
     """The width of float features, or the numbers of categories."""
-    if not isinstance(kind, (int, tuple)) or kind == ():
+    if not isinstance(kind, (int, np.integer, tuple)) or (isinstance(kind, tuple) and not kind):
         raise ValueError(
             f"{name} must be the width of float features (an int), or the number of categories of each column (a "
             f"tuple), got {_checks.describe(kind)}."

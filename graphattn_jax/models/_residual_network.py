@@ -84,6 +84,7 @@ class ResidualNetwork(Network):
     scan: bool = False
 
     def __post_init__(self) -> None:
+        _checks.switches(self)
         for name in ("in_features", "out_features", "width", "num_layers"):
             _checks.positive(name, getattr(self, name))
         check_layer("layer", self.layer, "ga.attention.GraphTransformer(heads=8, output=True)")

@@ -76,8 +76,9 @@ class TypedInputs(Value):
 
     def __post_init__(self) -> None:
         check_schema(self.schema)
-        names = ("widths", "counts", *(("vocabularies",) if self.vocabularies else ()))
+        names = ("widths", "counts", *(("vocabularies",) if self.vocabularies != () else ()))
         for name in names:
+            _checks.instance(name, getattr(self, name), tuple, f"TypedInputs.of(graph).{name}")
             if len(getattr(self, name)) != len(self.schema.types):
                 raise ValueError(
                     f"{name} must have an entry for each of {len(self.schema.types)} types, got {getattr(self, name)}."

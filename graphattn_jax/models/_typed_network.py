@@ -76,6 +76,7 @@ class TypedNetwork(Network):
     unit_output: bool = False
 
     def __post_init__(self) -> None:
+        _checks.switches(self)
         if not isinstance(self.inputs, TypedInputs):
             raise ValueError(
                 f"inputs must be ga.models.TypedInputs, got {_checks.describe(self.inputs)}. "

@@ -15,7 +15,7 @@ def with_implementation(value: T, implementation: str | None) -> T:
 
     It replaces the field `implementation` of the value and of every value inside. With `"reference"`, plain gathers and
     sums, `jax.jvp`, `jax.jacfwd` and `jax.hessian` work, which the kernels and written-out derivatives of the others
-    do not know; parameters are the same.
+    do not know; parameters are the same. Sparse features are not part of the value: give `x.without_layout()`.
 
     Args:
       value: a layer, a network, or any dataclass or tuple of these.

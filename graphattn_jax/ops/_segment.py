@@ -53,6 +53,8 @@ def _check(data, segment_ids, num_segments, where) -> tuple[Array, Array, Array 
         raise ValueError(
             f"data must hold numbers, got {_checks.describe(data)}. Fix: data.astype(jnp.int32), which counts."
         )
+    if not jnp.issubdtype(data.dtype, np.number):
+        raise ValueError(f"data must hold numbers, got {_checks.describe(data)}.")
     _checks.ids("segment_ids", segment_ids, data.shape[0])
     if not isinstance(num_segments, (int, np.integer)) or num_segments < 0:
         raise ValueError(

@@ -56,6 +56,7 @@ class Neighbours:
     recent: bool = False
 
     def __post_init__(self) -> None:
+        _checks.switches(self)
         if not isinstance(self.fanouts, (tuple, list)) or not self.fanouts:
             raise ValueError(
                 "fanouts must be a tuple with a number per hop, such as (15, 10), got "

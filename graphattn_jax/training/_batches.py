@@ -92,6 +92,10 @@ class ShuffledBatches:
     is_endless = True
 
     def __init__(self, batches: Sequence[Any], seed: int):
+        if not isinstance(batches, Sequence):
+            raise ValueError(
+                f"batches must be a list of batches, got {_checks.describe(batches)}. Fix: list(batches)."
+            )
         if not len(batches):
             raise ValueError("batches must hold at least one batch, got none.")
         if not isinstance(seed, (int, np.integer)) or seed < 0:

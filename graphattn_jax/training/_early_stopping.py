@@ -57,6 +57,13 @@ class EarlyStopping:
     ties: bool = False
 
     def __post_init__(self):
+        _checks.switches(self)
+        for name in ("monitor", "mode"):
+            value = getattr(self, name)
+            if not all(isinstance(x, str) for x in _as_tuple(value)):
+                raise ValueError(
+                    f"{name} must be a name or a tuple of names, got {_checks.describe(value)}."
+                )
         names, modes = _as_tuple(self.monitor), _as_tuple(self.mode)
         if not names or len(names) != len(modes):
             raise ValueError(
@@ -114,4 +121,4 @@ class EarlyStopping:
 
 
 def _as_tuple(x: str | tuple[str, ...]) -> tuple[str, ...]:
-    return (x,) if isinstance(x, str) else tuple(x)
+    return tuple(x) if isinstance(x, (tuple, list)) else (x,)

@@ -108,7 +108,8 @@ class GraphBatches:
         rank: int = 0,
         world: int = 1,
     ):
-        if seed is not None and (not isinstance(seed, (int, np.integer)) or seed < 0):
+        is_whole = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
+        if seed is not None and (not is_whole or seed < 0):
             raise ValueError(
                 f"seed must be a non-negative integer or None, got {_checks.describe(seed)}."
             )

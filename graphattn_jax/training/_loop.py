@@ -112,6 +112,10 @@ def fit(
       >>> print(round(float(result.best_state.params["w"]), 1), result.stopped_early)
       2.0 True
     """
+    _checks.instance(
+        "state", state, TrainState, "ga.training.init_train_state(params, optimizer, key)"
+    )
+    _checks.function("train_step", train_step)
     num_steps, eval_every = _in_steps(batches, num_steps, num_epochs, eval_every)
     if checkpointer is not None and not isinstance(batches, DataIterator):
         raise ValueError(

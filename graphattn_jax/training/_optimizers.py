@@ -88,6 +88,8 @@ def _schedule(
     peak: float, schedule: str, warmup_steps: int, total_steps: int | None
 ) -> optax.Schedule:
     _checks.choice("schedule", schedule, ["constant", "cosine", "linear"])
+    if isinstance(warmup_steps, bool) or not isinstance(warmup_steps, (int, np.integer)):
+        raise ValueError(f"warmup_steps must be an integer, got {_checks.describe(warmup_steps)}.")
     if warmup_steps < 0:
         raise ValueError(f"warmup_steps must be 0 or positive, got {warmup_steps}.")
     if schedule == "constant":

@@ -107,8 +107,7 @@ def init_train_state(
             )
     step, scale = jnp.zeros((), jnp.int32), None
     if loss_scale is not None:
-        is_number = isinstance(loss_scale, (int, float)) and not isinstance(loss_scale, bool)
-        if not is_number or not 1 <= loss_scale < 2.0**127:
+        if not _checks.is_number(loss_scale) or not 1 <= loss_scale < 2.0**127:
             raise ValueError(
                 f"loss_scale must be a number from 1 on, got {_checks.describe(loss_scale)}. "
                 "Fix: 2.0**15, or None without float16."
@@ -343,6 +342,8 @@ def evaluate(
             f"batches must end, got an endless {type(batches).__name__}. "
             "Fix: GraphBatches(..., seed=None) for one epoch in order, or a list of batches."
         )
+    if not isinstance(batches, Iterable):
+        raise ValueError(f"batches must be an iterable, got {_checks.describe(batches)}.")
     variables = (params,) if model_state is None else (params, model_state)
     results = jax.device_get([eval_step(*variables, batch) for batch in batches])
     if not results:

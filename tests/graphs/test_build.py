@@ -127,3 +127,33 @@ def test_matrix_errors(two_graphs):
     padded = ga.graphs.pad(two_graphs, ga.graphs.Budget(8, 8, 3))
     with pytest.raises(ValueError, match="apply to_dense before pad"):
         ga.graphs.to_dense(padded)
+
+
+def test_ids_of_any_kind_are_taken_or_the_message_says_what_makes_ids_of_them():
+    rng = np.random.default_rng(0)
+    want = ga.graphs.from_edge_list([0, 2, 1], [1, 1, 0])
+    integers = [np.dtype(kind) for kind in "bhilqBHILQ"]
+    others = {
+        "bool": (lambda: rng.random(3) < 0.5, "np.flatnonzero(mask)"),
+        "names": (lambda: rng.choice(["a", "b", "cd"], 3), "return_inverse"),
+        "fractions": (lambda: rng.integers(0, 3, 3) + 0.5, "fractions are features"),
+        "joined": (lambda: np.array([0, np.nan, rng.integers(0, 3)]), "leave out the rows with NaN"),
+        "whole": (lambda: rng.integers(0, 3, 3).astype(rng.choice([np.float32, np.float64])), "cast with .astype"),
+    }  # fmt: skip
+    for _ in range(200):
+        dtype = integers[rng.integers(len(integers))]
+        ids = np.array([0, 2, 1], dtype), np.array([1, 1, 0], dtype)
+        if rng.random() < 0.3:
+            ids = tuple(np.ascontiguousarray(np.stack([x, x], 1))[:, 0] for x in ids)  # strided
+        ids[0].flags.writeable = bool(rng.random() < 0.5)
+        found = ga.graphs.from_edge_list(*ids)
+        assert found.senders.dtype == np.int32
+        np.testing.assert_array_equal(
+            [found.senders, found.receivers], [want.senders, want.receivers]
+        )
+        make, fix = others[str(rng.choice(list(others)))]
+        place = int(rng.integers(2))
+        wrong = [ids[0], make()][:: 1 if place else -1]
+        with pytest.raises(ValueError, match=("senders", "receivers")[place]) as caught:
+            ga.graphs.from_edge_list(*wrong)
+        assert fix in str(caught.value)

@@ -69,6 +69,18 @@ def test_gradient_of_the_values():
     check_grads(product, (jnp.asarray(x.values), weight), order=1, modes=["rev"], rtol=1e-2)
 
 
+def test_forward_mode_without_layout():
+    dense = random_matrix(8, 6, 0.4)
+    x = SparseFeatures.from_dense(dense)
+    weight, direction = jax.random.normal(KEY, (2, 6, 3))
+    with pytest.raises(TypeError, match="forward-mode"):
+        jax.jvp(lambda w: x @ w, (weight,), (direction,))
+    plain = x.without_layout()
+    out, change = jax.jvp(lambda w: plain @ w, (weight,), (direction,))
+    np.testing.assert_allclose(out, dense @ np.asarray(weight), atol=1e-5)
+    np.testing.assert_allclose(change, dense @ np.asarray(direction), atol=1e-5)
+
+
 def test_half_precision_accumulates_in_float32():
     # 4096 times 2^-12 is exactly 1; a bf16 running sum stalls at 2^-4.
     x = SparseFeatures.from_dense(np.ones((1, 4096)), jnp.bfloat16)

@@ -154,3 +154,17 @@ def test_all_graphs_are_checked_once():
         GraphBatches(atoms, 8, seed=0, check=network.check)
     with pytest.raises(ValueError, match="check must be a function"):
         GraphBatches(GRAPHS, 8, seed=0, check=True)
+
+
+def test_positions_are_numbers_of_python_whatever_the_arguments_are():
+    """Also of numpy, which JSON does not hold; and a position leads to the same batches."""
+    rng = np.random.default_rng(0)
+    kinds = (int, np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64)
+    for _ in range(200):
+        seed, size = (kinds[rng.integers(9)](rng.integers(1, 9)) for _ in range(2))
+        batches, again = (GraphBatches(GRAPHS, size, seed=seed) for _ in range(2))
+        for _ in range(rng.integers(0, 9)):
+            batches._position += batches._position < len(batches)
+        again.load_state_dict(json.loads(json.dumps(batches.state_dict())))
+        assert again.state_dict() == batches.state_dict()
+        assert (again._order == batches._order).all()

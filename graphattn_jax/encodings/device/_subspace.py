@@ -50,8 +50,8 @@ class SubspaceIteration:
             _checks.positive(name, getattr(self, name))
         if self.degree > 40:
             raise ValueError(f"degree must be at most 40, or float32 overflows, got {self.degree}.")
-        if not self.tolerance > 0:
-            raise ValueError(f"tolerance must be positive, got {self.tolerance!r}.")
+        if not _checks.is_number(self.tolerance) or not 0 < self.tolerance < np.inf:
+            raise ValueError(f"tolerance must be a positive number, got {self.tolerance!r}.")
 
 
 def subspace_eigenvectors(

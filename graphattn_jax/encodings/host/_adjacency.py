@@ -58,7 +58,10 @@ def adjacency(
 def _weights(edge_weight: ArrayLike | None, count: int) -> np.ndarray:
     if edge_weight is None:
         return np.ones(count)
-    weight = np.asarray(edge_weight, np.float64)
+    weight = np.asarray(edge_weight)
+    if weight.dtype.kind not in "biuf":
+        raise ValueError(f"edge_weight must hold numbers, got {_checks.describe(weight)}.")
+    weight = weight.astype(np.float64)
     if weight.shape == (count, 1):
         weight = weight[:, 0]
     _checks.shape("edge_weight", weight, (count,))

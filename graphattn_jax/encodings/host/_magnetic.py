@@ -93,7 +93,7 @@ def magnetic_laplacian_eigenvectors(
     _checks.positive("k", k)
     _checks.positive("max_dense", max_dense)
     _checks.choice("normalization", normalization, NORMALIZATIONS)
-    if isinstance(q, (bool, str)) or not np.isscalar(q) or not 0 <= q <= 0.5:
+    if not _checks.is_number(q) or not 0 <= q <= 0.5:
         raise ValueError(f"q must be a number in [0, 0.5], turns per edge, got {q!r}.")
     matrix = _laplacian(
         adjacency(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import jax
 
+from graphattn_jax.encodings._vocabulary import LaplacianEigenvectors, MagneticEigenvectors
 from graphattn_jax.encodings.learned._eigenpairs import eigenpairs, tokens, where_rows
 from graphattn_jax.nn import MLPParams, init_mlp, mlp
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
@@ -37,7 +38,10 @@ def init_laplace_deepset(
 
 
 def laplace_deepset(
-    params: MLPParams, vectors: ArrayLike, values: ArrayLike, mask: ArrayLike
+    params: MLPParams,
+    vectors: ArrayLike | LaplacianEigenvectors | MagneticEigenvectors,
+    values: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
 ) -> Array:
     """GraphGPS's encoder of Laplacian eigenvectors: a sum over a node's pairs.
 
@@ -50,7 +54,8 @@ def laplace_deepset(
       params: from `init_laplace_deepset`.
       vectors: `[N, K]` floating point, `[N, K, 2]` if `magnetic`.
       values: `[N, K]`, the eigenvalues of each node's component.
-      mask: `[N, K]` bool, True = there is such a pair. `laplacian_eigenvectors` gives all three.
+      mask: `[N, K]` bool, True = there is such a pair. `laplacian_eigenvectors` gives all three, which may stand in the
+        place of `vectors`.
 
     Returns:
       `[N, D]` in the dtype of `vectors`.

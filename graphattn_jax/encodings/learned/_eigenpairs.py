@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax.numpy as jnp
 
 from graphattn_jax import _checks
@@ -9,13 +11,20 @@ from graphattn_jax.typing import Array, ArrayLike
 
 
 def eigenpairs(
-    vectors: ArrayLike, values: ArrayLike, mask: ArrayLike, *, magnetic: bool = False
+    vectors: Any, values: ArrayLike | None, mask: ArrayLike | None, *, magnetic: bool = False
 ) -> tuple[Array, Array, Array]:
     """Checked arrays `[N, K]` (vectors `[N, K, 2]` if `magnetic`); vectors and values are 0 where the mask is False.
 
     Raises:
       ValueError: shapes disagree, vectors are not floating point, or the mask is not boolean.
     """
+    if hasattr(vectors, "vectors"):
+        vectors, values, mask = vectors.vectors, vectors.values, vectors.mask
+    if values is None or mask is None:
+        raise ValueError(
+            f"vectors must come with values and mask, got {_checks.describe(vectors)} alone. Fix: all that "
+            "laplacian_eigenvectors returns."
+        )
     vectors, values, mask = (jnp.asarray(x) for x in (vectors, values, mask))
     if vectors.ndim != 2 + magnetic:
         raise ValueError(

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from graphattn_jax import _checks
+from graphattn_jax.encodings._vocabulary import LaplacianEigenvectors
 from graphattn_jax.encodings.learned._eigenpairs import eigenpairs, where_rows
 from graphattn_jax.nn import (
     LayerNormParams,
@@ -84,9 +85,9 @@ def _init_layer(key: PRNGKey, width: int, hidden: int) -> SANEncoderLayerParams:
 
 def san_encoder(
     params: SANEncoderParams,
-    vectors: ArrayLike,
-    values: ArrayLike,
-    mask: ArrayLike,
+    vectors: ArrayLike | LaplacianEigenvectors,
+    values: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
     *,
     heads: int = 4,
 ) -> Array:
@@ -103,7 +104,7 @@ def san_encoder(
       vectors: `[N, K]` floating point.
       values: `[N, K]`, the eigenvalues of each node's component.
       mask: `[N, K]` bool, True = there is such a pair: the others are neither attended to nor summed.
-        `laplacian_eigenvectors` gives all three.
+        `laplacian_eigenvectors` gives all three, which may stand in the place of `vectors`.
       heads: number of attention heads, a divisor of D.
 
     Returns:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from graphattn_jax import _checks
+from graphattn_jax.encodings._vocabulary import LaplacianEigenvectors
 from graphattn_jax.encodings.device._propagation import own_edges
 from graphattn_jax.encodings.learned._eigenpairs import eigenpairs, where_rows
 from graphattn_jax.graphs import GraphsTuple
@@ -71,9 +72,9 @@ def init_signnet(
 
 def signnet(
     params: SignNetParams,
-    vectors: ArrayLike,
-    values: ArrayLike,
-    mask: ArrayLike,
+    vectors: ArrayLike | LaplacianEigenvectors,
+    values: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
     graph: GraphsTuple | None = None,
 ) -> Array:
     """A learned function of eigenvectors that is the same for v_k and −v_k.
@@ -89,7 +90,8 @@ def signnet(
       params: from `init_signnet`.
       vectors: `[N, K]` floating point.
       values: `[N, K]`, the eigenvalues of each node's component.
-      mask: `[N, K]` bool, True = there is such a pair. `laplacian_eigenvectors` gives all three.
+      mask: `[N, K]` bool, True = there is such a pair. `laplacian_eigenvectors` gives all three, which may stand in the
+        place of `vectors`.
       graph: whose edges carry the messages; None = φ without messages.
 
     Returns:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from graphattn_jax.encodings._vocabulary import LaplacianEigenvectors, MagneticEigenvectors
 from graphattn_jax.encodings.device._propagation import own_edges
 from graphattn_jax.encodings.learned._eigenpairs import eigenpairs, where_rows
 from graphattn_jax.graphs import GraphsTuple
@@ -58,10 +59,10 @@ def init_spe(
 
 def spe(
     params: SPEParams,
-    vectors: ArrayLike,
-    values: ArrayLike,
-    mask: ArrayLike,
-    pattern: GraphsTuple,
+    vectors: ArrayLike | LaplacianEigenvectors | MagneticEigenvectors,
+    values: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    pattern: GraphsTuple | None = None,
 ) -> Array:
     """A learned encoding from spectral matrices V diag(φ_m(λ)) Vᵀ, evaluated on the pairs of a pattern.
 
@@ -81,7 +82,8 @@ def spe(
       params: from `init_spe`.
       vectors: `[N, K]` floating point, `[N, K, 2]` if `magnetic`.
       values: `[N, K]`, the eigenvalues of each node's component.
-      mask: `[N, K]` bool, True = there is such a pair. `laplacian_eigenvectors` gives all three.
+      mask: `[N, K]` bool, True = there is such a pair. `laplacian_eigenvectors` gives all three, which may stand in the
+        place of `vectors`.
       pattern: the graph whose edges are the pairs, on the same nodes. Sender and receiver lie in one connected
         component, as those of the graph's own edges do: the K vectors of another component are other vectors.
 
@@ -106,6 +108,8 @@ def spe(
       Graphs", ICLR 2024, arXiv:2310.02579, section 3; of complex vectors Huang, Wang, Li, "What Are Good Positional
       Encodings for Directed Graphs?", ICLR 2025, arXiv:2407.20912.
     """
+    if pattern is None:
+        raise ValueError("spe needs pattern=, the graph whose edges are the pairs; got none.")
     magnetic = params.pair.layers[0].weight.shape[0] == 2 * params.phi.layers[-1].weight.shape[1]
     vectors, values, mask = eigenpairs(vectors, values, mask, magnetic=magnetic)
     edges = own_edges(pattern._replace(nodes=vectors))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 import graphattn_jax as ga
 from graphattn_jax.encodings.host._adjacency import adjacency
 
-deterministic = settings(max_examples=50, deadline=None, derandomize=True)
+deterministic = settings(max_examples=200, deadline=None, derandomize=True)
 
 
 @given(

@@ -168,7 +168,7 @@ def test_projection_of_paths_and_trees_ends_for_every_seed(nodes):
     tolerance=st.sampled_from([1e-2, 1e-6, 1e-12, 1e-200]),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=200, deadline=None, derandomize=True)
 def test_columns_are_solved_whatever_stands_beside_them(edges, weight, tolerance, seed):
     ends = np.array(edges, int).reshape(-1, 2)
     root = np.sqrt(weight[: len(ends)])

@@ -239,7 +239,7 @@ def write(program, changed=None):
 
 
 @given(program=programs(), data=st.data())
-@deterministic
+@settings(deterministic, max_examples=200)
 def test_exactly_what_can_be_reached_counts(program, data):
     program[-1] = (True, program[-1][1])
     last = len(program) - 1
