@@ -410,6 +410,34 @@ def test_equal_logits_share_however_large_they_are(implementation, size, rng):
     np.testing.assert_allclose(out, sums / np.maximum(degree, 1)[:, None, None], atol=1e-5)
 
 
+@pytest.mark.parametrize("implementation", ["reference", *FAST, "block_dense"])
+@pytest.mark.parametrize("size", [1e4, 1e6, 1e8, 1e30])
+def test_gradients_of_large_equal_logits(implementation, size, rng):
+    """Kernels that keep the logsumexp alone know it to a digit of its own size; their gradients are finite anyhow."""
+    receivers = np.array([0, 0, 0, 1, 1, 2, 3, 3])
+    edges = ops.Edges(rng.integers(0, N, 8), receivers, N)
+    edges = ops.prepare_edges(edges, degree_blocks=implementation == "block_dense")
+    ends, value = np.zeros((N, H, C), np.float32), rng.normal(size=(N, H, C_V)).astype(np.float32)
+    cotangent = rng.normal(size=(N, H, C_V)).astype(np.float32)
+
+    def total(value):
+        score = ops.DotScore(bias=np.full((8, H), size, np.float32))
+        out = ops.edge_attention(
+            ends, ends, value, edges, score=score, implementation=implementation
+        ).out
+        return (out * cotangent).sum()
+
+    found = np.asarray(jax.grad(total)(value))
+    want = np.zeros_like(value)
+    share = cotangent[receivers] / np.bincount(receivers)[receivers][:, None, None]
+    np.add.at(want, np.asarray(edges.senders), share)
+    assert np.isfinite(found).all()
+    is_exact = implementation in ("reference", "xla")
+    if is_exact or size < 1e7:
+        rounding = 1e-6 if is_exact else 1e-6 + 1.2e-7 * size
+        np.testing.assert_allclose(found, want, rtol=rounding, atol=rounding * np.abs(share).max())
+
+
 @pytest.mark.parametrize("implementation", ["reference", *FAST, "triton", "block_dense"])
 def test_all_edges_masked_and_no_edges(implementation):
     senders, receivers = edges()
