@@ -19,13 +19,15 @@ def incoming(graph):
 
 
 def reverse_edges(graph):
-    """The k-th real copy of j → i and the k-th of i → j are each other's reverse; -1 for none."""
+    """The k-th real copy of j → i and the k-th of i → j of the reverse relation are each other's; -1 for none."""
+    relation = getattr(graph, "relation", np.zeros(graph.num_edges, int))
+    partner = getattr(graph, "back", (0,))
     copies = defaultdict(list)
     for e in np.flatnonzero(graph.real):
-        copies[graph.senders[e], graph.receivers[e]].append(e)
+        copies[graph.senders[e], graph.receivers[e], relation[e]].append(e)
     reverse = np.full(graph.num_edges, -1)
-    for (j, i), there in copies.items():
-        for e, back in zip(there, copies.get((i, j), [])):
+    for (j, i, r), there in copies.items():
+        for e, back in zip(there, copies.get((i, j, partner[r]), [])):
             reverse[e] = back
     return reverse
 
@@ -47,8 +49,14 @@ def row_logsumexp(logits, graph):
 
 
 def softmax(logits, graph):
+    return softmax_of(logits, graph.receivers, graph.real)
+
+
+def softmax_of(logits, ids, real):
+    """Over the real rows of each id."""
     weights = np.zeros_like(logits)
-    for edges in incoming(graph):
+    for own in np.unique(ids):
+        edges = np.flatnonzero(real & (ids == own))
         top = np.max(logits[edges], axis=0, initial=-np.inf)
         powers = np.exp(logits[edges] - np.where(np.isfinite(top), top, 0))
         total = powers.sum(0)
@@ -295,11 +303,12 @@ def in_degree(graph, weights=None):
     return sum_by(ones, graph.receivers, graph.num_rows, graph.real)
 
 
-def gcn(params, x, _, edges, graph):
+def gcn(params, x, _, edges, graph, edge_weight=None):
     i, j = graph.receivers, graph.senders
-    d = in_degree(graph)
+    d = in_degree(graph, edge_weight)
     root = np.where(d > 0, 1 / np.sqrt(np.where(d > 0, d, 1)), 0)
-    messages = (root[i] * root[j])[:, None] * x[j]
+    weight = 1 if edge_weight is None else edge_weight
+    messages = (weight * root[i] * root[j])[:, None] * x[j]
     return linear(params, sum_by(messages, i, graph.num_rows, graph.real)), None
 
 

@@ -91,11 +91,16 @@ def message_passing(rng: np.random.Generator) -> Problem:
     layer, own = MESSAGES[rng.integers(len(MESSAGES))]
     bipartite = not isinstance(layer, (mp.GCN, mp.GINE)) and bool(rng.random() < 0.3)
     graph = random_structure(rng, bipartite=bipartite)
+    weight = None
+    if isinstance(layer, mp.GCN) and rng.random() < 0.6:
+        weight = (0.1 + rng.random(graph.num_edges)).astype(np.float32)
 
-    def equation(params, senders, receivers, edges, bias):
-        return own(params, senders, receivers, edges, graph)
+    def equation(params, senders, receivers, edges, edge_weight):
+        more = {} if edge_weight is None else {"edge_weight": edge_weight}
+        return own(params, senders, receivers, edges, graph, **more)
 
-    return _problem(rng, layer, graph, equation, with_edges=bool(rng.random() < 0.6))
+    with_edges = bool(rng.random() < 0.6)
+    return _problem(rng, layer, graph, equation, with_edges=with_edges, edge_weight=weight)
 
 
 def global_attention(rng: np.random.Generator) -> Problem:
@@ -162,17 +167,20 @@ def _problem(
     *,
     with_edges: bool,
     bias: np.ndarray | None = None,
+    edge_weight: np.ndarray | None = None,
     real: np.ndarray | None = None,
     buckets: np.ndarray | None = None,
 ) -> Problem:
+    """`bias`, or the `edge_weight` of GCN, is what `apply` takes per edge beside the graph."""
     bipartite = graph.num_receivers is not None
     width = (SENDER_WIDTH, WIDTH) if bipartite else WIDTH
     inputs: dict[str, Any] = {
         "params": _params(rng, layer, width, EDGE_WIDTH if with_edges else None),
         "receivers": _normal(rng, graph.num_rows, WIDTH),
         "edges": _normal(rng, graph.num_edges, EDGE_WIDTH) if with_edges else None,
-        "bias": bias,
+        "bias": bias if edge_weight is None else edge_weight,
     }
+    extra = None if inputs["bias"] is None else "bias" if edge_weight is None else "edge_weight"
     if bipartite:
         inputs["senders"] = _normal(rng, graph.num_senders, SENDER_WIDTH)
 
@@ -188,7 +196,7 @@ def _problem(
         elif changes:
             own = dataclasses.replace(layer, **changes)
         filled = _fill(given, inputs, real, buckets)
-        options = {} if bias is None else {"bias": _rows(inputs["bias"], given.senders.shape[0])}
+        options = {} if extra is None else {extra: _rows(inputs["bias"], given.senders.shape[0])}
         out = own.apply(inputs["params"], filled, **options).graph
         nodes = out.nodes.receivers if bipartite else out.nodes[: graph.num_rows]
         edges = out.edges.features if isinstance(out.edges, nn.EdgeInputs) else out.edges
@@ -208,7 +216,7 @@ def _problem(
         for name in ops.IMPLEMENTATIONS:
             if name not in ("triton", "block_dense", "reference"):
                 variants[name] = partial(call, given=last, implementation=name)
-    parts = [repr(layer), "edges" * with_edges, "bias" * (bias is not None), *_described(graph)]
+    parts = [repr(layer), "edges" * with_edges, extra, *_described(graph)]
     return Problem(" ".join(filter(None, parts)), inputs, exact, variants)
 
 

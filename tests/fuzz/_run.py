@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import jax
 import numpy as np
 
-from . import _layer_cases, _ops_cases
+from . import _layer_cases, _ops_cases, _typed_cases
 from ._problem import Mismatch, Problem, check
 
 KINDS = (
@@ -17,6 +17,9 @@ KINDS = (
     _layer_cases.attention_layer,
     _layer_cases.message_passing,
     _layer_cases.global_attention,
+    _typed_cases.typed_layer,
+    _typed_cases.typed_layer,
+    _typed_cases.degree_scaler,
 )
 
 
