@@ -22,7 +22,9 @@ def check_fields(layer: Any) -> None:
 
 def incoming(layer: Any, graph: Any) -> ops.Edges:
     """The pattern of a graph; for the reference without its layout, which leaves plain gathers and sums."""
-    return without_tiles(layer, pattern(graph))
+    edges = without_tiles(layer, pattern(graph))
+    edges.check()  # before anything is computed, by the names of the graph
+    return edges
 
 
 def without_tiles(layer: Any, edges: ops.Edges) -> ops.Edges:

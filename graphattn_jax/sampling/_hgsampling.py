@@ -56,6 +56,7 @@ class HGSampling:
     disjoint: bool = False
 
     def __post_init__(self) -> None:
+        _checks.switches(self)
         _checks.positive("size", self.size)
         _checks.positive("steps", self.steps)
 

@@ -42,6 +42,7 @@ def batch_budgets(
       (Budget(n_node=8, n_edge=8, n_graph=4),)
     """
     _checks.positive("batch_size", batch_size)
+    batch_size = int(batch_size)  # what is unsigned has no negative
     n_node, n_edge = (np.asarray(n, np.int64) for n in (graphs.n_node, graphs.n_edge))
     if not len(n_node):
         raise ValueError("graphs must hold at least one graph, got none.")
