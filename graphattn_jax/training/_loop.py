@@ -56,8 +56,8 @@ def fit(
 
     Every `eval_every` steps (or epochs) and at the last step a record is made: the training metrics since
     the last one (`loss` and the auxiliary pairs averaged over what they count, `grad_norm` and `loss_scale`
-    over steps), what `evaluate` returns, and the `waiting` of `prefetch`. Records go to the history, early stopping, the
-    logger and the callbacks, in this order.
+    over steps), what `evaluate` returns, and the `waiting` of `prefetch`. Records go to the history, early stopping,
+    the logger and the callbacks, in this order.
 
     With a checkpointer that holds a checkpoint the run continues from there, bit for bit as if
     it had never stopped: parameters, optimiser, key, step, data position, training averages,
