@@ -192,8 +192,8 @@ _check_rate = rate
 
 def number(name: str, value: Any, *, zero: bool) -> None:
     """A finite number, positive or also 0."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not (is_number and math.isfinite(value) and (value > 0 or (zero and value == 0))):
+    fits = is_number(value) and math.isfinite(value) and (value > 0 or (zero and value == 0))
+    if not fits:
         least = "not negative" if zero else "positive"
         raise ValueError(f"{name} must be a finite number, {least}, got {value!r}.")
 

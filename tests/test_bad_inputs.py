@@ -706,10 +706,6 @@ CASES = {
         "must be a typed key",
         "int 3",
     ),
-    "check: a network": (
-        lambda: ga.training.GraphBatches(GRAPH, 1, seed=0, check=NETWORK),
-        "check must be a function",
-    ),
     "transpose: typed": (
         lambda: ga.graphs.transpose(
             ga.graphs.from_types({"page": 2}, {("page", "links", "page"): ([0], [1])})

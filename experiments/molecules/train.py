@@ -111,13 +111,8 @@ def train(config: RunConfig, job: Job, problem: Problem, trainee: Trainee) -> di
 
     def batches(ids: np.ndarray, seed: int | None) -> Batches:
         graphs = ga.graphs.take(problem.graphs, ids)._replace(globals=targets[ids])
-        return Batches(
-            graphs,
-            protocol.batch_size,
-            seed=seed,
-            budgets=trainee.budgets,
-            check=protocol.network.check,
-        )
+        protocol.network.check(graphs)
+        return Batches(graphs, protocol.batch_size, seed=seed, budgets=trainee.budgets)
 
     val, test = batches(split.val, None), batches(split.test, None)
 

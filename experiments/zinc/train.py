@@ -65,13 +65,14 @@ def build(network: ga.models.Network, protocol: Protocol, steps: int) -> Model:
 def train(config: RunConfig, job: Job, problem: Problem, model: Model) -> dict[str, Any]:
     """One run: the test error of the epoch with the best validation error."""
     protocol = config.protocol
+    for part in problem:
+        config.network.check(part)
     train_batches, val, test = (
         ga.training.GraphBatches(
             part,
             protocol.batch_size,
             seed=config.seed if part is problem.train else None,
             block_size=problem.block_size,
-            check=config.network.check,
         )
         for part in problem
     )

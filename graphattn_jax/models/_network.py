@@ -85,8 +85,8 @@ class Network(Value, ABC):
     def check(self, graph: Any) -> None:
         """On the host: refuse categories, buckets and types out of range, which a jitted `apply` cannot look at.
 
-        There their rows are NaN, so that a training step fails, without a word about the reason. Once over the whole
-        data set, `ga.training.GraphBatches(..., check=network.check)`, it costs a few comparisons per node.
+        There their rows are NaN, so that a training step fails, without a word about the reason. Once over a whole data
+        set, before it is cut into batches, it costs a few comparisons per node.
 
         Args:
           graph: a graph or batch as `apply` takes it, with concrete arrays; padding is not looked at.

@@ -75,6 +75,15 @@ def test_any_category_out_of_range_is_refused_on_the_host_and_nan_under_jit():
             assert f"got {value} at position {row}" in str(caught.value)
 
 
+def test_a_whole_data_set_at_once():
+    data = graphs.batch([GRAPH] * 3)
+    NETWORK.check(data)
+    wrong = np.array(data.nodes)
+    wrong[13, 1] = 3
+    with pytest.raises(ValueError, match="got 3 at position 13"):
+        NETWORK.check(data._replace(nodes=wrong))
+
+
 def test_buckets_of_the_layers_inside():
     layer = attention.RelativeBias(attention.GATv2(4), num_buckets=3)
     network = models.PlainNetwork(2, (attention.GATv2(4), layer))

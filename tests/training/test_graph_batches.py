@@ -143,19 +143,6 @@ def test_errors():
         next(GraphBatches(GRAPHS, 8, seed=1, budgets=(graphs.Budget(8, 8, 9),)))
 
 
-def test_all_graphs_are_checked_once():
-    seen = []
-    batches = GraphBatches(GRAPHS, 8, seed=0, check=seen.append)
-    batches.epoch()
-    assert [len(graph.n_node) for graph in seen] == [50]
-    network = models.GPS(models.Inputs(nodes=(50,)), width=4, num_layers=1)
-    atoms = GRAPHS._replace(nodes=np.where(GRAPHS.nodes == 7, 50, GRAPHS.nodes).astype(np.int32))
-    with pytest.raises(ValueError, match=r"column 0 of graph.nodes must lie"):
-        GraphBatches(atoms, 8, seed=0, check=network.check)
-    with pytest.raises(ValueError, match="check must be a function"):
-        GraphBatches(GRAPHS, 8, seed=0, check=True)
-
-
 def test_positions_are_numbers_of_python_whatever_the_arguments_are():
     """Also of numpy, which JSON does not hold; and a position leads to the same batches."""
     rng = np.random.default_rng(0)
