@@ -220,8 +220,9 @@ def parts(value: Any, graph: Any) -> None:
     for field in dataclasses.fields(value) if dataclasses.is_dataclass(value) else ():
         part = getattr(value, field.name)
         for each in part if isinstance(part, tuple) else (part,):
-            if hasattr(each, "check"):
-                each.check(graph)
+            check = getattr(each, "check", None)
+            if check is not None and "graph" in inspect.signature(check).parameters:
+                check(graph)
 
 
 def instance(name: str, value: Any, want: type, example: str) -> None:

@@ -102,6 +102,14 @@ def test_buckets_of_the_layers_inside():
     assert np.isfinite(run(fine)).all() and np.isnan(run(wrong)).any()
 
 
+def test_parts_that_check_something_else_are_left_alone():
+    graph = ga.testing.random_graph(0, 4, 5, 2)
+    network = models.LinkNetwork(
+        models.PlainNetwork(2, (attention.GATv2(4),)), ga.links.DotProduct(), 4
+    )
+    network.check(graph)
+
+
 def test_nodes_of_a_typed_graph_without_a_vector():
     graph = graphs.from_types({"page": 3}, {("page", "links", "page"): ([0, 1], [1, 2])})
     schema = graphs.schema_of(graph)
