@@ -443,7 +443,7 @@ def test_bipartite_errors(change, message):
 
 
 def test_the_mask_of_a_bipartite_graph_is_not_lost(relation):
-    with pytest.raises(ValueError, match="says which edges are real, and does not fit other edges"):
+    with pytest.raises(ValueError, match="says which edges are real, and does not fit others"):
         relation._replace(senders=relation.senders.copy())
     with pytest.raises(ValueError, match="the nodes of a bipartite graph are a NodePair"):
         relation._replace(nodes=relation.nodes.receivers)
@@ -486,6 +486,7 @@ FUNCTIONS = {
     "pad": lambda g: ga.graphs.pad(g, BUDGET),
     "prepare": ga.graphs.prepare,
     "remove_self_loops": ga.graphs.remove_self_loops,
+    "edge_subgraph": lambda g: ga.graphs.edge_subgraph(g, np.ones(ga.graphs.num_edges(g), bool)),
     "subgraph": lambda g: ga.graphs.subgraph(g, np.ones(ga.graphs.num_nodes(g), bool)),
     "take": lambda g: ga.graphs.take(g, [0]),
     "to_dense": ga.graphs.to_dense,
@@ -494,7 +495,7 @@ FUNCTIONS = {
     "to_scipy_sparse": lambda g: ga.graphs.to_scipy_sparse(g).toarray(),
     "unbatch": ga.graphs.unbatch,
 }
-THEMSELVES = {"pattern", "unpad", "validate"}  # their results carry the layout
+THEMSELVES = {"blocks", "pattern", "to_host", "unpad", "validate"}  # their results carry the layout
 OTHERS = {
     "bipartite",
     "bucket",
@@ -505,9 +506,10 @@ OTHERS = {
 }  # no graph goes in
 TYPED = {
     *("node_groups", "relation_ends", "schema_of"),  # see test_typed.py
-    *("metapath_features", "metapath_labels", "metapath_walks", "metapaths"),
+    *("metapath_features", "metapath_labels", "metapath_positives", "metapath_walks", "metapaths"),
     *("sample_metapaths", "schema_metapaths", "to_pyg_hetero", "to_typed_networkx"),
 }
+SHARDED = {"halo_rows", "is_shard", "shard", "with_halo"}  # see test_shards.py
 BIPARTITE = {
     "coalesce", "edge_graph_ids", "edge_mask", "graph_mask", "in_degree", "is_padded", "node_graph_ids", "node_mask",
     "num_edges", "num_graphs", "num_nodes", "out_degree", "prepare", "to_dense", "to_scipy_sparse",
@@ -524,7 +526,7 @@ def test_the_table_has_every_function():
         for name in ga.graphs.__all__
         if callable(getattr(ga.graphs, name)) and name[0].islower() and not name.startswith("from_")
     }
-    assert functions == set(FUNCTIONS) | THEMSELVES | OTHERS | TYPED
+    assert functions == set(FUNCTIONS) | THEMSELVES | OTHERS | TYPED | SHARDED
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
