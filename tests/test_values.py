@@ -40,6 +40,7 @@ NEEDED = {
     "models.GRITNetwork": {"nodes": (5,), "walks": 4},
     "models.Graphormer": {"nodes": (5,)},
     "models.Inputs": {"nodes": 4},
+    "models.SeHGNN": {"inputs": (("own", 3), ("cites", 3)), "out_features": 2, "own": "own"},
     "models.Readout": {"out_features": 3},
     "attention.RelativeBias": {"layer": attention.GAT(3), "num_buckets": 4},
     "sampling.SaintEdges": {"size": 8},

@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from graphattn_jax import _checks, nn
 from graphattn_jax.attention._global_attention import GlobalAttention
-from graphattn_jax.attention._pipeline import AttentionLayer
+from graphattn_jax.attention._pipeline import AttentionLayer, check_switches
 from graphattn_jax.attention._scores import add_bias
+from graphattn_jax.graphs import Schema, TypedEdges, check_schema
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
 __all__ = [
@@ -147,7 +149,9 @@ def shaw_features(
 
 
 class RelativeBiasParams(NamedTuple):
-    """Arrays of a `RelativeBias`. layer: those of the layer inside. table `[num_buckets, H]`: a bias per bucket."""
+    """Arrays of a `RelativeBias`. layer: those of the layer inside. table `[num_buckets, H]`: a bias per bucket; with a
+    schema `[R, num_buckets, H]`.
+    """
 
     layer: Any
     table: Array
@@ -157,14 +161,18 @@ class RelativeBiasParams(NamedTuple):
 class RelativeBias(nn.Layer):
     """A layer with a learned logit bias per bucket and head of its edges.
 
-        b_ij = table[ bucket(i, j) ]
+        b_ij = table[ bucket(i, j) ],      with a schema table[ φ, bucket(i, j) ] for an edge of relation φ
 
     The buckets come with the graph, `graph.edges = ga.nn.EdgeInputs(features, buckets=...)`: of `relative_buckets`, of
-    shortest paths, of common neighbours. The bias is added where the layer adds its `bias`.
+    shortest paths, of common neighbours. The bias is added where the layer adds its `bias`. A relation has its types,
+    so that its bias is one of the types of both ends too; with one bucket it may do without `TypedEdges.buckets`.
 
     Args:
       layer: an attention layer on edges.
       num_buckets: rows of the table: K + 1 for symmetric buckets, 2K + 1 for directional ones.
+      schema: of typed graphs, for a table per relation; None = one table.
+      symmetric: with a schema, whether a relation and its reverse have the mean of their tables: with symmetric buckets
+        the bias of an edge is then that of the edge back, and a symmetric score stays symmetric.
 
     Raises:
       ValueError: not such a layer, sizes that are not positive integers.
@@ -187,6 +195,8 @@ class RelativeBias(nn.Layer):
 
     layer: AttentionLayer
     num_buckets: int
+    schema: Schema | None = None
+    symmetric: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.layer, AttentionLayer) or isinstance(self.layer, GlobalAttention):
@@ -194,6 +204,19 @@ class RelativeBias(nn.Layer):
                 f"layer must be an attention layer on edges, such as ga.attention.GATv2(heads=4), got {self.layer!r}."
             )
         _checks.positive("num_buckets", self.num_buckets)
+        check_switches(self, "symmetric")
+        if self.schema is not None:
+            check_schema(self.schema)
+        elif self.symmetric:
+            raise ValueError(
+                "symmetric=True is for a table per relation. Fix: schema=ga.graphs.schema_of(graph), or symmetric "
+                "buckets."
+            )
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        relations = () if self.schema is None else (len(self.schema.relations),)
+        return (*relations, self.num_buckets, self.layer.heads)
 
     @property
     def updates_edges(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -207,10 +230,9 @@ class RelativeBias(nn.Layer):
         `ga.nn.Layer.init`.
         """
         k_layer, k_table = jax.random.split(key)
-        shape = (self.num_buckets, self.layer.heads)
         return RelativeBiasParams(
             layer=self.layer.init(k_layer, in_features, edge_features),
-            table=0.02 * jax.random.normal(k_table, shape, jnp.float32),
+            table=0.02 * jax.random.normal(k_table, self._shape, jnp.float32),
         )
 
     def apply(
@@ -238,8 +260,11 @@ class RelativeBias(nn.Layer):
           ValueError: buckets missing, not integers, or (outside `jit`) out of range; as the layer inside.
         """
         _checks.params(params, RelativeBiasParams, self)
-        _checks.shape("params.table", params.table, (self.num_buckets, self.layer.heads))
-        own = relative_bias(params.table, self._buckets(graph))
+        _checks.shape("params.table", params.table, self._shape)
+        if self.schema is None:
+            own = relative_bias(params.table, self._buckets(graph))
+        else:
+            own = self._by_relation(params.table, graph)
         return self.layer.apply(
             params.layer, graph, bias=add_bias(bias, own), training=training, key=key
         )
@@ -253,16 +278,44 @@ class RelativeBias(nn.Layer):
         Raises:
           ValueError: buckets missing, not integers or out of range.
         """
-        buckets = self._buckets(graph)
-        _checks.ids("graph.edges.buckets", buckets)
-        found = nn.real_edges(graph, buckets)
-        _checks.ids_in_range("graph.edges.buckets", found, self.num_buckets, "buckets")
+        if not self._needs_none(graph):
+            buckets = self._buckets(graph)
+            _checks.ids("graph.edges.buckets", buckets)
+            found = nn.real_edges(graph, buckets)
+            _checks.ids_in_range("graph.edges.buckets", found, self.num_buckets, "buckets")
         self.layer.check(graph)
 
+    def _needs_none(self, graph: Any) -> bool:
+        """A number per relation."""
+        return (
+            self.schema is not None
+            and self.num_buckets == 1
+            and getattr(graph.edges, "buckets", None) is None
+        )
+
     def _buckets(self, graph: Any) -> ArrayLike:
-        if not isinstance(graph.edges, nn.EdgeInputs) or graph.edges.buckets is None:
+        """Of every edge."""
+        kind = nn.EdgeInputs if self.schema is None else TypedEdges
+        if not isinstance(graph.edges, kind) or graph.edges.buckets is None:
             raise ValueError(
                 f"graph.edges must hold the bucket of every edge for {self}. Fix: graph.edges = "
-                "ga.nn.EdgeInputs(features, buckets=ga.attention.relative_buckets(...))."
+                "ga.nn.EdgeInputs(features, buckets=ga.attention.relative_buckets(...)), and "
+                "graph.edges._replace(buckets=...) of a typed graph."
             )
         return graph.edges.buckets
+
+    def _by_relation(self, table: ArrayLike, graph: Any) -> Array:
+        """`[E, H]`, a table for each relation."""
+        assert self.schema is not None
+        self.schema.check(graph)
+        table = jnp.asarray(table)
+        if self.symmetric:
+            own, back = np.arange(table.shape[0]), np.array(self.schema.reverses)
+            table = 0.5 * (table + table[np.where(back < 0, own, back)])
+        relation = jnp.asarray(graph.edges.relation)
+        if self._needs_none(graph):
+            return table[relation, 0]
+        buckets = self._buckets(graph)
+        _checks.ids("buckets", buckets, relation.shape[0])
+        _checks.ids_in_range("buckets", buckets, self.num_buckets, "buckets")
+        return table[relation, jnp.asarray(buckets)]

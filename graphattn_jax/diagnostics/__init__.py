@@ -4,7 +4,12 @@ from graphattn_jax.diagnostics._parameters import (
     parameter_symmetry_error,
     symmetry_score,
 )
-from graphattn_jax.diagnostics._relations import RelationTable, plot_relations, relation_table
+from graphattn_jax.diagnostics._relations import (
+    RelationTable,
+    metapath_table,
+    plot_relations,
+    relation_table,
+)
 from graphattn_jax.diagnostics._sums import diagonal_mass, row_column_sums
 from graphattn_jax.diagnostics._symmetry import (
     Symmetry,
@@ -18,6 +23,7 @@ __all__ = [
     "RelationTable",
     "Symmetry",
     "diagonal_mass",
+    "metapath_table",
     "off_diagonal_symmetry_error",
     "parameter_symmetry_error",
     "plot_relations",

@@ -12,21 +12,21 @@ from graphattn_jax import _checks
 from graphattn_jax.graphs import Relation, edge_mask, node_mask, relation_ends, schema_of
 from graphattn_jax.ops import Attention
 
-__all__ = ["RelationTable", "plot_relations", "relation_table"]
+__all__ = ["RelationTable", "metapath_table", "plot_relations", "relation_table"]
 
 
 class RelationTable(NamedTuple):
     """Attention by relation; print it. Arrays are numpy, NaN where there is nothing to tell.
 
-    relations: R of the graph. edges: `[R]`, how many there are. mass: `[R, H]`, what share of its attention a node
-    gives to the relation: the mean over those nodes of its type that hear anything; over the relations that reach a
-    type it sums to 1 where the weights of a node do. spread: `[R, H]`, the entropy of the weights of a node within the
-    relation, over the largest possible: 1 = all alike, 0 = all on one; the mean over nodes with two such edges. shares:
-    `[R]`, of a layer that weighs relations how much they count, the mean over the nodes that hear them; None for
-    others.
+    relations: R of the graph, or names of metapaths. edges: `[R]`, how many there are. mass: `[R, H]`, what share of
+    its attention a node gives to the relation: the mean over those nodes of its type that hear anything; over the
+    relations that reach a type it sums to 1 where the weights of a node do. spread: `[R, H]`, the entropy of the
+    weights of a node within the relation, over the largest possible: 1 = all alike, 0 = all on one; the mean over
+    nodes with two such edges. shares: `[R]`, of a layer that weighs relations how much they count, the mean over the
+    nodes that hear them; None for others.
     """
 
-    relations: tuple[Relation, ...]
+    relations: tuple[Relation | str, ...]
     edges: np.ndarray
     mass: np.ndarray
     spread: np.ndarray
@@ -50,8 +50,10 @@ class RelationTable(NamedTuple):
         return "\n".join(lines)
 
 
-def arrow(relation: Relation) -> str:
+def arrow(relation: Relation | str) -> str:
     """`author writes → paper`."""
+    if isinstance(relation, str):
+        return relation
     source, name, target = relation
     return f"{source} {name} → {target}"
 
@@ -125,6 +127,45 @@ def relation_table(attention: Attention, graph: Any) -> RelationTable:
         spread=_mean(spread, relation[several], num_relations),
         shares=shares,
     )
+
+
+def metapath_table(attention: Attention, names: Sequence[str], graph: Any) -> RelationTable:
+    """What a transformer over metapaths looks at, by metapath and head: of `ga.models.SeHGNN`.
+
+        mass_Q = mean over nodes and tokens P of a_PQ,      spread_Q = 0 where all tokens P look at Q alike
+
+    Args:
+      attention: weights `[N, H, K, K]`, row = the token that looks: `out.attention[0]` of the network.
+      names: of the K tokens, `network.tokens`.
+      graph: that of the network; on the host.
+
+    Returns:
+      `RelationTable`, for `plot_relations` too: edges are the number of nodes, spread the deviation of a_PQ over P.
+
+    Raises:
+      ValueError: attention of other tokens or nodes.
+
+    Cost: O(N H K²) on the host.
+    Padding: does not count.
+
+    Example:
+      >>> import numpy as np, graphattn_jax as ga
+      >>> graph = ga.graphs.from_edge_list([], [], nodes=np.ones((2, 1), np.float32))
+      >>> weights = np.full((2, 1, 2, 2), 0.5)
+      >>> attention = ga.ops.Attention(lambda: ga.ops.Weights(weights, weights, weights))
+      >>> print(ga.diagnostics.metapath_table(attention, ("own", "authors"), graph))
+      relation  edges  mass 0  spread 0
+      own           2   0.500     0.000
+      authors       2   0.500     0.000
+
+    Source: this library's.
+    """
+    weights, real = np.asarray(attention.weights, np.float64), np.asarray(node_mask(graph))
+    _checks.shape("attention.weights", weights, (len(real), "H", len(names), len(names)))
+    weights = weights[real]
+    nodes = np.full(len(names), len(weights))
+    mass, spread = weights.mean(axis=(0, 2)).T, weights.std(axis=2).mean(axis=0).T
+    return RelationTable(tuple(names), nodes, mass, spread, None)
 
 
 def plot_relations(tables: RelationTable | Sequence[RelationTable], *, ax: Any = None) -> Any:

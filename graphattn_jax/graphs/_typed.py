@@ -164,13 +164,15 @@ class TypedEdges(NamedTuple):
 
     relation: `[E]` int32, of `schema.relations`. features: `[E, D_e]` or None. time: `[E]` or None, the time of the
     receiver less that of the sender, or whatever else a layer is to know as time. weights: `[E, H]` or None, how a
-    layer attended whose weights the next one takes up, such as `ga.attention.SimpleHGN`.
+    layer attended whose weights the next one takes up, such as `ga.attention.SimpleHGN`. buckets: `[E]` integers or
+    None, for `ga.attention.RelativeBias`.
     """
 
     relation: ArrayLike
     features: ArrayLike | None = None
     time: ArrayLike | None = None
     weights: ArrayLike | None = None
+    buckets: ArrayLike | None = None
 
 
 def schema_of(graph: GraphsTuple) -> Schema:

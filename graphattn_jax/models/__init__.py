@@ -40,6 +40,7 @@ from graphattn_jax.models._prepare_grit import GRITEdges, GRITNodes, prepare_gri
 from graphattn_jax.models._readout import Readout
 from graphattn_jax.models._residual_network import ResidualNetwork, ResidualNetworkParams
 from graphattn_jax.models._save import load, save
+from graphattn_jax.models._sehgnn import SeHGNN, SeHGNNParams
 from graphattn_jax.models._typed_inputs import TypedInputParams, TypedInputs
 from graphattn_jax.models._typed_network import TypedNetwork, TypedNetworkParams
 
@@ -81,6 +82,8 @@ __all__ = [
     "Reconstruction",
     "ResidualNetwork",
     "ResidualNetworkParams",
+    "SeHGNN",
+    "SeHGNNParams",
     "TypedInputParams",
     "TypedInputs",
     "TypedNetwork",

@@ -61,6 +61,8 @@ from graphattn_jax.nn._token_attention import (
     TokenAttentionParams,
     TransformerFusion,
     TransformerFusionParams,
+    init_token_attention,
+    token_attention,
 )
 from graphattn_jax.nn._typed_linear import TypedLinearParams, init_typed_linear, typed_linear
 
@@ -108,6 +110,7 @@ __all__ = [
     "init_layer_norm",
     "init_linear",
     "init_mlp",
+    "init_token_attention",
     "init_typed_linear",
     "initializer",
     "layer_norm",
@@ -121,6 +124,7 @@ __all__ = [
     "real_nodes",
     "stack",
     "table_rows",
+    "token_attention",
     "training_dropout",
     "typed_linear",
     "unstack",

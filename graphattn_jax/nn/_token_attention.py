@@ -17,7 +17,13 @@ from graphattn_jax.nn._linear import LinearParams, init_linear, linear
 from graphattn_jax.ops import take
 from graphattn_jax.typing import Array, ArrayLike, PRNGKey
 
-__all__ = ["TokenAttentionParams", "TransformerFusion", "TransformerFusionParams"]
+__all__ = [
+    "TokenAttentionParams",
+    "TransformerFusion",
+    "TransformerFusionParams",
+    "init_token_attention",
+    "token_attention",
+]
 
 
 class TokenAttentionParams(NamedTuple):
@@ -29,8 +35,25 @@ class TokenAttentionParams(NamedTuple):
     gate: Array
 
 
-def init_token_attention(key: PRNGKey, width: int) -> TokenAttentionParams:
-    """Linear maps; the gate starts at 0, tokens as they are."""
+def init_token_attention(key: PRNGKey, width: int, heads: int = 1) -> TokenAttentionParams:
+    """Parameters of `token_attention`; the gate starts at 0, with tokens as they are.
+
+    Args:
+      key: typed PRNG key.
+      width: W of the tokens.
+      heads: H; 4 H divides the width.
+
+    Raises:
+      ValueError: sizes that are not positive integers, or do not divide.
+
+    Example:
+      >>> import jax, graphattn_jax as ga
+      >>> ga.nn.init_token_attention(jax.random.key(0), 16, heads=2).query.weight.shape
+      (16, 4)
+    """
+    for name, size in (("width", width), ("heads", heads)):
+        _checks.positive(name, size)
+    _checks.divisible("the width of the tokens", width, 4 * heads, "4 heads")
     keys = jax.random.split(key, 3)
     return TokenAttentionParams(
         query=init_linear(keys[0], width, width // 4),
@@ -40,14 +63,41 @@ def init_token_attention(key: PRNGKey, width: int) -> TokenAttentionParams:
     )
 
 
-def attend_tokens(
+def token_attention(
     params: TokenAttentionParams,
-    tokens: Array,
-    heads: int,
+    tokens: ArrayLike,
     pattern: ops.Edges | ops.Blocks,
-    dropout: ops.Dropout | None,
+    *,
+    heads: int = 1,
+    dropout: ops.Dropout | None = None,
 ) -> tuple[Array, ops.Attention]:
-    """H' = γ softmax( H W_q (H W_k)ᵀ / √C ) H W_v + H, tokens `[U, W]` among those of the same node."""
+    """Attention among the tokens of one node, with a gated residual.
+
+        h'_a = γ Σ_b softmax_b( W_q h_a · W_k h_b / √C ) W_v h_b + h_a
+
+    Args:
+      params: from `init_token_attention` with the same heads.
+      tokens: `[U, W]`, of all nodes.
+      pattern: which tokens are those of one node: edges among tokens, or blocks of them.
+      heads: H.
+      dropout: of the weights, or None.
+
+    Returns:
+      The tokens in their dtype, and the attention.
+
+    Cost: that of `ga.ops.edge_attention` or `ga.ops.block_attention`.
+
+    Example:
+      >>> import jax, jax.numpy as jnp, numpy as np, graphattn_jax as ga
+      >>> blocks = ga.ops.prepare_blocks(np.array([0, 0, 1, 1]), 2, 2)  # two nodes with two tokens each
+      >>> params = ga.nn.init_token_attention(jax.random.key(0), 8)
+      >>> tokens, attention = ga.nn.token_attention(params, jnp.ones((4, 8)), blocks)
+      >>> tokens.shape, attention.weights.shape
+      ((4, 8), (2, 1, 2, 2))
+
+    Source: as `TransformerFusion`, equations 5 and 6.
+    """
+    tokens = jnp.asarray(tokens)
     query, key, value = (
         linear(p, tokens).reshape(len(tokens), heads, -1)
         for p in (params.query, params.key, params.value)
@@ -57,11 +107,6 @@ def attend_tokens(
     else:
         out, attention = ops.edge_attention(query, key, value, pattern, dropout=dropout)
     return params.gate.astype(out.dtype) * out.reshape(tokens.shape) + tokens, attention
-
-
-def check_token_width(width: int, heads: int) -> None:
-    """Heads share the width, and a quarter of it."""
-    _checks.divisible("the width of the tokens", width, 4 * heads, "4 heads")
 
 
 class TransformerFusionParams(NamedTuple):
@@ -111,12 +156,12 @@ class TransformerFusion(Fusion):
         self, key: PRNGKey, schema: Schema, in_features: int, width: int
     ) -> TransformerFusionParams:
         """Linear maps, and outputs Glorot-uniform as one map; see `Fusion.init`."""
-        check_token_width(width, self.heads)
         k_attention, k_output = jax.random.split(key)
         relations = len(schema.relations)
         output = initializer("glorot_uniform")(k_output, (relations * width, width), jnp.float32)
         return TransformerFusionParams(
-            init_token_attention(k_attention, width), output.reshape(relations, width, width)
+            init_token_attention(k_attention, width, self.heads),
+            output.reshape(relations, width, width),
         )
 
     def apply(
@@ -146,7 +191,9 @@ class TransformerFusion(Fusion):
         most = max(map(targets.count, targets))
         pattern = _of_one_node(ends, is_there, num_nodes(graph), most)
         dropout = training_dropout(self.dropout, training, key)
-        tokens, attention = attend_tokens(params.attention, tokens, self.heads, pattern, dropout)
+        tokens, attention = token_attention(
+            params.attention, tokens, pattern, heads=self.heads, dropout=dropout
+        )
         tokens = ops.grouped_matmul(tokens, params.output, ends.relations)
         tokens = jnp.where(is_there[:, None], tokens, 0)
         out = ops.segment_sum(tokens, ends.node, num_nodes(graph))
