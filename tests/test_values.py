@@ -55,7 +55,15 @@ NEEDED = {
 }  # fmt: skip
 # What is a dataclass and no value: it holds arrays.
 WITH_ARRAYS = {
-    *("graphs.Halo", "graphs.Layout", "ops.Blocks", "ops.Dropout", "ops.EdgeLayout", "ops.Edges"),
+    *(
+        "graphs.Halo",
+        "graphs.Clusters",
+        "graphs.Layout",
+        "ops.Blocks",
+        "ops.Dropout",
+        "ops.EdgeLayout",
+        "ops.Edges",
+    ),
     *("ops.AdditiveScore", "ops.DotScore", "ops.GATv2Score", "ops.SymmetrizedScore"),
     *("sampling.Sampler", "sampling.ClusterSampler", "sampling.SaintSampler"),
     *("ops.SparseFeatures", "ops.Groups", "graphs.Table", "graphs.TypedNodes"),

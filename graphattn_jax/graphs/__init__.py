@@ -98,11 +98,13 @@ from graphattn_jax.graphs._types import (
 )
 from graphattn_jax.graphs._validate import validate
 from graphattn_jax.graphs._virtual_node import add_virtual_node
+from graphattn_jax.graphs._with_clusters import Clusters, clusters_of, with_clusters
 
 __all__ = [
     "ALWAYS",
     "Budget",
     "Categorical",
+    "Clusters",
     "ColumnEncoding",
     "Cyclic",
     "EncodedColumns",
@@ -136,6 +138,7 @@ __all__ = [
     "blocks",
     "bucket",
     "check_schema",
+    "clusters_of",
     "coalesce",
     "edge_graph_ids",
     "edge_mask",
@@ -198,5 +201,6 @@ __all__ = [
     "unbatch",
     "unpad",
     "validate",
+    "with_clusters",
     "with_halo",
 ]

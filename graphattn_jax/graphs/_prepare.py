@@ -44,6 +44,7 @@ class Layout:
     reverse `[E]`: the edge in the other direction or -1; None for bipartite edges.
     edges: neighbour tiles (`ga.ops.EdgeLayout`).
     blocks: one block of slots per graph (`ga.ops.Blocks`), or None.
+    clusters: which cluster of its graph each node is in (`Clusters`), or None; `with_clusters` makes it.
     relations: of a typed graph, the nodes by type and the edges by relation, otherwise None.
     halo: of one of several shards of a graph, what it sends to the others (`ga.graphs.shard`), otherwise None.
     padded: static, whether the masks leave anything out.
@@ -59,6 +60,7 @@ class Layout:
     edges: EdgeLayout
     blocks: Blocks | None = None
     relations: TypedLayout | None = None
+    clusters: Any = None
     halo: Any = None
     padded: bool = field(default=False, metadata={"static": True})
 

@@ -5,6 +5,10 @@ Every layer is a value of `ga.nn.Layer`: `layer.init(key, in_features)` makes it
 dropout and residual connections around a layer belong to the network.
 """
 
+from graphattn_jax.linear_attention._cluster_attention import (
+    ClusterAttention,
+    ClusterAttentionParams,
+)
 from graphattn_jax.linear_attention._difformer import DIFFormerAttention
 from graphattn_jax.linear_attention._diffusion_energy import diffusion_energy
 from graphattn_jax.linear_attention._layer import LinearAttentionLayer, QueryKeyValue
@@ -22,6 +26,8 @@ from graphattn_jax.linear_attention._random_features import orthogonal_projectio
 from graphattn_jax.linear_attention._sgformer import SGFormerAttention
 
 __all__ = [
+    "ClusterAttention",
+    "ClusterAttentionParams",
     "DIFFormerAttention",
     "LinearAttentionLayer",
     "NodeFormerAttention",

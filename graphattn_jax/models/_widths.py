@@ -77,7 +77,7 @@ def _smallest(schema: graphs.Schema | None) -> graphs.PreparedGraph:
     """Two nodes and an edge; of a typed graph two nodes of each type, and one edge."""
     if schema is None:
         graph = graphs.from_edge_list([0], [1], nodes=np.zeros((2, 1), np.float32))
-        return graphs.prepare(graph, block_size=2)
+        return graphs.with_clusters(graphs.prepare(graph, block_size=2), np.arange(2))
     none, one = np.zeros(0, int), np.zeros(1, int)
     edges = {relation: (none, none) for relation in schema.relations}
     edges[schema.relations[0]] = (one, one)

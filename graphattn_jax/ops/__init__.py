@@ -37,7 +37,7 @@ from graphattn_jax.ops._groups import (
     prepare_groups,
 )
 from graphattn_jax.ops._host_memory import keep_freed_memory
-from graphattn_jax.ops._kernel_sum import kernel_sum, linear_attention
+from graphattn_jax.ops._kernel_sum import group_apply, group_outer, kernel_sum, linear_attention
 from graphattn_jax.ops._layout import DegreeBlock, DegreeBlocks, EdgeLayout, Tiles
 from graphattn_jax.ops._matmul import matmul
 from graphattn_jax.ops._native import build_cpp
@@ -114,6 +114,8 @@ __all__ = [
     "edge_scores",
     "explain_choice",
     "from_blocks",
+    "group_apply",
+    "group_outer",
     "grouped_matmul",
     "is_sparse",
     "keep_freed_memory",

@@ -11,10 +11,9 @@ from graphattn_jax import _checks
 from graphattn_jax._dtypes import wide
 from graphattn_jax.ops._blocks import Blocks, from_blocks, to_blocks
 from graphattn_jax.ops._groups import row_block_size
-from graphattn_jax.ops._segment import take
 from graphattn_jax.typing import Array, ArrayLike
 
-__all__ = ["kernel_sum", "linear_attention"]
+__all__ = ["group_apply", "group_outer", "kernel_sum", "linear_attention"]
 
 
 def kernel_sum(
@@ -60,7 +59,8 @@ def kernel_sum(
     Source: Katharopoulos et al., "Transformers are RNNs: Fast Autoregressive Transformers with Linear Attention",
       ICML 2020, arXiv:2006.16236, equations 4 to 6.
     """
-    q, k, v, sizes = _checked(query, key, value, sizes, where, implementation)
+    arrays = {"query": query, "key": key, "value": value}
+    (q, k, v), sizes = _checked(arrays, sizes, where, implementation)
     return _sums(q, k, v, sizes, plain=implementation == "reference").astype(value.dtype)
 
 
@@ -101,55 +101,140 @@ def linear_attention(
 
     Source: Katharopoulos et al., ICML 2020, arXiv:2006.16236, equation 4.
     """
-    q, k, v, sizes = _checked(query, key, value, sizes, where, implementation)
+    arrays = {"query": query, "key": key, "value": value}
+    (q, k, v), sizes = _checked(arrays, sizes, where, implementation)
     counted = jnp.concatenate([v, jnp.ones((*v.shape[:2], 1), v.dtype)], axis=-1)
     sums = _sums(q, k, counted, sizes, plain=implementation == "reference")
     out, total = sums[..., :-1], sums[..., -1:]
     return jnp.where(total == 0, 0, out / jnp.where(total == 0, 1, total)).astype(value.dtype)
 
 
-def _checked(query, key, value, sizes, where, implementation):
+def group_outer(
+    key: ArrayLike,
+    value: ArrayLike,
+    sizes: ArrayLike,
+    *,
+    where: ArrayLike | None = None,
+    implementation: str | None = None,
+) -> Array:
+    """The sum of outer products over the rows of each group: what they hold, by their shares.
+
+        S_g = Σ_{j in g} k_j v_jᵀ
+
+    Args:
+      key: `[N, H, M]` floating point.
+      value: `[N, H, C]`.
+      sizes, where, implementation: as `kernel_sum`.
+
+    Returns:
+      `[G, H, M, C]` in the dtype of `value`, accumulated in float32.
+
+    Raises:
+      ValueError: as `kernel_sum`.
+
+    Cost: O(N H M C) time, O(N H (M + C) + G H M C) memory; "reference" keeps the outer products, O(N H M C).
+    Padding: exact with `where`.
+
+    Example:
+      >>> import jax.numpy as jnp, graphattn_jax as ga
+      >>> one, v = jnp.ones((3, 1, 1)), jnp.array([1.0, 2.0, 4.0])[:, None, None]
+      >>> ga.ops.group_outer(one, v, jnp.array([2, 1])).ravel().tolist()
+      [3.0, 4.0]
+
+    Source: Katharopoulos et al., ICML 2020, arXiv:2006.16236, equation 6.
+    """
+    (k, v), sizes = _checked({"key": key, "value": value}, sizes, where, implementation)
+    return _outer(k, v, sizes, plain=implementation == "reference").astype(value.dtype)
+
+
+def group_apply(
+    query: ArrayLike,
+    matrices: ArrayLike,
+    sizes: ArrayLike,
+    *,
+    implementation: str | None = None,
+) -> Array:
+    """Each row times the matrix of its group, the other half of `kernel_sum`.
+
+        out_i = S_gᵀ q_i    for the group g of i
+
+    Args:
+      query: `[N, H, M]` floating point.
+      matrices: `[G, H, M, C]`, as `group_outer` gives them.
+      sizes, implementation: as `kernel_sum`.
+
+    Returns:
+      `[N, H, C]` in the dtype of `matrices`, accumulated in float32.
+
+    Raises:
+      ValueError: as `kernel_sum`.
+
+    Cost: O(N H M C) time, O(N H (M + C) + G H M C) memory; "reference" keeps a matrix per row.
+    Padding: rows are independent of each other.
+
+    Example:
+      >>> import jax.numpy as jnp, graphattn_jax as ga
+      >>> q, s = jnp.ones((3, 1, 1)), jnp.array([3.0, 4.0])[:, None, None, None]
+      >>> ga.ops.group_apply(q, s, jnp.array([2, 1])).ravel().tolist()
+      [3.0, 3.0, 4.0]
+
+    Source: Katharopoulos et al., ICML 2020, arXiv:2006.16236, equation 6.
+    """
+    (q,), sizes = _checked({"query": query}, sizes, None, implementation)
+    _checks.shape("matrices", matrices, (sizes.shape[0], *query.shape[1:], "C"))
+    plain = implementation == "reference"
+    return _apply(q, wide(matrices), sizes, plain=plain).astype(matrices.dtype)
+
+
+def _checked(arrays, sizes, where, implementation):
     """In the precision of sums, with 0 in the rows that take no part."""
     _checks.choice("implementation", implementation, (None, "xla", "reference"))
-    for name, x in (("query", query), ("key", key), ("value", value)):
-        _checks.shape(name, x, ("N", "H", "M"))
+    num_rows, heads, features = np.shape(next(iter(arrays.values())))
+    for name, x in arrays.items():
+        last = "C" if name == "value" else features
+        _checks.shape(name, x, (num_rows, heads, last))
         _checks.floating(name, x)
-    _checks.shape("key", key, query.shape)
-    _checks.shape("value", value, (*query.shape[:2], "C"))
     _checks.ids("sizes", sizes)
-    num_rows = query.shape[0]
     if not isinstance(sizes, Tracer) and int(np.sum(sizes)) != num_rows:
         raise ValueError(
             f"sizes must sum to {num_rows}, the number of rows, got {int(np.sum(sizes))}. Fix: graph.n_node."
         )
-    arrays = (wide(query), wide(key), wide(value))
+    rows = tuple(wide(x) for x in arrays.values())
     if where is not None:
         _checks.mask("where", where, num_rows)
         real = jnp.asarray(where)[:, None, None]
-        arrays = tuple(jnp.where(real, x, 0) for x in arrays)
-    return (*arrays, jnp.asarray(sizes))
+        rows = tuple(jnp.where(real, x, 0) for x in rows)
+    return rows, jnp.asarray(sizes)
 
 
 def _sums(query: Array, key: Array, value: Array, sizes: Array, *, plain: bool) -> Array:
     if plain:
         return _all_pairs(query, key, value, sizes)
-    if query.shape[0] == 0:
-        return value
+    return _apply(query, _outer(key, value, sizes, plain=False), sizes, plain=False)
+
+
+def _outer(key: Array, value: Array, sizes: Array, *, plain: bool) -> Array:
+    num_rows, num_groups = key.shape[0], sizes.shape[0]
+    if plain or num_rows == 0:
+        products, group = key[..., None] * value[:, :, None], _group_ids(sizes, num_rows)
+        return jax.ops.segment_sum(products, group, num_groups)
+    if num_groups == 1:
+        return jnp.einsum("nhm,nhc->hmc", key, value)[None]
+    blocks, group = _row_blocks(sizes, num_rows)
+    products = jnp.einsum("bnhm,bnhc->bhmc", to_blocks(key, blocks), to_blocks(value, blocks))
+    return jax.ops.segment_sum(products, group, num_groups, indices_are_sorted=True)
+
+
+def _apply(query: Array, matrices: Array, sizes: Array, *, plain: bool) -> Array:
+    num_rows = query.shape[0]
+    if plain or num_rows == 0:
+        return jnp.einsum("nhm,nhmc->nhc", query, matrices[_group_ids(sizes, num_rows)])
     if sizes.shape[0] == 1:
-        return _products(query, key, value)
-    blocks, group = _row_blocks(sizes, query.shape[0])
-    q, k, v = (to_blocks(x, blocks) for x in (query, key, value))
-    # One more group for the blocks without rows.
-    of_block = jnp.einsum("bnhm,bnhc->bhmc", k, v)
-    of_group = jax.ops.segment_sum(
-        of_block, group, sizes.shape[0] + 1, indices_are_sorted=True, mode="promise_in_bounds"
-    )
-    return from_blocks(jnp.einsum("bnhm,bhmc->bnhc", q, take(of_group, group)), blocks)
-
-
-def _products(query: Array, key: Array, value: Array) -> Array:
-    matrix = jnp.einsum("nhm,nhc->hmc", key, value)
-    return jnp.einsum("nhm,hmc->nhc", query, matrix)
+        return jnp.einsum("nhm,hmc->nhc", query, matrices[0])
+    blocks, group = _row_blocks(sizes, num_rows)
+    # Blocks without rows are of no group: they get 0, not the last matrix, which may not be finite.
+    of_block = matrices.at[group].get(mode="fill", fill_value=0)
+    return from_blocks(jnp.einsum("bnhm,bhmc->bnhc", to_blocks(query, blocks), of_block), blocks)
 
 
 def _all_pairs(query: Array, key: Array, value: Array, sizes: Array) -> Array:
