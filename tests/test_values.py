@@ -42,6 +42,7 @@ NEEDED = {
     "models.Inputs": {"nodes": 4},
     "models.SeHGNN": {"inputs": (("own", 3), ("cites", 3)), "out_features": 2, "own": "own"},
     "models.Readout": {"out_features": 3},
+    "attention.GatedEdges": {"layer": attention.GAT(3)},
     "attention.RelativeBias": {"layer": attention.GAT(3), "num_buckets": 4},
     "sampling.SaintEdges": {"size": 8},
     "sampling.SaintNodes": {"size": 8},

@@ -10,6 +10,7 @@ from graphattn_jax.attention._degree_scaler import DegreeScaler, DegreeScalerPar
 from graphattn_jax.attention._edge_modulated import EdgeModulatedParams
 from graphattn_jax.attention._exphormer import Exphormer, ExphormerParams
 from graphattn_jax.attention._gat import GAT, GATParams
+from graphattn_jax.attention._gated_edges import GatedEdges, GatedEdgesParams
 from graphattn_jax.attention._gatv2 import GATv2, GATv2Params
 from graphattn_jax.attention._global_attention import GlobalAttention
 from graphattn_jax.attention._graph_transformer import GraphTransformer, GraphTransformerParams
@@ -35,6 +36,7 @@ from graphattn_jax.attention._scores import (
     Symmetrized,
 )
 from graphattn_jax.attention._simple_hgn import SimpleHGN, SimpleHGNParams
+from graphattn_jax.attention._top_k_attention import TopKAttention, TopKAttentionParams
 
 __all__ = [
     "GAT",
@@ -54,6 +56,8 @@ __all__ = [
     "GATv2",
     "GATv2Params",
     "GRITParams",
+    "GatedEdges",
+    "GatedEdgesParams",
     "GlobalAttention",
     "GraphTransformer",
     "GraphTransformerParams",
@@ -70,6 +74,8 @@ __all__ = [
     "SimpleHGNParams",
     "Standard",
     "Symmetrized",
+    "TopKAttention",
+    "TopKAttentionParams",
     "combine_heads",
     "project",
     "relative_bias",

@@ -15,7 +15,6 @@ from graphattn_jax.linear_attention._layer import (
     QueryKeyValue,
     Rows,
     combine_heads,
-    read_nodes,
 )
 from graphattn_jax.typing import Array, PRNGKey
 
@@ -68,8 +67,9 @@ class ClusterAttention(LinearAttentionLayer):
       ((4, 4), (1, 2, 2, 2))
 
     Source: ours in this form. Attention of clusters: Huang et al., "Cluster-wise Graph Transformer with
-      Dual-granularity Kernelized Attention", NeurIPS 2024, arXiv:2410.06746; learned shares: Ying et al., "Hierarchical Graph
-      Representation Learning with Differentiable Pooling", NeurIPS 2018, arXiv:1806.08804, equations 3 and 6.
+      Dual-granularity Kernelized Attention", NeurIPS 2024, arXiv:2410.06746; learned shares: Ying et al.,
+      "Hierarchical Graph Representation Learning with Differentiable Pooling", NeurIPS 2018, arXiv:1806.08804,
+      equations 3 and 6.
     """
 
     _: KW_ONLY
@@ -124,14 +124,14 @@ class ClusterAttention(LinearAttentionLayer):
           ValueError: features that do not fit the parameters, a graph without clusters.
         """
         _checks.params(params, ClusterAttentionParams, self)
-        nodes = jnp.asarray(read_nodes(graph, params.maps.query.weight.shape[0]))
+        nodes = nn.read_nodes(graph, params.maps.query.weight.shape[0])
         rows, found = Rows.of(graph), []
         levels = self._given(graph, rows) if self.learned is None else self._learned(params, nodes)
         for level in levels:
             found.append(self._attend(params, nodes, rows, level))
-        out = sum(out for out, _ in found) / len(found)
+        out = jnp.mean(jnp.stack([out for out, _ in found]), axis=0)
         out = nn.linear(params.output, out.astype(nodes.dtype))
-        return nn.LayerOutput(graph._replace(nodes=out), found[0][1])
+        return nn.LayerOutput(nn.with_nodes(graph, out), found[0][1])
 
     def _given(self, graph: Any, rows: Rows) -> list[_Hard]:
         clusters = graphs.clusters_of(graph)

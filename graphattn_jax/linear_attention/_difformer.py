@@ -13,7 +13,6 @@ from graphattn_jax.linear_attention._layer import (
     QueryKeyValue,
     Rows,
     attention_in_blocks,
-    read_nodes,
     unit_norm,
 )
 from graphattn_jax.linear_attention._propagation import neighbour_sum
@@ -100,14 +99,14 @@ class DIFFormerAttention(LinearAttentionLayer):
           ValueError: features that do not fit the parameters.
         """
         _checks.params(params, QueryKeyValue, self)
-        nodes = read_nodes(graph, params.query.weight.shape[0])
+        nodes = nn.read_nodes(graph, params.query.weight.shape[0], allow_sparse=True)
         query, keys, value = (self.split_heads(x, nodes) for x in params)
         attend = self._simple if self.kernel == "simple" else self._sigmoid
         out, attention = attend(graph, query, keys, value)
         if self.use_graph:
             out = out + neighbour_sum(graph, value, self.implementation)
         out = out.mean(axis=1).astype(nodes.dtype)
-        return nn.LayerOutput(graph._replace(nodes=out), attention)
+        return nn.LayerOutput(nn.with_nodes(graph, out), attention)
 
     def _simple(self, graph, query, keys, value):
         rows = Rows.of(graph)

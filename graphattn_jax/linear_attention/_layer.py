@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, NamedTuple
 
@@ -80,12 +79,6 @@ class LinearAttentionLayer(nn.Layer):
         )
 
 
-def check_temperature(value: Any) -> None:
-    """A positive number."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
-        raise ValueError(f"temperature must be a positive number, got {_checks.describe(value)}.")
-
-
 class Rows(NamedTuple):
     """Which nodes share a graph: how many each graph has, the graph of each, and which are real (None = all)."""
 
@@ -116,13 +109,6 @@ class Rows(NamedTuple):
     def num_graphs(self) -> int:
         """G."""
         return self.sizes.shape[0]
-
-
-def read_nodes(graph: Any, width: int) -> Any:
-    """The `[N, D]` features that a layer with D = `width` inputs works on, 0 in padding."""
-    _checks.shape("graph.nodes", graph.nodes, ("N", width))
-    _checks.floating("graph.nodes", graph.nodes)
-    return nn.real_nodes(graph, graph.nodes)
 
 
 def unit_norm(x: Array, rows: Rows) -> Array:

@@ -13,9 +13,7 @@ from graphattn_jax.linear_attention._layer import (
     LinearAttentionLayer,
     QueryKeyValue,
     Rows,
-    check_temperature,
     combine_heads,
-    read_nodes,
 )
 from graphattn_jax.linear_attention._performer import check_seed, directions
 from graphattn_jax.linear_attention._propagation import neighbour_sum
@@ -83,7 +81,7 @@ class NodeFormerAttention(LinearAttentionLayer):
     def __post_init__(self) -> None:
         super().__post_init__()
         _checks.positive("features", self.features)
-        check_temperature(self.temperature)
+        _checks.number("temperature", self.temperature, zero=False)
         if self.samples != 0:
             _checks.positive("samples", self.samples)
         _checks.choice("relational", self.relational, (True, False))
@@ -127,7 +125,7 @@ class NodeFormerAttention(LinearAttentionLayer):
           ValueError: features that do not fit the parameters, training without a key.
         """
         _checks.params(params, NodeFormerAttentionParams, self)
-        nodes = read_nodes(graph, params.maps.query.weight.shape[0])
+        nodes = nn.read_nodes(graph, params.maps.query.weight.shape[0], allow_sparse=True)
         rows = Rows.of(graph)
         k_directions = k_noise = None
         if training and (self.samples or self.redraw):
@@ -150,7 +148,7 @@ class NodeFormerAttention(LinearAttentionLayer):
             out = out + share * neighbour_sum(graph, value, self.implementation)
         out = nn.linear(params.output, combine_heads(out).astype(nodes.dtype))
         return nn.LayerOutput(
-            graph._replace(nodes=out),
+            nn.with_nodes(graph, out),
             ops.Attention(lambda: self._of_edges(graph, query, keys, rows)),
         )
 

@@ -15,7 +15,6 @@ from graphattn_jax.linear_attention._layer import (
     Rows,
     attention_in_blocks,
     combine_heads,
-    read_nodes,
 )
 from graphattn_jax.linear_attention._random_features import orthogonal_projection, softmax_features
 from graphattn_jax.typing import Array, PRNGKey
@@ -121,7 +120,7 @@ class Performer(LinearAttentionLayer):
           ValueError: features that do not fit the parameters, redrawing without a key.
         """
         _checks.params(params, PerformerParams, self)
-        nodes = read_nodes(graph, params.maps.query.weight.shape[0])
+        nodes = nn.read_nodes(graph, params.maps.query.weight.shape[0], allow_sparse=True)
         rows = Rows.of(graph)
         query, keys, value = (self.split_heads(x, nodes) for x in params.maps)
         scale = query.shape[-1] ** -0.25
@@ -131,7 +130,7 @@ class Performer(LinearAttentionLayer):
         out = combine_heads(out).astype(nodes.dtype)
         if params.output is not None:
             out = nn.linear(params.output, out)
-        return nn.LayerOutput(graph._replace(nodes=out), attention_in_blocks(graph, query, keys))
+        return nn.LayerOutput(nn.with_nodes(graph, out), attention_in_blocks(graph, query, keys))
 
 
 def check_seed(seed: Any) -> None:

@@ -14,7 +14,6 @@ from graphattn_jax.linear_attention._layer import (
     Rows,
     attention_in_blocks,
     combine_heads,
-    read_nodes,
 )
 from graphattn_jax.typing import Array, PRNGKey
 
@@ -119,7 +118,7 @@ class PolynormerAttention(LinearAttentionLayer):
           ValueError: features that do not fit the parameters.
         """
         _checks.params(params, PolynormerAttentionParams, self)
-        nodes = read_nodes(graph, params.key.weight.shape[0])
+        nodes = nn.read_nodes(graph, params.key.weight.shape[0], allow_sparse=True)
         keys, value = (self.split_heads(x, nodes) for x in (params.key, params.value))
         query = keys if params.query is None else self.split_heads(params.query, nodes)
         query, keys = jax.nn.sigmoid(query), jax.nn.sigmoid(keys)
@@ -129,4 +128,4 @@ class PolynormerAttention(LinearAttentionLayer):
         out = out * (nn.linear(params.gate, nodes) + beta)
         if params.output is not None:
             out = jax.nn.relu(nn.linear(params.output, out))
-        return nn.LayerOutput(graph._replace(nodes=out), attention_in_blocks(graph, query, keys))
+        return nn.LayerOutput(nn.with_nodes(graph, out), attention_in_blocks(graph, query, keys))

@@ -13,7 +13,6 @@ from graphattn_jax.linear_attention._layer import (
     QueryKeyValue,
     Rows,
     attention_in_blocks,
-    read_nodes,
     unit_norm,
 )
 from graphattn_jax.typing import Array, PRNGKey
@@ -82,7 +81,7 @@ class SGFormerAttention(LinearAttentionLayer):
           ValueError: features that do not fit the parameters.
         """
         _checks.params(params, QueryKeyValue, self)
-        nodes = read_nodes(graph, params.query.weight.shape[0])
+        nodes = nn.read_nodes(graph, params.query.weight.shape[0], allow_sparse=True)
         rows = Rows.of(graph)
         query, keys, value = (self.split_heads(x, nodes) for x in params)
         query, keys = unit_norm(query, rows), unit_norm(keys, rows)
@@ -91,6 +90,6 @@ class SGFormerAttention(LinearAttentionLayer):
         sums = self.kernel_sum(query, keys, counted, rows) + own[:, None, None] * counted
         out = sums[..., :-1] / jnp.where(sums[..., -1:] == 0, 1, sums[..., -1:])
         return nn.LayerOutput(
-            graph._replace(nodes=out.mean(axis=1).astype(nodes.dtype)),
+            nn.with_nodes(graph, out.mean(axis=1).astype(nodes.dtype)),
             attention_in_blocks(graph, query, keys, own),
         )

@@ -9,6 +9,13 @@ from graphattn_jax.ops._block_attention import (
     block_attention,
 )
 from graphattn_jax.ops._blocks import Blocks, from_blocks, prepare_blocks, to_blocks
+from graphattn_jax.ops._concrete import (
+    binary_concrete,
+    gate_bias,
+    hard_concrete,
+    hard_concrete_penalty,
+    straight_through,
+)
 from graphattn_jax.ops._dense import dense_attention
 from graphattn_jax.ops._dispatch import Choice
 from graphattn_jax.ops._dropout import dropout
@@ -66,6 +73,7 @@ from graphattn_jax.ops._segment import (
 )
 from graphattn_jax.ops._sinkhorn import Scaling, dense_sinkhorn, sinkhorn
 from graphattn_jax.ops._sparse_features import SparseFeatures, is_sparse
+from graphattn_jax.ops._top_k_edges import TopK, top_k_edges
 
 __all__ = [
     "BATCH_AXIS",
@@ -99,9 +107,11 @@ __all__ = [
     "Symmetric",
     "SymmetrizedScore",
     "Tiles",
+    "TopK",
     "Weights",
     "attend_from_logits",
     "batch_norm",
+    "binary_concrete",
     "block_attention",
     "build_cpp",
     "check_edges",
@@ -114,9 +124,12 @@ __all__ = [
     "edge_scores",
     "explain_choice",
     "from_blocks",
+    "gate_bias",
     "group_apply",
     "group_outer",
     "grouped_matmul",
+    "hard_concrete",
+    "hard_concrete_penalty",
     "is_sparse",
     "keep_freed_memory",
     "kernel_sum",
@@ -139,7 +152,9 @@ __all__ = [
     "segment_sum",
     "sender_rows",
     "sinkhorn",
+    "straight_through",
     "sum_over_batch",
     "take",
     "to_blocks",
+    "top_k_edges",
 ]

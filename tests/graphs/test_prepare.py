@@ -495,7 +495,8 @@ FUNCTIONS = {
     "to_scipy_sparse": lambda g: ga.graphs.to_scipy_sparse(g).toarray(),
     "unbatch": ga.graphs.unbatch,
 }
-THEMSELVES = {"blocks", "pattern", "to_host", "unpad", "validate"}  # their results carry the layout
+# their results carry the layout
+THEMSELVES = {"blocks", "clusters_of", "pattern", "to_host", "unpad", "validate", "with_clusters"}
 OTHERS = {
     "bipartite",
     "bucket",

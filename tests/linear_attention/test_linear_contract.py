@@ -212,7 +212,7 @@ def test_wrong_parameters_and_features_raise(row):
     with pytest.raises(ValueError, match=rf"params must be the \w+ of {type(row.layer).__name__}"):
         row.apply((), graph_of())
     graph, params = graph_of(), row.init()
-    with pytest.raises(ValueError, match=rf"graph.nodes must have shape \[N, {WIDTH}\]"):
+    with pytest.raises(ValueError, match=rf"graph.nodes must be an array of shape \[N, {WIDTH}\]"):
         row.apply(params, graph._replace(nodes=np.ones((8, WIDTH + 1), np.float32)))
     with pytest.raises(ValueError, match="heads must be a positive integer"):
         dataclasses.replace(row.layer, heads=0)

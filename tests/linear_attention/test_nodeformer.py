@@ -77,7 +77,7 @@ def test_attention_on_edges_and_their_loss():
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        ({"temperature": 0}, "temperature must be a positive number, got int 0"),
+        ({"temperature": 0}, "temperature must be a finite number, positive, got 0"),
         ({"samples": -1}, "samples must be a positive integer"),
         ({"relational": None}, "relational must be one of True, False"),
     ],
