@@ -12,18 +12,20 @@ import jax.numpy as jnp
 from flax.traverse_util import unflatten_dict
 
 from graphattn_jax import _checks
-from graphattn_jax.graphs import NodePair
+from graphattn_jax.graphs import NodePair, TypedEdges, TypedNodes
 from graphattn_jax.nn import EdgeInputs
 
 
 def widths(graph: Any) -> dict[str, Any]:
     """`in_features` and `edge_features` of `ga.nn.Layer.init` for this graph; features of edges are floating point."""
-    nodes = graph.nodes
+    nodes = graph.nodes.features if isinstance(graph.nodes, TypedNodes) else graph.nodes
     ends = nodes if isinstance(nodes, NodePair) else (nodes,)
     for x in ends:
         _checks.shape("graph.nodes", x, ("N", "D"))
     sizes = tuple(x.shape[1] for x in ends)
-    edges: Any = graph.edges.features if isinstance(graph.edges, EdgeInputs) else graph.edges
+    edges: Any = graph.edges
+    if isinstance(edges, EdgeInputs | TypedEdges):
+        edges = edges.features
     has_features = len(getattr(edges, "shape", ())) == 2 and jnp.issubdtype(
         edges.dtype, jnp.floating
     )

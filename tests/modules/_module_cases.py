@@ -28,6 +28,13 @@ BIPARTITE = graphs.bipartite(
     sender_nodes=np.ones((3, 5), np.float32),
     receiver_nodes=np.ones((2, WIDTH), np.float32),
 )
+TYPED = graphs.prepare(
+    graphs.from_types(
+        {"a": np.ones((2, WIDTH), np.float32), "b": np.eye(3, WIDTH, dtype=np.float32)},
+        {("a", "to", "b"): ([0, 1, 1], [0, 1, 2]), ("b", "by", "b"): ([0, 1], [1, 2])},
+    )
+)
+SCHEMA = graphs.schema_of(TYPED)
 GPS = models.GPS(
     models.Inputs(nodes=WIDTH, edges=EDGE_WIDTH),
     width=WIDTH,
@@ -130,6 +137,9 @@ CASES = {
     "RelativeBias of the input's width": Case(
         attention.RelativeBias(attention.GATv2(heads=4), 3), graph=BUCKETS
     ),
+    "HGT": Case(attention.HGT(heads=2, schema=SCHEMA), graph=TYPED),
+    "HAN": Case(attention.HAN(3, 2, schema=SCHEMA), graph=TYPED),
+    "RGCN": Case(message_passing.RGCN(3, schema=SCHEMA, fusion=nn.Routing()), graph=TYPED),
     "GCN": Case(message_passing.GCN(5)),
     "SAGE": Case(message_passing.SAGE(5)),
     "GINE": Case(message_passing.GINE(5, edge_map=True), EDGES, GRAPH),
