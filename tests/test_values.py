@@ -34,6 +34,10 @@ NEEDED = {
     "nn.BlockDiagonal": {"num_blocks": 2},
     "nn.LowRank": {"rank": 2},
     "nn.Clusters": {"of_type": (0, 1, 0)},
+    **{
+        f"models.{name}": {"in_features": 4, "out_features": 2}
+        for name in ("DIFFormer", "NodeFormer", "Polynormer", "SGFormer")
+    },
     "models.PlainNetwork": {"in_features": 4, "layers": (attention.GAT(3),)},
     "models.ResidualNetwork": {"in_features": 4, "out_features": 2, "layer": attention.GAT(heads=2), "width": 8},
     "models.GPS": {"inputs": models.Inputs(nodes=(5, 3))},

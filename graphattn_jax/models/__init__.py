@@ -5,6 +5,7 @@ Every network is a frozen value (`Network`): `params, state = network.init(key)`
 `ga.nn.Layer` fits any of them.
 """
 
+from graphattn_jax.models._difformer import DIFFormer, GlobalNetworkParams, NodeFormer
 from graphattn_jax.models._gps import GPS, GPSParams, GPSState
 from graphattn_jax.models._gps_layer import (
     GPSLayer,
@@ -30,6 +31,7 @@ from graphattn_jax.models._patterns import (
     prepare_san,
 )
 from graphattn_jax.models._plain_network import PlainNetwork, PlainNetworkParams
+from graphattn_jax.models._polynormer import Polynormer, PolynormerParams
 from graphattn_jax.models._pooling import AttentionPool, AttentionPoolParams, Pooled, pool
 from graphattn_jax.models._prepare_graphormer import (
     GraphormerEdges,
@@ -41,6 +43,7 @@ from graphattn_jax.models._readout import Readout
 from graphattn_jax.models._residual_network import ResidualNetwork, ResidualNetworkParams
 from graphattn_jax.models._save import load, save
 from graphattn_jax.models._sehgnn import SeHGNN, SeHGNNParams
+from graphattn_jax.models._sgformer import SGFormer, SGFormerParams, SGFormerState
 from graphattn_jax.models._typed_inputs import TypedInputParams, TypedInputs
 from graphattn_jax.models._typed_network import TypedNetwork, TypedNetworkParams
 
@@ -48,6 +51,7 @@ __all__ = [
     "GPS",
     "AttentionPool",
     "AttentionPoolParams",
+    "DIFFormer",
     "GPSLayer",
     "GPSLayerOutput",
     "GPSLayerParams",
@@ -59,6 +63,7 @@ __all__ = [
     "GRITNetworkParams",
     "GRITNetworkState",
     "GRITNodes",
+    "GlobalNetworkParams",
     "Graphormer",
     "GraphormerEdges",
     "GraphormerNodes",
@@ -71,17 +76,23 @@ __all__ = [
     "MaskedFeatures",
     "MaskedFeaturesParams",
     "Network",
+    "NodeFormer",
     "NodeInputs",
     "Output",
     "PatternEdges",
     "Patterned",
     "PlainNetwork",
     "PlainNetworkParams",
+    "Polynormer",
+    "PolynormerParams",
     "Pooled",
     "Readout",
     "Reconstruction",
     "ResidualNetwork",
     "ResidualNetworkParams",
+    "SGFormer",
+    "SGFormerParams",
+    "SGFormerState",
     "SeHGNN",
     "SeHGNNParams",
     "TypedInputParams",
