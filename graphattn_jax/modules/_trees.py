@@ -18,8 +18,10 @@ from graphattn_jax.nn import EdgeInputs
 
 def widths(graph: Any) -> dict[str, Any]:
     """`in_features` and `edge_features` of `ga.nn.Layer.init` for this graph; features of edges are floating point."""
-    nodes = graph.nodes.features if isinstance(graph.nodes, TypedNodes) else graph.nodes
-    ends = nodes if isinstance(nodes, NodePair) else (nodes,)
+    nodes: Any = graph.nodes
+    if isinstance(nodes, TypedNodes):
+        nodes = nodes.features
+    ends: Any = nodes if isinstance(nodes, NodePair) else (nodes,)
     for x in ends:
         _checks.shape("graph.nodes", x, ("N", "D"))
     sizes = tuple(x.shape[1] for x in ends)
