@@ -128,7 +128,7 @@ def _random_layer(rng: np.random.Generator, schema: Any) -> nn.Layer:
         reduce = str(rng.choice(["mean", "sum"]))
         return RGCN(OUT, schema=schema, reduce=reduce, root=maybe(), use_bias=maybe())
     if kind is attention.HAN:
-        return attention.HAN(3, 2, schema=schema, semantic_width=5, normalizer=within)
+        return attention.HAN(3, 2, schema=schema, fusion=nn.SemanticAttention(5), normalizer=within)
     if kind is attention.SimpleHGN:
         options = {"root": maybe(), "concat": maybe()}
         return attention.SimpleHGN(

@@ -113,7 +113,7 @@ def han(layer, params, x, edges, graph, bias):
         nodes = np.flatnonzero(graph.kinds == kind)
         if len(nodes):
             own = z[to_kind][:, nodes]
-            score = np.tanh(linear(params.semantic, own)).mean(axis=1) @ params.semantic_vector
+            score = np.tanh(linear(params.fusion.map, own)).mean(axis=1) @ params.fusion.vector
             beta = np.exp(score - score.max())
             out[nodes] = np.einsum("r,rnc->nc", beta / beta.sum(), own)
     return out
