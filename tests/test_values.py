@@ -23,6 +23,8 @@ NEEDED = {
     **{f"attention.{name}": {"schema": SCHEMA} for name in ("HAN", "HGT", "RGAT", "SimpleHGN")},
     "message_passing.RGCN": {"schema": SCHEMA},
     "graphs.Schema": dataclasses.asdict(SCHEMA),
+    "models.TokenInputs": {"inputs": INPUTS},
+    "models.RelGT": {"tokens": models.TokenInputs(INPUTS), "out_features": 3},
     "models.TypedInputs": {"schema": SCHEMA, "widths": (3, 0), "counts": (2, 4)},
     "models.TypedNetwork": {"inputs": INPUTS, "layers": (attention.GAT(3),)},
     **{f"links.{name}": {"num_relations": 2} for name in ("Bilinear", "ComplEx", "DistMult")},

@@ -237,21 +237,15 @@ class HGT(AttentionLayer):
                 raise ValueError(
                     "relative_time=True reads edges.time. Fix: from_types(..., edge_time=...), or relative_time=False."
                 )
-            heard = heard + nn.linear(params.time, sinusoid(ends.time, x.shape[1]).astype(x.dtype))
+            heard = heard + nn.linear(
+                params.time, nn.sinusoid(ends.time, x.shape[1]).astype(x.dtype)
+            )
         spoken = ops.grouped_matmul(heard, jnp.concatenate(weights, axis=-1), ends.relations)
         if shifts:
             shift = ends.relations.rows(jnp.concatenate(shifts, axis=-1))
             spoken = spoken + shift.astype(spoken.dtype)
         keys, value = jnp.split(spoken, 2, axis=-1)
         return split_heads(keys, self.heads), split_heads(value, self.heads)
-
-
-def sinusoid(time: ArrayLike, width: int) -> Array:
-    """`[U, D]`, sin and cos by turns of t · 10000^(-2k/D), over √D; float32."""
-    rates = 10000.0 ** (-2 * jnp.arange((width + 1) // 2) / width)
-    angles = jnp.asarray(time).astype(jnp.float32)[:, None] * rates[None]
-    waves = jnp.stack([jnp.sin(angles), jnp.cos(angles)], axis=-1)
-    return waves.reshape(len(angles), 2 * len(rates))[:, :width] * width**-0.5
 
 
 def _flat(x: Array) -> Array:

@@ -19,6 +19,7 @@ from graphattn_jax.graphs._build import (
     to_dense,
     to_scipy_sparse,
 )
+from graphattn_jax.graphs._cells import CellPatterns, Cells, cells
 from graphattn_jax.graphs._coalesce import coalesce
 from graphattn_jax.graphs._column_encoding import (
     Categorical,
@@ -104,6 +105,8 @@ __all__ = [
     "ALWAYS",
     "Budget",
     "Categorical",
+    "CellPatterns",
+    "Cells",
     "Clusters",
     "ColumnEncoding",
     "Cyclic",
@@ -137,6 +140,7 @@ __all__ = [
     "bipartite",
     "blocks",
     "bucket",
+    "cells",
     "check_schema",
     "clusters_of",
     "coalesce",

@@ -5,6 +5,7 @@ Every network is a frozen value (`Network`): `params, state = network.init(key)`
 `ga.nn.Layer` fits any of them.
 """
 
+from graphattn_jax.models._centroid_attention import CentroidAttention, CentroidParams
 from graphattn_jax.models._difformer import DIFFormer, GlobalNetworkParams, NodeFormer
 from graphattn_jax.models._gps import GPS, GPSParams, GPSState
 from graphattn_jax.models._gps_layer import (
@@ -40,10 +41,12 @@ from graphattn_jax.models._prepare_graphormer import (
 )
 from graphattn_jax.models._prepare_grit import GRITEdges, GRITNodes, prepare_grit
 from graphattn_jax.models._readout import Readout
+from graphattn_jax.models._relgt import RelGT, RelGTParams, RelGTState
 from graphattn_jax.models._residual_network import ResidualNetwork, ResidualNetworkParams
 from graphattn_jax.models._save import load, save
 from graphattn_jax.models._sehgnn import SeHGNN, SeHGNNParams
 from graphattn_jax.models._sgformer import SGFormer, SGFormerParams, SGFormerState
+from graphattn_jax.models._token_inputs import TokenInputParams, TokenInputs
 from graphattn_jax.models._typed_inputs import TypedInputParams, TypedInputs
 from graphattn_jax.models._typed_network import TypedNetwork, TypedNetworkParams
 
@@ -51,6 +54,8 @@ __all__ = [
     "GPS",
     "AttentionPool",
     "AttentionPoolParams",
+    "CentroidAttention",
+    "CentroidParams",
     "DIFFormer",
     "GPSLayer",
     "GPSLayerOutput",
@@ -88,6 +93,9 @@ __all__ = [
     "Pooled",
     "Readout",
     "Reconstruction",
+    "RelGT",
+    "RelGTParams",
+    "RelGTState",
     "ResidualNetwork",
     "ResidualNetworkParams",
     "SGFormer",
@@ -95,6 +103,8 @@ __all__ = [
     "SGFormerState",
     "SeHGNN",
     "SeHGNNParams",
+    "TokenInputParams",
+    "TokenInputs",
     "TypedInputParams",
     "TypedInputs",
     "TypedNetwork",

@@ -11,19 +11,15 @@ from graphattn_jax import _checks, nn
 from graphattn_jax.models._depth import in_one_program, init_blocks, run_blocks
 from graphattn_jax.models._keys import Mode
 from graphattn_jax.models._network import Network, Output, check_layer
+from graphattn_jax.models._residual_block import (
+    ResidualBlockParams,
+    init_residual_block,
+    residual_block,
+)
 from graphattn_jax.models._widths import Widths, check_width
 from graphattn_jax.typing import Array, PRNGKey
 
 __all__ = ["ResidualNetwork", "ResidualNetworkParams"]
-
-
-class ResidualBlockParams(NamedTuple):
-    """Norm and layer, then norm and feed-forward map."""
-
-    attention_norm: nn.LayerNormParams
-    attention: Any
-    feed_forward_norm: nn.LayerNormParams
-    feed_forward: nn.MLPParams
 
 
 class ResidualNetworkParams(NamedTuple):
@@ -103,13 +99,7 @@ class ResidualNetwork(Network):
         check_width("layer", self.layer, Widths(width, self.edge_features))
 
         def block(key: PRNGKey) -> ResidualBlockParams:
-            k_attention, k_feed_forward = jax.random.split(key)
-            return ResidualBlockParams(
-                attention_norm=nn.init_layer_norm(width),
-                attention=self.layer.init(k_attention, width, edge_features=self.edge_features),
-                feed_forward_norm=nn.init_layer_norm(width),
-                feed_forward=nn.init_mlp(k_feed_forward, (width, width, width), init=init),
-            )
+            return init_residual_block(key, self.layer, (width, width), self.edge_features, init)
 
         keys = jax.random.split(key, self.num_layers + 2)
         k_input, k_output = keys[:2]
@@ -148,15 +138,7 @@ class ResidualNetwork(Network):
         mode = Mode.of(training, key)
         x = nn.linear(params.input, nn.real_nodes(graph, graph.nodes))
         x = jax.nn.gelu(mode.dropout(x, self.dropout, self.num_layers))
-
-        def block(x: Array, own: ResidualBlockParams, here: Mode) -> tuple[Any, None, Any]:
-            normed = nn.layer_norm(own.attention_norm, x)
-            out = here.layer(self.layer, own.attention, graph._replace(nodes=normed), 0)
-            x = x + here.dropout(out.graph.nodes, self.dropout, 1)
-            h = nn.layer_norm(own.feed_forward_norm, x)
-            h = here.mlp(own.feed_forward, h, self.dropout, 2, activation="gelu")
-            return x + here.dropout(h, self.dropout, 3), None, out.attention
-
+        block = residual_block(self.layer, self.dropout, graph)
         x, _, attention = run_blocks(block, x, params.blocks, mode, scan=self.scan)
         prediction = nn.linear(params.output, nn.layer_norm(params.output_norm, x))
         return Output(prediction, None, attention)

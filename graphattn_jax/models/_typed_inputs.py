@@ -231,6 +231,7 @@ class TypedInputs(Value):
 
 def _chosen(vectors: Array, start: Array, size: Array, index: Any) -> Array:
     """`[N, D]`, the rows start + index; 0 where start is -1, NaN where the index is not below the size."""
+    start, size = (x.astype(jnp.int32) for x in (start, size))  # also under x64
     index = jnp.asarray(index)
     fits = (index >= 0) & (index < size)
     rows = take(vectors, jnp.where((start >= 0) & fits, start + index, 0))

@@ -1,5 +1,6 @@
 """What layers are made of: linear maps, perceptrons, embeddings, norms; and what a layer is."""
 
+from graphattn_jax.nn._codebook import Codebook, CodebookState
 from graphattn_jax.nn._embedding import EmbeddingParams, embedding, init_embedding, table_rows
 from graphattn_jax.nn._fusion import (
     Fused,
@@ -56,6 +57,7 @@ from graphattn_jax.nn._sharing import (
     LowRankParams,
     Sharing,
 )
+from graphattn_jax.nn._sinusoid import sinusoid
 from graphattn_jax.nn._stack import stack, unstack
 from graphattn_jax.nn._token_attention import (
     TokenAttentionParams,
@@ -74,6 +76,8 @@ __all__ = [
     "BatchNormState",
     "BlockDiagonal",
     "Clusters",
+    "Codebook",
+    "CodebookState",
     "EdgeInputs",
     "EmbeddingParams",
     "Full",
@@ -122,6 +126,7 @@ __all__ = [
     "read_nodes",
     "real_edges",
     "real_nodes",
+    "sinusoid",
     "stack",
     "table_rows",
     "token_attention",

@@ -11,6 +11,7 @@ from graphattn_jax.sampling._saint import SaintSampler
 from graphattn_jax.sampling._saint_methods import SaintEdges, SaintNodes, SaintWalks
 from graphattn_jax.sampling._sample import Sample
 from graphattn_jax.sampling._sampler import Sampler
+from graphattn_jax.sampling._tokens import Tokens
 
 __all__ = [
     "ClusterSampler",
@@ -22,5 +23,6 @@ __all__ = [
     "SaintWalks",
     "Sample",
     "Sampler",
+    "Tokens",
     "partition",
 ]

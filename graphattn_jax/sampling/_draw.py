@@ -36,6 +36,11 @@ class Method(Protocol):
         """Whether seeds share no nodes."""
         ...
 
+    @property
+    def block_size(self) -> int | None:
+        """No seed has more nodes, for global attention among them; None = not known."""
+        ...
+
     def check(self, graph: Any) -> None:
         """What does not fit the graph is an error."""
         ...

@@ -60,6 +60,11 @@ class HGSampling:
         _checks.positive("size", self.size)
         _checks.positive("steps", self.steps)
 
+    @property
+    def block_size(self) -> int | None:
+        """Not known."""
+        return None
+
     def check(self, graph: Any) -> None:
         """It takes any graph; one without types has one type."""
 

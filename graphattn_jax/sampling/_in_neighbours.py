@@ -19,7 +19,8 @@ class InNeighbours:
 
     num_nodes: N. first_run `[N + 1]`: where the runs of a node begin. relation `[U]`: of each run. first_edge
     `[U + 1]`: where the edges of a run begin. senders, edge_ids `[E]`: in this order. known `[E]` int64: (run, time of
-    the sender) as one number, ascending; None without times. Without relations, run and node are the same.
+    the sender) as one number, ascending; None without times. Without relations, run and node are the same. times `[N]`:
+    of the nodes, or None.
     """
 
     num_nodes: int
@@ -32,6 +33,7 @@ class InNeighbours:
     earliest: int = 0
     span: int = 1
     known: np.ndarray | None = None
+    times: np.ndarray | None = None
 
     @classmethod
     def of(cls, graph: GraphsTuple) -> InNeighbours:
@@ -58,7 +60,7 @@ class InNeighbours:
             first_edge = np.append(starts, len(order))
             run_of_edge = np.repeat(np.arange(len(starts)), np.diff(first_edge))
         senders = graph.senders[order]
-        made = cls(n, num_relations, first_run, relation, first_edge, senders, order)
+        made = cls(n, num_relations, first_run, relation, first_edge, senders, order, times=times)
         if times is None or not len(order):
             return made
         when = times[senders].astype(np.int64)
@@ -94,6 +96,29 @@ class InNeighbours:
             return self.first_edge[runs + 1] - first
         since = np.clip(times.astype(np.int64) - self.earliest, -1, self.span - 1)
         return np.searchsorted(self.known, runs * self.span + since, side="right") - first
+
+    def edges_of(self, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where the edges of each node begin and end."""
+        runs = (nodes, nodes + 1)
+        if self.first_run is not None:
+            runs = (self.first_run[nodes], self.first_run[nodes + 1])
+        return self.first_edge[runs[0]], self.first_edge[runs[1]]
+
+    @cached_property
+    def by_ends(self) -> tuple[np.ndarray, np.ndarray]:
+        """(receiver, sender) as one number, ascending, and the ids of these edges."""
+        counts = np.diff(self.edges_of(np.arange(self.num_nodes)), axis=0)[0]
+        ends = np.repeat(np.arange(self.num_nodes), counts) * self.num_nodes + self.senders
+        order = np.argsort(ends, kind="stable")
+        return ends[order], self.edge_ids[order]
+
+    @cached_property
+    def by_time(self) -> tuple[np.ndarray, np.ndarray]:
+        """The nodes, the earliest first, and their times."""
+        if self.times is None:
+            return np.arange(self.num_nodes), np.zeros(self.num_nodes, np.int64)
+        order = np.argsort(self.times, kind="stable")
+        return order, self.times[order].astype(np.int64)
 
 
 def node_times(graph: GraphsTuple) -> np.ndarray | None:

@@ -82,6 +82,11 @@ class Neighbours:
                 "recent=True takes the latest neighbours, and replace=True random ones."
             )
 
+    @property
+    def block_size(self) -> int | None:
+        """Not known."""
+        return None
+
     def check(self, graph: Any) -> None:
         """Relations that the graph does not have are an error."""
         self._per_relation(graph)

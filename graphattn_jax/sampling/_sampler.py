@@ -31,7 +31,7 @@ class Sampler:
 
     Args:
       graph: one graph on the host, without padding. Features may be `numpy.memmap`: only rows of a sample are read.
-      method: `Neighbours(...)` or `HGSampling(...)`.
+      method: `Neighbours(...)`, `HGSampling(...)` or `Tokens(...)`.
       seeds: `[S]` ids of nodes, or `[S, 2]` pairs (sender, receiver), such as links to be predicted.
       batch_size: B, seeds per batch.
       targets: labels or whatever else each seed is to come with, a pytree of arrays with S rows.
@@ -42,7 +42,7 @@ class Sampler:
       hide_pairs: of seeds that are pairs, whether edges between the two nodes of a pair of the batch, in either
         direction, are left out of the sample: a link is not to be predicted from itself.
       rank, world: of several hosts, each makes batches of its own share of the seeds, all equally many batches.
-      block_size: of the layout, see `ga.graphs.prepare`.
+      block_size: of the layout, see `ga.graphs.prepare`; None = that of the method, which `Tokens` has.
 
     Raises:
       ValueError: several graphs, ids out of range, rows that do not fit, a graph with times whose seeds share nodes.
@@ -169,7 +169,8 @@ class Sampler:
         draw, which, times = self._draw(seed, epoch, index)
         part, draw = sampled_graph(self.graph, draw, times)
         assert self.budgets is not None
-        graph = padded_graph(part, self.budgets, self.block_size)
+        block_size = self.block_size or self.method.block_size
+        graph = padded_graph(part, self.budgets, block_size)
         num_nodes, num_edges, b = len(graph.layout.node_mask), len(graph.senders), self.batch_size
         # Behind the seeds stands the last node, which is padding.
         return Sample(
