@@ -710,7 +710,7 @@ CASES = {
         lambda: ga.graphs.transpose(
             ga.graphs.from_types({"page": 2}, {("page", "links", "page"): ([0], [1])})
         ),
-        "graph must have one set of nodes",
+        "graphs without types, got relations",
         "TypedNodes",
     ),
     # modules

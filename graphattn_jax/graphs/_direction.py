@@ -81,10 +81,15 @@ def transpose(graph: GraphsTuple) -> GraphsTuple:
             f"transpose: graph must be a GraphsTuple, got {_checks.describe(graph)}. Fix: build one with "
             "graphs.from_edge_list."
         )
-    if isinstance(graph.nodes, TypedNodes | NodePair):
+    if isinstance(graph.nodes, NodePair):
         raise ValueError(
-            f"graph must have one set of nodes without types, got nodes {type(graph.nodes).__name__}. Fix: "
-            "from_types(..., reverse=True) has the reverse of every relation."
+            "transpose is for graphs with one set of nodes, got a bipartite one (a NodePair). "
+            "Fix: ga.graphs.bipartite with both sides exchanged."
+        )
+    if isinstance(graph.nodes, TypedNodes):
+        raise ValueError(
+            "transpose is for graphs without types, got relations, which have a direction. "
+            "Fix: from_types(..., reverse=True) has the reverse of every relation."
         )
     return graph._replace(senders=graph.receivers, receivers=graph.senders)
 

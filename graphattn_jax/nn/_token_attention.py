@@ -99,7 +99,7 @@ def token_attention(
     """
     tokens = jnp.asarray(tokens)
     query, key, value = (
-        linear(p, tokens).reshape(len(tokens), heads, -1)
+        linear(p, tokens).reshape(len(tokens), heads, p.weight.shape[1] // heads)
         for p in (params.query, params.key, params.value)
     )
     if isinstance(pattern, ops.Blocks):

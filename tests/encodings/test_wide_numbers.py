@@ -19,6 +19,9 @@ CALLS = {
         GRAPH, ROWS, enc.chebyshev_coefficients(np.cos, 5)
     ),
     "degree_encoding": lambda key: enc.degree_encoding(GRAPH, 3),
+    "turn_phases": lambda key: enc.turn_phases(
+        key, ROWS.reshape(24, 2, 2), np.zeros(24, np.int32), 1
+    ),
     "flip_signs": lambda key: enc.flip_signs(key, ROWS, np.zeros(24, np.int32), 1),
     "heat_kernel_diagonal_estimate": lambda key: enc.heat_kernel_diagonal_estimate(
         key, PADDED, np.array([0.5, 2.0]), num_probes=4
@@ -68,7 +71,7 @@ CALLS = {
         enc.init_type_distance_bias(key, 3, enc.distance_buckets(3).count, 2), TYPES, *ENDS, HOPS
     ),
 }
-DRAW_SIGNS = {"flip_signs", "heat_kernel_diagonal_estimate", "rwse_estimate"}
+DRAW_SIGNS = {"flip_signs", "turn_phases", "heat_kernel_diagonal_estimate", "rwse_estimate"}
 """jax draws other signs with the same key."""
 
 

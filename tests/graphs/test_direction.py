@@ -63,5 +63,5 @@ def test_transpose_turns_every_edge_round(two_graphs):
     np.testing.assert_array_equal(unpadded.senders, graph.receivers)
     np.testing.assert_array_equal(unpadded.edges, graph.edges)
     typed = ga.graphs.from_types({"page": 2}, {("page", "links", "page"): ([0], [1])})
-    with pytest.raises(ValueError, match="without types, got nodes TypedNodes"):
+    with pytest.raises(ValueError, match="graphs without types, got relations"):
         ga.graphs.transpose(typed)

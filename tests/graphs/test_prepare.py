@@ -493,6 +493,7 @@ FUNCTIONS = {
     "to_networkx": lambda g: nx_data(ga.graphs.to_networkx(g)),
     "to_pyg_data": ga.graphs.to_pyg_data,
     "to_scipy_sparse": lambda g: ga.graphs.to_scipy_sparse(g).toarray(),
+    "transpose": ga.graphs.transpose,
     "unbatch": ga.graphs.unbatch,
 }
 # their results carry the layout
@@ -506,7 +507,7 @@ OTHERS = {
     "parse_ntriples",
 }  # no graph goes in
 TYPED = {
-    *("node_groups", "relation_ends", "schema_of"),  # see test_typed.py
+    *("cells", "node_groups", "relation_ends", "schema_of"),  # see test_typed.py
     *("metapath_features", "metapath_labels", "metapath_positives", "metapath_walks", "metapaths"),
     *("sample_metapaths", "schema_metapaths", "to_pyg_hetero", "to_typed_networkx"),
 }

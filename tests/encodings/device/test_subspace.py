@@ -106,7 +106,7 @@ def test_errors(graph_of):
         SubspaceIteration(degree=41)
     with pytest.raises(ValueError, match="iterations must be a positive integer"):
         SubspaceIteration(iterations=0)
-    with pytest.raises(ValueError, match="tolerance must be positive, got 0"):
+    with pytest.raises(ValueError, match="tolerance must be a positive number, got 0"):
         SubspaceIteration(tolerance=0)
     with pytest.raises(ValueError, match="normalization must be one of 'symmetric', 'comb"):
         subspace_eigenvectors(KEY, graph, 2, normalization="random_walk")
