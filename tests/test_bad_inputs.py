@@ -711,7 +711,7 @@ CASES = {
             ga.graphs.from_types({"page": 2}, {("page", "links", "page"): ([0], [1])})
         ),
         "graphs without types, got relations",
-        "TypedNodes",
+        "Fix: from_types(..., reverse=True)",
     ),
     # modules
     "nnx: a layer that is none": (lambda: module("nnx"), "layer must be a Layer", "str 'GAT'"),
