@@ -105,7 +105,7 @@ def magnetic_laplacian_eigenvectors(
         float(q),
         normalization,
     )
-    parts = components(matrix)
+    parts = components(abs(matrix))  # csgraph reads real numbers
     vectors = np.zeros((num_nodes(graph), k), np.complex128)
     values, mask = np.zeros(vectors.shape), np.zeros(vectors.shape, bool)
 
