@@ -141,6 +141,16 @@ def rank(rank: Any, world: Any) -> None:
         )
 
 
+def same_meaning(saved: dict[str, Any], here: dict[str, Any]) -> None:
+    """A saved position of an iterator is one only beside the arguments it was counted with."""
+    for name, value in here.items():
+        if saved[name] != value:
+            raise ValueError(
+                f"state was saved with {name}={saved[name]}, this iterator has {name}={value}. "
+                "Fix: build it with the same data and arguments, or start a new run."
+            )
+
+
 def divisible(name: str, value: int, by: int, by_name: str) -> None:
     """`value` is a multiple of `by`."""
     if value % by:

@@ -16,7 +16,7 @@ from graphattn_jax.linear_attention._layer import (
     unit_norm,
 )
 from graphattn_jax.linear_attention._propagation import neighbour_sum
-from graphattn_jax.typing import Array, PRNGKey
+from graphattn_jax.typing import Array
 
 __all__ = ["DIFFormerAttention"]
 
@@ -68,13 +68,6 @@ class DIFFormerAttention(LinearAttentionLayer):
         super().__post_init__()
         _checks.choice("kernel", self.kernel, KERNELS)
         _checks.choice("use_graph", self.use_graph, (True, False))
-
-    def init(
-        self, key: PRNGKey, in_features: int, edge_features: int | None = None
-    ) -> QueryKeyValue:
-        """Parameters, float32, as `ga.nn.init_linear` starts them; `edge_features` are ignored."""
-        _checks.positive("in_features", in_features)
-        return self.init_maps(key, in_features, self.channels or in_features)
 
     def apply(
         self,

@@ -48,6 +48,11 @@ class LinearAttentionLayer(nn.Layer):
         _checks.choice("use_bias", self.use_bias, (True, False))
         _checks.choice("implementation", self.implementation, (None, "xla", "reference"))
 
+    def init(self, key: PRNGKey, in_features: int, edge_features: int | None = None) -> Any:
+        """Parameters, float32, as `ga.nn.init_linear` starts them; `edge_features` are ignored."""
+        _checks.positive("in_features", in_features)
+        return self.init_maps(key, in_features, self.channels or in_features)
+
     def channels_of_each(self, in_features: int) -> int:
         """C where the heads stand side by side."""
         _checks.positive("in_features", in_features)

@@ -15,7 +15,7 @@ from graphattn_jax.linear_attention._layer import (
     attention_in_blocks,
     unit_norm,
 )
-from graphattn_jax.typing import Array, PRNGKey
+from graphattn_jax.typing import Array
 
 __all__ = ["SGFormerAttention"]
 
@@ -50,13 +50,6 @@ class SGFormerAttention(LinearAttentionLayer):
     Source: Wu et al., "SGFormer: Simplifying and Empowering Transformers for Large-Graph Representations", NeurIPS
       2023, arXiv:2306.10759, section 3.2, as the authors' code has it.
     """
-
-    def init(
-        self, key: PRNGKey, in_features: int, edge_features: int | None = None
-    ) -> QueryKeyValue:
-        """Parameters, float32, as `ga.nn.init_linear` starts them; `edge_features` are ignored."""
-        _checks.positive("in_features", in_features)
-        return self.init_maps(key, in_features, self.channels or in_features)
 
     def apply(
         self,

@@ -5,6 +5,7 @@ from graphattn_jax.training._checkpoint import Checkpointer, load_params, save_p
 from graphattn_jax.training._devices import device_mesh, stack_batches
 from graphattn_jax.training._early_stopping import EarlyStopping, Patience
 from graphattn_jax.training._epoch_batches import BatchSource, EpochBatches
+from graphattn_jax.training._evaluation import evaluate, make_eval_step
 from graphattn_jax.training._grain import BatchSequence, GrainBatches
 from graphattn_jax.training._graph_batches import GraphBatches, batch_budgets
 from graphattn_jax.training._logging import JsonlLogger, Logger, environment, progress_bar
@@ -15,9 +16,7 @@ from graphattn_jax.training._progress import restore_params
 from graphattn_jax.training._steps import (
     LossScale,
     TrainState,
-    evaluate,
     init_train_state,
-    make_eval_step,
     make_train_step,
 )
 

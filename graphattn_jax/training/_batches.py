@@ -137,10 +137,5 @@ class ShuffledBatches:
         Raises:
           ValueError: the seed or the number of batches differ, so that no position is the same.
         """
-        for name, here in (("seed", self._seed), ("num_batches", len(self))):
-            if state[name] != here:
-                raise ValueError(
-                    f"state was saved with {name}={state[name]}, this iterator has {name}={here}. "
-                    "Fix: build it with the same data and seed, or start a new run."
-                )
+        _checks.same_meaning(state, {"seed": self._seed, "num_batches": len(self)})
         self._start(state["epoch"], state["position"])

@@ -204,10 +204,5 @@ class GraphBatches:
         Raises:
           ValueError: they differ, so that no position is the same.
         """
-        for name, here in self._meaning().items():
-            if state[name] != here:
-                raise ValueError(
-                    f"state was saved with {name}={state[name]}, this iterator has {name}={here}. "
-                    "Fix: build it with the same data and seed, or start a new run."
-                )
+        _checks.same_meaning(state, self._meaning())
         self._start(state["epoch"], state["position"])
